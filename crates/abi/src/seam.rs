@@ -1,0 +1,45 @@
+//! The seam: how callers reach a BPF kernel, be it Linux or skep.
+//!
+//! A caller hands over the raw attribute bytes of `bpf(2)` and the memory those
+//! attributes may point into. Nothing else crosses.
+
+use crate::Errno;
+
+/// The memory of the caller, as far as it granted access.
+///
+/// Addresses are those found in the attribute bytes.
+pub trait UserMemory {
+    /// Copies `into.len()` bytes at `addr`, or fails with `EFAULT`.
+    fn read(&self, addr: u64, into: &mut [u8]) -> Result<(), Errno>;
+    /// Writes `from` at `addr`, or fails with `EFAULT`.
+    fn write(&mut self, addr: u64, from: &[u8]) -> Result<(), Errno>;
+    /// How many bytes from `addr` on belong to one grant that lies in this process,
+    /// so that a system call may be given the address; 0 when there is none.
+    /// `writable` asks for a grant that may be written.
+    fn native_len(&self, addr: u64, writable: bool) -> usize;
+}
+
+/// One BPF kernel: `bpf(cmd, attr)`.
+///
+/// `attr` is the caller's attribute union, as long as the caller says it is; the
+/// kernel writes its answers back into it where Linux does. A non-negative result
+/// is what the system call returns (a descriptor for the commands that make one).
+pub trait Bpf {
+    /// Carries out one command.
+    fn bpf(&self, cmd: u32, attr: &mut [u8], memory: &mut dyn UserMemory) -> Result<u32, Errno>;
+}
+
+/// What surrounds `bpf(2)`: the operations on its descriptors that are other
+/// system calls, and the facts a loader reads from files.
+pub trait Files {
+    /// Closes a descriptor; `EBADF` when it is not open.
+    fn close(&self, fd: u32) -> Result<(), Errno>;
+    /// Duplicates a descriptor.
+    fn dup(&self, fd: u32) -> Result<u32, Errno>;
+    /// The raw BTF of the kernel itself, when it has one (`ENOENT` otherwise).
+    fn kernel_btf(&self) -> Result<Vec<u8>, Errno>;
+}
+
+/// Both halves of the seam, which is what a loader asks for.
+pub trait Backend: Bpf + Files {}
+impl<T: Bpf + Files> Backend for T {}

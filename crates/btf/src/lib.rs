@@ -1,0 +1,1 @@
+//! BTF: parse, check and query type information.

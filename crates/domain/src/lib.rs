@@ -1,0 +1,1 @@
+//! The abstract numbers of the verifier: tristate numbers and ranges.

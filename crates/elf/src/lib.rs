@@ -1,0 +1,1 @@
+//! Reads BPF object files: sections, symbols, relocations.

@@ -1,0 +1,1 @@
+//! The seam in process: tasks, descriptors, ids, maps, programs and test runs.

@@ -1,0 +1,1 @@
+//! The map types of BPF and their operations.

@@ -1,0 +1,1 @@
+//! Referees: runs two kernels side by side, records and replays their answers.

@@ -1,0 +1,1 @@
+//! skep as one dependency: kernels, objects, programs and maps.

@@ -1,0 +1,1 @@
+//! The interpreter: runs verified programs, trusting or checking every step.

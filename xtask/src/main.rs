@@ -1,0 +1,2 @@
+//! The developer's tool: `cargo xtask ci`, `oracle`, `record`, `gen`.
+fn main() {}
