@@ -1,0 +1,239 @@
+//! What the verifier is asked, what it may look up, and what it answers.
+//!
+//! Everything the verifier learns about the world comes through [`Env`]; it knows
+//! no map implementation, thread, clock or file.
+
+use std::sync::Arc;
+
+use skep_abi::Errno;
+use skep_btf::Btf;
+use skep_isa::Insn;
+
+/// The identity of a map within one kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct MapId(pub u32);
+
+/// What the verifier needs to know of a map.
+#[derive(Clone, Debug)]
+pub struct MapFacts {
+    /// The identity.
+    pub id: MapId,
+    /// `BPF_MAP_TYPE_*`.
+    pub map_type: u32,
+    /// Key bytes.
+    pub key_size: u32,
+    /// Value bytes.
+    pub value_size: u32,
+    /// Capacity in elements.
+    pub max_entries: u32,
+    /// `BPF_F_*` flags of creation, with `RDONLY_PROG` and `WRONLY_PROG` among them.
+    pub flags: u32,
+    /// The name given at creation (15 bytes at most).
+    pub name: String,
+    /// Whether `BPF_MAP_FREEZE` was applied.
+    pub frozen: bool,
+    /// For maps of maps, the template of the inner map.
+    pub inner: Option<Arc<MapFacts>>,
+    /// The BTF of the map and the type ids of key and value, when given.
+    pub btf: Option<(Arc<Btf>, u32, u32)>,
+    /// The map-specific extra word of creation.
+    pub map_extra: u64,
+}
+
+/// The four separate facts that Linux derives from capabilities or a token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Privilege {
+    /// Pointers may be treated as numbers (`CAP_PERFMON`).
+    pub allow_ptr_leaks: bool,
+    /// Uninitialised stack may be read (`CAP_PERFMON`).
+    pub allow_uninit_stack: bool,
+    /// No Spectre v1 mitigation is needed.
+    pub bypass_spec_v1: bool,
+    /// No Spectre v4 mitigation is needed.
+    pub bypass_spec_v4: bool,
+    /// `CAP_BPF`: loops, subprograms, the large limit, and more.
+    pub bpf_capable: bool,
+}
+
+impl Privilege {
+    /// The rights of root.
+    pub const FULL: Privilege = Privilege {
+        allow_ptr_leaks: true,
+        allow_uninit_stack: true,
+        bypass_spec_v1: true,
+        bypass_spec_v4: true,
+        bpf_capable: true,
+    };
+}
+
+/// One `BPF_PROG_LOAD`, with everything copied in from the caller.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The program as given.
+    pub insns: &'a [Insn],
+    /// `BPF_PROG_TYPE_*`.
+    pub prog_type: u32,
+    /// `BPF_*` attach type the caller expects, 0 when it says nothing.
+    pub expected_attach_type: u32,
+    /// `BPF_F_*` program flags.
+    pub flags: u32,
+    /// The program's name.
+    pub name: &'a str,
+    /// Whether the licence lets it call GPL-only helpers.
+    pub gpl_compatible: bool,
+    /// The program's own BTF.
+    pub btf: Option<Arc<Btf>>,
+    /// `func_info` records: raw bytes and the size of one record.
+    pub func_info: (&'a [u8], u32),
+    /// `line_info` records: raw bytes and the size of one record.
+    pub line_info: (&'a [u8], u32),
+    /// The BTF id of the attach target, 0 for none.
+    pub attach_btf_id: u32,
+    /// `log_level` as given: 1, 2, 4 and their sums; 0 for no log.
+    pub log_level: u32,
+    /// The rights of the caller.
+    pub privilege: Privilege,
+    /// Whether to keep the abstract states for the checking interpreter.
+    pub record_states: bool,
+}
+
+/// The verifier's only window on the world.
+pub trait Env {
+    /// The map behind a descriptor; `EBADF` when it is not open, `EINVAL` when it is no map.
+    fn map_by_fd(&self, fd: i32) -> Result<Arc<MapFacts>, Errno>;
+    /// The descriptor at an index of the caller's `fd_array`; `EFAULT` or `EPROTO` as Linux.
+    fn fd_at_index(&self, index: u32) -> Result<i32, Errno>;
+    /// `size` bytes (1, 2, 4 or 8) at `offset` in the value of a frozen, program-read-only
+    /// map with direct value access, little endian; `None` when the map is not such a map.
+    fn map_constant(&self, map: MapId, offset: u32, size: u32) -> Option<u64>;
+    /// The address that stands for the map in logs (`18: (18) r1 = 0xffff…`).
+    fn map_address(&self, map: MapId) -> u64;
+    /// The address of a map's directly accessible value, when it has one.
+    fn map_value_address(&self, map: MapId, offset: u32) -> Option<u64>;
+    /// The kernel's own BTF.
+    fn kernel_btf(&self) -> Option<Arc<Btf>>;
+    /// Microseconds on a clock that only moves forward, for the `verification time` line.
+    fn now_us(&self) -> u64;
+}
+
+/// The figures of the last line of the log.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Stats {
+    /// Instructions walked, over all paths.
+    pub insns_processed: u32,
+    /// The most states kept at one instruction.
+    pub max_states_per_insn: u32,
+    /// States kept in all.
+    pub total_states: u32,
+    /// States kept at one moment.
+    pub peak_states: u32,
+    /// The longest walk of liveness marks (0 on 6.18).
+    pub mark_read: u32,
+    /// Microseconds the verification took.
+    pub verification_time_us: u64,
+}
+
+/// How the verification ended.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// Linux takes it.
+    Accept(Box<Executable>),
+    /// Linux refuses it.
+    Reject(Reject),
+    /// The program needs something that skep does not model; never a guess.
+    Unsupported(String),
+}
+
+/// Why a program is refused.
+#[derive(Clone, Debug)]
+pub struct Reject {
+    /// What `bpf(2)` returns.
+    pub errno: Errno,
+    /// The instruction at fault, in the numbering of the program as given.
+    pub insn: Option<u32>,
+    /// The line of the log that says why.
+    pub message: String,
+}
+
+/// The whole answer.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The decision.
+    pub verdict: Verdict,
+    /// The log at the level asked for, without the trailing NUL.
+    pub log: Vec<u8>,
+    /// The figures.
+    pub stats: Stats,
+}
+
+/// One function of an executable program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subprogram {
+    /// Its first instruction in [`Executable::insns`].
+    pub start: u32,
+    /// One past its last instruction.
+    pub end: u32,
+    /// Bytes of stack it uses.
+    pub stack_depth: u32,
+    /// Whether it contains a tail call.
+    pub has_tail_call: bool,
+}
+
+/// A program that may run: rewritten, with every reference resolved.
+///
+/// The instructions are ordinary ones with these conventions:
+/// - a 64-bit load with source `BPF_PSEUDO_MAP_FD` (1) has in `imm` an index into
+///   [`maps`](Self::maps); with source `BPF_PSEUDO_MAP_VALUE` (2) also an offset in the
+///   second slot's `imm`; with source `BPF_PSEUDO_FUNC` (4) `imm` is an index into
+///   [`subprograms`](Self::subprograms);
+/// - a call with source `BPF_PSEUDO_CALL` (1) has a pc-relative `imm`; with source 0 a
+///   helper's number;
+/// - context accesses use the runtime context: the structure of the UAPI header with each
+///   field at its own offset, except that the fields of the packet pointers (`data`,
+///   `data_end`, `data_meta`) are read as 64-bit words at the offsets that `catalog` names.
+#[derive(Clone, Debug, Default)]
+pub struct Executable {
+    /// The rewritten instructions.
+    pub insns: Vec<Insn>,
+    /// For each of them, the instruction of the original program it came from.
+    pub origin: Vec<u32>,
+    /// The functions, entry first, by start.
+    pub subprograms: Vec<Subprogram>,
+    /// The maps it refers to.
+    pub maps: Vec<MapId>,
+    /// Whether the program may change packet data.
+    pub changes_packet: bool,
+    /// Bytes of stack over the deepest chain of calls.
+    pub max_stack_depth: u32,
+    /// The abstract states for the checking interpreter, when asked for.
+    pub recorded: Vec<RecordedState>,
+}
+
+/// One abstract state that the verifier passed through, as numbers and kinds only.
+///
+/// The checking interpreter, standing before original instruction `insn`, demands that at
+/// least one recorded state of that instruction contains the concrete one.
+#[derive(Clone, Debug)]
+pub struct RecordedState {
+    /// The instruction of the original program about to run.
+    pub insn: u32,
+    /// The depth of the call chain: 0 for the entry function.
+    pub frame: u32,
+    /// r0 to r10.
+    pub regs: [RecordedReg; 11],
+    /// Stack slots of 8 bytes that hold a known scalar, by slot (0 lies at r10-8).
+    pub slots: Vec<(u32, RecordedReg)>,
+}
+
+/// What a recorded state claims of one register.
+#[derive(Clone, Copy, Debug)]
+pub enum RecordedReg {
+    /// Nothing (never read on this path, or not modelled).
+    Any,
+    /// A number inside these bounds.
+    Scalar(skep_domain::Scalar),
+    /// Exactly zero or some pointer (a pointer that may be null).
+    PointerOrNull,
+    /// Never zero.
+    Pointer,
+}
