@@ -7,16 +7,13 @@ use crate::Errno;
 
 /// The memory of the caller, as far as it granted access.
 ///
-/// Addresses are those found in the attribute bytes.
+/// Addresses are those found in the attribute bytes. They need not be addresses of this
+/// process: a kernel only ever copies through this trait, the real one included.
 pub trait UserMemory {
     /// Copies `into.len()` bytes at `addr`, or fails with `EFAULT`.
     fn read(&self, addr: u64, into: &mut [u8]) -> Result<(), Errno>;
     /// Writes `from` at `addr`, or fails with `EFAULT`.
     fn write(&mut self, addr: u64, from: &[u8]) -> Result<(), Errno>;
-    /// How many bytes from `addr` on belong to one grant that lies in this process,
-    /// so that a system call may be given the address; 0 when there is none.
-    /// `writable` asks for a grant that may be written.
-    fn native_len(&self, addr: u64, writable: bool) -> usize;
 }
 
 /// One BPF kernel: `bpf(cmd, attr)`.
