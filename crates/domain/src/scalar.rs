@@ -1,0 +1,294 @@
+//! The scalar: a tnum and eight bounds, and how they inform each other.
+
+use crate::bounds::Bounds;
+use crate::tnum::TnumOf;
+use crate::word::{SignedWord, Wide, Word};
+
+/// The signed word of half the width.
+pub(crate) type SignedHalf<W> = <<W as Wide>::Half as Word>::Signed;
+
+/// Everything known of one scalar: the eight bounds and the tristate number.
+///
+/// The fields named 32 bound the low half of the word. The structure may contradict itself
+/// after a branch that cannot happen; [`violation`](Self::violation) tells.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ScalarOf<W: Wide> {
+    /// Known and unknown bits.
+    pub var_off: TnumOf<W>,
+    /// Signed minimum.
+    pub smin: W::Signed,
+    /// Signed maximum.
+    pub smax: W::Signed,
+    /// Unsigned minimum.
+    pub umin: W,
+    /// Unsigned maximum.
+    pub umax: W,
+    /// Signed minimum of the low half.
+    pub s32_min: SignedHalf<W>,
+    /// Signed maximum of the low half.
+    pub s32_max: SignedHalf<W>,
+    /// Unsigned minimum of the low half.
+    pub u32_min: W::Half,
+    /// Unsigned maximum of the low half.
+    pub u32_max: W::Half,
+}
+
+impl<W: Wide> ScalarOf<W> {
+    /// Joins the three parts.
+    #[inline]
+    #[must_use]
+    pub fn from_parts(var_off: TnumOf<W>, full: Bounds<W>, half: Bounds<W::Half>) -> Self {
+        Self {
+            var_off,
+            smin: full.smin,
+            smax: full.smax,
+            umin: full.umin,
+            umax: full.umax,
+            s32_min: half.smin,
+            s32_max: half.smax,
+            u32_min: half.umin,
+            u32_max: half.umax,
+        }
+    }
+
+    /// Nothing is known.
+    #[inline]
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self::from_parts(TnumOf::unknown(), Bounds::unbounded(), Bounds::unbounded())
+    }
+
+    /// Exactly `value`.
+    #[inline]
+    #[must_use]
+    pub fn known(value: W) -> Self {
+        Self::from_parts(
+            TnumOf::constant(value),
+            Bounds::constant(value),
+            Bounds::constant(value.low()),
+        )
+    }
+
+    /// An unknown low half, zeros above it.
+    #[inline]
+    #[must_use]
+    pub fn unknown_subreg() -> Self {
+        let mut scalar = Self::unknown();
+        scalar.zext_32_to_64();
+        scalar.sync();
+        scalar
+    }
+
+    /// The bounds of the whole word.
+    #[inline]
+    #[must_use]
+    pub fn full(&self) -> Bounds<W> {
+        Bounds {
+            umin: self.umin,
+            umax: self.umax,
+            smin: self.smin,
+            smax: self.smax,
+        }
+    }
+
+    /// The bounds of the low half.
+    #[inline]
+    #[must_use]
+    pub fn half(&self) -> Bounds<W::Half> {
+        Bounds {
+            umin: self.u32_min,
+            umax: self.u32_max,
+            smin: self.s32_min,
+            smax: self.s32_max,
+        }
+    }
+
+    /// Replaces the bounds of the whole word.
+    #[inline]
+    pub fn set_full(&mut self, bounds: Bounds<W>) {
+        *self = Self::from_parts(self.var_off, bounds, self.half());
+    }
+
+    /// Replaces the bounds of the low half.
+    #[inline]
+    pub fn set_half(&mut self, bounds: Bounds<W::Half>) {
+        *self = Self::from_parts(self.var_off, self.full(), bounds);
+    }
+
+    /// Drops all bounds and keeps the tnum.
+    #[inline]
+    pub fn mark_unbounded(&mut self) {
+        *self = Self::from_parts(self.var_off, Bounds::unbounded(), Bounds::unbounded());
+    }
+
+    /// Drops the bounds of the low half; pointers carry none.
+    #[inline]
+    pub fn mark_half_unbounded(&mut self) {
+        self.set_half(Bounds::unbounded());
+    }
+
+    /// Whether the bits say that it is one number.
+    #[inline]
+    #[must_use]
+    pub fn is_const(&self) -> bool {
+        self.var_off.is_const()
+    }
+
+    /// The number, when the bits say that it is one.
+    #[inline]
+    #[must_use]
+    pub fn const_value(&self) -> Option<W> {
+        self.is_const().then_some(self.var_off.value)
+    }
+
+    /// Whether the low half is one number.
+    #[inline]
+    #[must_use]
+    pub fn subreg_is_const(&self) -> bool {
+        self.var_off.subreg_is_const()
+    }
+
+    /// The low half, when the bits say that it is one number.
+    #[inline]
+    #[must_use]
+    pub fn subreg_const_value(&self) -> Option<W::Half> {
+        self.subreg_is_const().then_some(self.var_off.value.low())
+    }
+
+    /// Whether nothing is known at all.
+    #[inline]
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::unknown()
+    }
+
+    /// Whether the concrete number is one that this scalar allows.
+    #[inline]
+    #[must_use]
+    pub fn contains(&self, number: W) -> bool {
+        self.var_off.contains(number)
+            && self.full().contain(number)
+            && self.half().contain(number.low())
+    }
+
+    /// Whether every number of `other` lies within the bounds and bits of this one, part by
+    /// part: the comparison by which states are found to be covered by older ones.
+    #[inline]
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        self.umin <= other.umin
+            && self.umax >= other.umax
+            && self.smin <= other.smin
+            && self.smax >= other.smax
+            && self.u32_min <= other.u32_min
+            && self.u32_max >= other.u32_max
+            && self.s32_min <= other.s32_min
+            && self.s32_max >= other.s32_max
+            && self.var_off.includes(other.var_off)
+    }
+
+    /// Why the parts contradict each other, in Linux's words, or `None` when they agree.
+    #[inline]
+    #[must_use]
+    pub fn violation(&self) -> Option<&'static str> {
+        let (full, half) = (self.full(), self.half());
+        if full.are_contradictory() || half.are_contradictory() {
+            Some("range bounds violation")
+        } else if self.is_const() && !full.are_exactly(self.var_off.value) {
+            Some("const tnum out of sync with range bounds")
+        } else if self.subreg_is_const() && !half.are_exactly(self.var_off.value.low()) {
+            Some("const subreg tnum out of sync with range bounds")
+        } else {
+            None
+        }
+    }
+
+    /// Spreads what each part knows to the others: bits to bounds, bounds to bounds, bounds
+    /// to bits, bits to bounds again. Not a fixed point: exactly as far as Linux 6.18 goes.
+    #[inline]
+    pub fn sync(&mut self) {
+        let (mut full, mut half) = (self.full(), self.half());
+        full.clamp_to_bits(self.var_off);
+        half.clamp_to_bits(self.var_off.low());
+        for _ in 0..3 {
+            half_from_full(&mut half, &full);
+            half.signed_from_unsigned();
+            half.unsigned_from_signed();
+            full.signed_from_unsigned();
+            if !full.unsigned_from_signed() {
+                full.pick_side_of_zero();
+            }
+            full_from_half(&mut full, &half);
+        }
+        let bits = self.var_off.intersect(TnumOf::range(full.umin, full.umax));
+        let low = bits.low().intersect(TnumOf::range(half.umin, half.umax));
+        let bits = bits.with_low(low);
+        full.clamp_to_bits(bits);
+        half.clamp_to_bits(low);
+        *self = Self::from_parts(bits, full, half);
+    }
+
+    /// The low half becomes the whole word, zeros above it; bounds follow, unsynchronised.
+    #[inline]
+    pub fn zext_32_to_64(&mut self) {
+        let half = self.half();
+        let mut full = Bounds {
+            umin: W::from_half(half.umin),
+            umax: W::from_half(half.umax),
+            smin: W::Signed::ZERO,
+            smax: W::from_half(W::Half::MAX).signed(),
+        };
+        if half.smin >= SignedHalf::<W>::ZERO && half.smax >= SignedHalf::<W>::ZERO {
+            full.smin = W::from_signed_half(half.smin);
+            full.smax = W::from_signed_half(half.smax);
+        }
+        *self = Self::from_parts(self.var_off.subreg(), full, half);
+    }
+}
+
+/// The low half follows from the whole word where the high half is one number, or two
+/// neighbours between which the low half passes from negative to non-negative.
+#[inline]
+fn half_from_full<W: Wide>(half: &mut Bounds<W::Half>, full: &Bounds<W>) {
+    let signed = (full.smin.unsigned(), full.smax.unsigned());
+    for (min, max) in [(full.umin, full.umax), signed] {
+        let (low_min, low_max) = (min.low(), max.low());
+        if min.high() == max.high() {
+            if low_min <= low_max {
+                half.clamp_unsigned(low_min, low_max);
+            }
+            if low_min.signed() <= low_max.signed() {
+                half.clamp_signed(low_min.signed(), low_max.signed());
+            }
+        }
+    }
+    for (min, max) in [(full.umin, full.umax), signed] {
+        let (low_min, low_max) = (min.low().signed(), max.low().signed());
+        let zero = SignedHalf::<W>::ZERO;
+        if min.high().plus(W::Half::ONE) == max.high() && low_min < zero && low_max >= zero {
+            half.clamp_signed(low_min, low_max);
+        }
+    }
+}
+
+/// The ends of the whole word are tightened to what their low halves may be.
+#[inline]
+fn full_from_half<W: Wide>(full: &mut Bounds<W>, half: &Bounds<W::Half>) {
+    full.clamp_unsigned(full.umin.with_low(half.umin), full.umax.with_low(half.umax));
+    full.clamp_signed(
+        full.smin.unsigned().with_low(half.umin).signed(),
+        full.smax.unsigned().with_low(half.umax).signed(),
+    );
+    // A sign-extended half that is not negative is the half itself.
+    if half.smin >= SignedHalf::<W>::ZERO
+        && full.smin >= W::from_signed_half(SignedHalf::<W>::MIN)
+        && full.smax <= W::from_signed_half(SignedHalf::<W>::MAX)
+    {
+        let (min, max) = (
+            W::from_signed_half(half.smin),
+            W::from_signed_half(half.smax),
+        );
+        full.clamp_signed(min, max);
+        full.clamp_unsigned(min.unsigned(), max.unsigned());
+    }
+}
