@@ -1,5 +1,23 @@
 //! The BPF instruction set as one table: decode, encode, text, reads and writes, meaning.
+//!
+//! The rows are in [`table`](FORMS); everything else here reads them. Sources: RFC 9669,
+//! and what Linux 6.18 answers where the standard is silent.
 #![forbid(unsafe_code)]
 
+pub mod field;
+pub mod form;
 mod insn;
-pub use insn::Insn;
+mod op;
+mod regs;
+mod table;
+mod text;
+
+pub use field::{alu, atomic, class, jmp, mode, pseudo, size, src};
+pub use form::Form;
+pub use insn::{INSN_SIZE, Insn, TrailingBytes};
+pub use op::{
+    AluOp, AtomicOp, Cond, DecodeError, Field, Op, Operand, Reg, Size, SwapKind, Width, decode,
+};
+pub use regs::{ALL_ARGS, Uses, first_args, uses};
+pub use table::FORMS;
+pub use text::{Names, NoNames, text, write_text};
