@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// Reads the name of a DNS question label by label in a bounded loop, hashes it in
-// lower case and counts queries per name.
+// Walks the labels of a DNS question in a bounded loop, copies the name into a key and
+// counts queries per name.
 #include "net.h"
 
 #define MAX_NAME 64
+#define MAX_LABELS 8
+
+struct key {
+	u32 len;
+	char name[MAX_NAME];
+};
 
 struct dnshdr {
 	be16 id;
@@ -17,7 +23,7 @@ struct dnshdr {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);
-	__type(key, u64);
+	__type(key, struct key);
 	__type(value, u64);
 } queries SEC(".maps");
 
@@ -37,40 +43,41 @@ int dns_parse(struct xdp_md *ctx)
 	if (udp->dst != htons(53) || dns->questions != htons(1) || (dns->flags & htons(0x8000)))
 		return XDP_PASS;
 
-	u8 *p = (void *)(dns + 1);
-	u64 hash = 0xcbf29ce484222325;
-	u32 left = 0, labels = 0;
+	u8 *name = (void *)(dns + 1), *p = name;
+	u32 labels = 0;
+	struct key key = {};
 	KEEP_LOOP
-	for (int i = 0; i < MAX_NAME; i++) {
+	for (;;) {
 		if (!INSIDE(p, 1, end))
 			return XDP_DROP;
-		u8 c = *p++;
-		if (left == 0) {
-			if (c == 0)
-				goto found;
-			if (c > 63)
-				return XDP_DROP; // a compressed name in a question
-			left = c;
-			labels++;
-			OPAQUE(labels); // an exact count would keep the verifier from merging paths
-			c = '.';
-		} else {
-			left--;
-			c |= 0x20;
-		}
-		hash = (hash ^ c) * 0x100000001b3;
+		u32 len = *p;
+		if (len == 0)
+			break;
+		if (len > 63 || ++labels > MAX_LABELS)
+			return XDP_DROP; // compressed in a question, or too deep
+		p += 1 + len;
 	}
-	return XDP_DROP;
 
-found:;
-	u64 *n = bpf_map_lookup_elem(&queries, &hash);
+	u32 len = p - name;
+	if (len > MAX_NAME)
+		return XDP_DROP;
+	KEEP_LOOP
+	for (u32 i = 0; i < MAX_NAME; i++) {
+		if (i >= len)
+			break;
+		if (!INSIDE(name + i, 1, end))
+			return XDP_DROP;
+		key.name[i] = name[i];
+	}
+	key.len = len;
+	u64 *n = bpf_map_lookup_elem(&queries, &key);
 	if (n) {
 		__sync_fetch_and_add(n, 1);
 	} else {
 		u64 one = 1;
-		bpf_map_update_elem(&queries, &hash, &one, BPF_ANY);
+		bpf_map_update_elem(&queries, &key, &one, BPF_ANY);
 	}
-	return labels > 8 ? XDP_DROP : XDP_PASS;
+	return labels > 6 ? XDP_DROP : XDP_PASS;
 }
 
 LICENSE("Dual MIT/GPL");
