@@ -1,0 +1,85 @@
+//! The system calls themselves: everything unsafe in this crate.
+
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+use skep_abi::Errno;
+
+use crate::bounce::Bounces;
+
+/// Bytes that an attribute always has behind its address, whatever its stated length:
+/// Linux writes some answers without looking at the length.
+const ATTR_ROOM: usize = 256;
+
+/// The last error of this thread.
+fn last_error() -> Errno {
+    Errno(
+        io::Error::last_os_error()
+            .raw_os_error()
+            .unwrap_or(Errno::EIO.0),
+    )
+}
+
+/// One `bpf(2)` whose every pointer was put into `attr` by `bounces`.
+///
+/// `attr` is cut back to the length it came with.
+pub(crate) fn bpf(cmd: u32, attr: &mut Vec<u8>, bounces: &mut Bounces) -> Result<u32, Errno> {
+    let size = attr.len();
+    attr.resize(size.max(ATTR_ROOM), 0);
+    bounces.hold();
+    // SAFETY:
+    // - `attr` has at least `ATTR_ROOM` bytes, more than any answer of Linux is away from
+    //   its start, and `size` of them are said to be there.
+    // - `plan` checked `attr` with the view of `cmd`, so no byte outside of the fields it
+    //   knows is set, and it replaced each nonzero pointer by the address of a buffer in
+    //   `bounces` with as many bytes as the command may read or write there.
+    // - These buffers are exclusively borrowed for the whole call.
+    let answer = unsafe { libc::syscall(libc::SYS_bpf, cmd, attr.as_mut_ptr(), size) };
+    let result = u32::try_from(answer).map_err(|_| last_error());
+    attr.truncate(size);
+    result
+}
+
+/// Takes ownership of a descriptor that `bpf(2)` has just returned.
+pub(crate) fn own(fd: u32) -> Result<OwnedFd, Errno> {
+    let fd = i32::try_from(fd).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the caller got `fd` from the kernel as a new descriptor and nobody else
+    // knows it yet.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// A second descriptor for whatever `fd` is open on.
+pub(crate) fn dup(fd: u32) -> Result<OwnedFd, Errno> {
+    let fd = i32::try_from(fd).map_err(|_| Errno::EBADF)?;
+    // SAFETY: `F_DUPFD_CLOEXEC` touches no memory and leaves `fd` as it is.
+    let new = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
+    if new < 0 {
+        return Err(last_error());
+    }
+    // SAFETY: `new` was just made by the kernel for this call alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(new) })
+}
+
+/// Takes all capabilities from the calling thread, and from it alone.
+pub(crate) fn drop_capabilities() -> Result<(), Errno> {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = Header {
+        version: VERSION_3,
+        pid: 0,
+    };
+    // Two records of effective, permitted and inheritable sets: 64 capabilities.
+    let none = [0u32; 6];
+    // SAFETY: version 3 reads the header and two records of three words, which is what
+    // both pointers lead to; pid 0 means the calling thread.
+    let answer = unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) };
+    if answer < 0 {
+        Err(last_error())
+    } else {
+        Ok(())
+    }
+}
