@@ -156,8 +156,8 @@ fn refuses() {
     check(row(2) + 56, &[16], 88, |p| {
         matches!(p, Problem::EntrySize { size: 16, .. })
     });
-    check(row(5) + 4, &[2], 160, |p| {
-        matches!(p, Problem::SecondSymbolTable(5))
+    check(row(4) + 4, &[2], 160, |p| {
+        matches!(p, Problem::SecondSymbolTable(4))
     });
     check(88 + 24 + 6, &[60], 88 + 24 + 6, |p| {
         matches!(p, Problem::SectionIndex { index: 60, .. })
