@@ -7,6 +7,8 @@
 pub mod field;
 pub mod form;
 mod insn;
+mod make;
+pub mod meaning;
 mod op;
 mod regs;
 mod table;
