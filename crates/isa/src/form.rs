@@ -14,7 +14,8 @@
 //! | `%h` `%k` | helper, kernel function | `bpf_loop#181` |
 //! | `%q` | both immediates of a two-slot load | `0x100000001` |
 //! | `%A` `%a` | address spaces, from and to | `0`, `1` |
-//! | `%%` | a percent sign | `%` |
+//!
+//! A percent sign before anything but a letter is itself.
 
 use crate::insn::Insn;
 use crate::op::{AluOp, AtomicOp, Cond, Size, SwapKind, Width};
@@ -273,6 +274,12 @@ impl Form {
     pub const fn is_wide(&self) -> bool {
         matches!(self.meaning, Meaning::LoadImm64 | Meaning::LoadPseudo(_))
     }
+}
+
+/// The letter of the placeholder that `text` begins with.
+pub(crate) fn placeholder(text: &str) -> Option<char> {
+    let letter = text.strip_prefix('%')?.chars().next()?;
+    letter.is_ascii_alphabetic().then_some(letter)
 }
 
 /// For each opcode, the rows that share it.

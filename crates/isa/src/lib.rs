@@ -4,6 +4,7 @@
 //! and what Linux 6.18 answers where the standard is silent.
 #![forbid(unsafe_code)]
 
+pub mod asm;
 pub mod field;
 pub mod form;
 mod insn;

@@ -103,8 +103,9 @@ fn write_form(
             }
             Some('A') => write!(out, "{}", (i.imm as u32) >> 16)?,
             Some('a') => write!(out, "{}", i.imm as u16)?,
-            // `%%`; the table holds no other sign.
-            _ => out.write_char('%')?,
+            // A percent sign that is no placeholder.
+            Some(c) => write!(out, "%{c}")?,
+            None => out.write_char('%')?,
         }
         rest = chars.as_str();
     }
