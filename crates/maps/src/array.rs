@@ -1,0 +1,64 @@
+//! Arrays: every element exists from the start; a lookup is a bounds check and an address.
+
+use skep_abi::Errno;
+
+use crate::region::{PAGE, Region};
+use crate::value::Shape;
+
+/// The elements of an array, one plane per CPU for the per-CPU kind.
+pub(crate) struct Array {
+    region: Region,
+    stride: usize,
+    plane: usize,
+    entries: u32,
+    pub(crate) shape: Shape,
+}
+
+impl Array {
+    /// `planes` is 1, or the number of CPUs.
+    pub(crate) fn new(
+        shape: Shape,
+        entries: u32,
+        planes: u32,
+        mappable: bool,
+    ) -> Result<Array, Errno> {
+        let stride = shape.stride();
+        let plane = (stride as u64)
+            .checked_mul(u64::from(entries))
+            .ok_or(Errno::ENOMEM)?;
+        // Planes of different CPUs do not share cache lines.
+        let plane = plane.checked_next_multiple_of(128).ok_or(Errno::ENOMEM)?;
+        let mut len = plane.checked_mul(u64::from(planes)).ok_or(Errno::ENOMEM)?;
+        if mappable {
+            len = len
+                .checked_next_multiple_of(PAGE as u64)
+                .ok_or(Errno::ENOMEM)?;
+        }
+        let region = Region::new(len, mappable)?;
+        let plane = usize::try_from(plane).map_err(|_| Errno::ENOMEM)?;
+        Ok(Array {
+            region,
+            stride,
+            plane,
+            entries,
+            shape,
+        })
+    }
+
+    /// The value at `index` for `cpu` (0 for the plain kind).
+    #[inline]
+    pub(crate) fn value(&self, index: u32, cpu: u32) -> Option<*mut u8> {
+        if index >= self.entries {
+            return None;
+        }
+        Some(
+            self.region
+                .at(cpu as usize * self.plane + index as usize * self.stride),
+        )
+    }
+
+    /// Bytes of all values of one plane, as direct value access sees them.
+    pub(crate) fn direct_len(&self) -> u64 {
+        self.stride as u64 * u64::from(self.entries)
+    }
+}

@@ -1,0 +1,521 @@
+//! One map of any type: which operations it has, and what the others answer.
+
+use std::sync::Arc;
+
+use skep_abi::{ElemFlags, Errno, MapFlags, MapType};
+
+use crate::array::Array;
+use crate::bloom::Bloom;
+use crate::grace::{Grace, Pass};
+use crate::hash::Hash;
+use crate::lpm::Lpm;
+use crate::queue::Queue;
+use crate::region::copy_out;
+use crate::ring::{Record, Ring, RingInfo};
+use crate::slots::{Held, Slots};
+use crate::spec::Spec;
+use crate::value::Shape;
+
+/// Who operates on a map.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// A system call: values of per-CPU maps are those of all CPUs in a row, each rounded
+    /// up to 8 bytes.
+    User,
+    /// A program on a virtual CPU.
+    Program {
+        /// The CPU.
+        cpu: u32,
+    },
+}
+
+impl Side {
+    pub(crate) fn cpu(self) -> u32 {
+        match self {
+            Side::User => 0,
+            Side::Program { cpu } => cpu,
+        }
+    }
+}
+
+/// The elements of one bucket, copied out.
+#[derive(Default, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// How many.
+    pub count: u32,
+    /// Their keys in a row.
+    pub keys: Vec<u8>,
+    /// Their values in a row.
+    pub values: Vec<u8>,
+}
+
+/// A map. Dropping it frees its memory; every address it gave out dies then.
+pub struct Map {
+    spec: Spec,
+    storage: Storage,
+}
+
+enum Storage {
+    Array(Array),
+    Percpu(Array),
+    Hash(Hash),
+    Lpm(Lpm),
+    Slots(Slots),
+    Queue(Queue),
+    Bloom(Bloom),
+    Ring(Ring),
+    /// Made and verified against, but its elements are not modelled.
+    Opaque,
+}
+
+impl Map {
+    /// Makes a map; `grace` is the one of the kernel it belongs to.
+    ///
+    /// # Errors
+    /// Those of [`Spec::check`], and `ENOMEM`.
+    pub fn new(mut spec: Spec, grace: Arc<Grace>) -> Result<Map, Errno> {
+        use MapType::*;
+        spec.check()?;
+        let entries = spec.max_entries;
+        let shape = Shape::new(spec.value_size, &spec.holes);
+        let storage = match spec.map_type {
+            Array => {
+                let mappable = spec.flags.contains(MapFlags::MMAPABLE);
+                Storage::Array(crate::array::Array::new(shape, entries, 1, mappable)?)
+            }
+            PercpuArray => {
+                let cpus = spec.limits.cpus.max(1);
+                Storage::Percpu(crate::array::Array::new(shape, entries, cpus, false)?)
+            }
+            Hash | PercpuHash | LruHash | LruPercpuHash => {
+                Storage::Hash(crate::hash::Hash::new(&spec)?)
+            }
+            LpmTrie => Storage::Lpm(Lpm::new(spec.key_size, shape, entries)),
+            ProgArray | PerfEventArray | CgroupArray | ArrayOfMaps => {
+                Storage::Slots(Slots::new(entries, grace)?)
+            }
+            Queue | Stack => {
+                let last_first = spec.map_type == Stack;
+                Storage::Queue(crate::queue::Queue::new(
+                    spec.value_size,
+                    entries,
+                    last_first,
+                )?)
+            }
+            BloomFilter => Storage::Bloom(Bloom::new(entries, spec.map_extra, spec.seed)?),
+            Ringbuf => Storage::Ring(Ring::new(entries)?),
+            _ => Storage::Opaque,
+        };
+        spec.max_entries = spec.capacity();
+        Ok(Map { spec, storage })
+    }
+
+    /// What the map was asked to be, with the capacity it really has.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// Bytes of one value as system calls copy it.
+    pub fn user_value_size(&self) -> usize {
+        match &self.storage {
+            Storage::Percpu(a) => a.shape.stride() * self.spec.limits.cpus.max(1) as usize,
+            Storage::Hash(h) => h.user_value(),
+            Storage::Slots(_) => 4,
+            _ => self.spec.value_size as usize,
+        }
+    }
+
+    /// Whether the value has the spin lock that `BPF_F_LOCK` takes.
+    pub fn has_lock(&self) -> bool {
+        Shape::new(self.spec.value_size, &self.spec.holes).has_lock()
+    }
+
+    /// Elements now in the map, for the types that count them.
+    pub fn count(&self) -> Option<u32> {
+        match &self.storage {
+            Storage::Hash(h) => Some(h.len()),
+            _ => None,
+        }
+    }
+
+    /// About how many bytes the map takes.
+    pub fn bytes(&self) -> u64 {
+        let values = self.user_value_size() as u64 * u64::from(self.spec.max_entries);
+        match &self.storage {
+            Storage::Hash(h) => h.bytes(),
+            Storage::Ring(r) => r.info().size,
+            _ => values,
+        }
+    }
+
+    /// The address of the value under `key` on `cpu`: what `bpf_map_lookup_elem` returns to
+    /// a program. `None` when there is none, or when the type keeps no plain values.
+    #[inline]
+    pub fn lookup(&self, key: &[u8], cpu: u32) -> Option<u64> {
+        let value = match &self.storage {
+            Storage::Array(a) => a.value(index(key)?, 0)?,
+            Storage::Hash(h) => h.lookup(key, cpu)?,
+            Storage::Percpu(a) => a.value(index(key)?, cpu)?,
+            Storage::Lpm(l) => l.lookup(key)?,
+            _ => return None,
+        };
+        Some(value as u64)
+    }
+
+    /// The address of the value at byte `offset` of an array's values, for direct access.
+    pub fn direct_address(&self, offset: u32) -> Option<u64> {
+        match &self.storage {
+            Storage::Array(a) if u64::from(offset) < a.direct_len() => {
+                Some(a.value(0, 0)? as u64 + u64::from(offset))
+            }
+            _ => None,
+        }
+    }
+
+    /// Copies `out.len()` bytes at byte `offset` of an array's values.
+    pub fn direct_read(&self, offset: u32, out: &mut [u8]) -> Option<()> {
+        let Storage::Array(a) = &self.storage else {
+            return None;
+        };
+        let end = u64::from(offset).checked_add(out.len() as u64)?;
+        if end > a.direct_len() {
+            return None;
+        }
+        let (skip, first) = (offset as usize % 8, offset as usize / 8 * 8);
+        let mut whole = vec![0; skip + out.len()];
+        // SAFETY: `first` is a multiple of 8 and the range ends inside the array.
+        unsafe { copy_out(&mut whole, a.value(0, 0)?.add(first)) };
+        out.copy_from_slice(whole.get(skip..)?);
+        Some(())
+    }
+
+    /// `BPF_MAP_LOOKUP_ELEM`: copies the value out, of all CPUs for per-CPU types.
+    ///
+    /// # Errors
+    /// `ENOENT`; `ENOTSUPP`, `EOPNOTSUPP` or `EINVAL` where Linux has no such operation.
+    pub fn read(&self, key: &[u8], flags: ElemFlags, out: &mut [u8]) -> Result<(), Errno> {
+        let lock = flags.contains(ElemFlags::LOCK);
+        match &self.storage {
+            Storage::Array(a) => {
+                let value = a
+                    .value(index(key).ok_or(Errno::ENOENT)?, 0)
+                    .ok_or(Errno::ENOENT)?;
+                // SAFETY: the value is one of the array's, which lives as long as the map.
+                unsafe {
+                    match lock {
+                        true => a.shape.locked(value, || a.shape.load(out, value)),
+                        false => a.shape.load(out, value),
+                    }
+                }
+                Ok(())
+            }
+            Storage::Percpu(a) => {
+                let index = index(key).ok_or(Errno::ENOENT)?;
+                for (cpu, part) in out.chunks_mut(a.shape.stride()).enumerate() {
+                    let value = a.value(index, cpu as u32).ok_or(Errno::ENOENT)?;
+                    // SAFETY: as above.
+                    unsafe { a.shape.load(part, value) };
+                }
+                Ok(())
+            }
+            Storage::Hash(h) => h.read(key, out, lock),
+            Storage::Lpm(l) => {
+                let value = l.lookup(key).ok_or(Errno::ENOENT)?;
+                // SAFETY: nodes of the trie are type-stable and live as long as the map.
+                unsafe { l.shape.load(out, value) };
+                Ok(())
+            }
+            Storage::Queue(q) => q.next(out, false),
+            Storage::Bloom(b) => b.peek(out),
+            Storage::Slots(_) | Storage::Ring(_) => Err(Errno::ENOTSUPP),
+            Storage::Opaque => Err(Errno::EOPNOTSUPP),
+        }
+    }
+
+    /// `BPF_MAP_UPDATE_ELEM` and its helper.
+    ///
+    /// # Errors
+    /// `EINVAL` for flags that make no sense, `EEXIST`, `ENOENT`, `E2BIG`, `ENOSPC`, `ENOMEM`
+    /// as the type has them.
+    pub fn update(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        flags: ElemFlags,
+        side: Side,
+    ) -> Result<(), Errno> {
+        let plain = flags.beyond(ElemFlags::LOCK);
+        let known = plain.0 <= ElemFlags::EXIST.0;
+        let lock = flags.contains(ElemFlags::LOCK);
+        match &self.storage {
+            Storage::Array(a) => {
+                if !known {
+                    return Err(Errno::EINVAL);
+                }
+                let to = a
+                    .value(index(key).ok_or(Errno::E2BIG)?, 0)
+                    .ok_or(Errno::E2BIG)?;
+                if flags.contains(ElemFlags::NOEXIST) {
+                    return Err(Errno::EEXIST);
+                }
+                if lock && !a.shape.has_lock() {
+                    return Err(Errno::EINVAL);
+                }
+                // SAFETY: the value is one of the array's, which lives as long as the map.
+                unsafe {
+                    match lock {
+                        true => a.shape.locked(to, || a.shape.store(to, value)),
+                        false => a.shape.store(to, value),
+                    }
+                }
+                Ok(())
+            }
+            Storage::Percpu(a) => {
+                if flags.0 > ElemFlags::EXIST.0 {
+                    return Err(Errno::EINVAL);
+                }
+                let index = index(key).ok_or(Errno::E2BIG)?;
+                a.value(index, 0).ok_or(Errno::E2BIG)?;
+                if flags.contains(ElemFlags::NOEXIST) {
+                    return Err(Errno::EEXIST);
+                }
+                let store = |cpu: u32, from: &[u8]| {
+                    if let Some(to) = a.value(index, cpu) {
+                        // SAFETY: as above.
+                        unsafe { a.shape.store(to, from) }
+                    }
+                };
+                match side {
+                    Side::Program { cpu } => store(cpu, value),
+                    Side::User => {
+                        for (cpu, from) in value.chunks(a.shape.stride()).enumerate() {
+                            store(cpu as u32, from);
+                        }
+                    }
+                }
+                Ok(())
+            }
+            Storage::Hash(h) => {
+                if !known || (lock && !h.shape.has_lock()) {
+                    return Err(Errno::EINVAL);
+                }
+                h.update(key, value, flags, side)
+            }
+            Storage::Lpm(l) => {
+                if flags.0 > ElemFlags::EXIST.0 {
+                    return Err(Errno::EINVAL);
+                }
+                l.update(key, value, flags)
+            }
+            Storage::Queue(_) | Storage::Bloom(_) if side == Side::User => self.push(value, flags),
+            Storage::Queue(_) => Err(Errno::EINVAL),
+            Storage::Bloom(_) => Err(Errno::EINVAL),
+            Storage::Slots(_) | Storage::Ring(_) => Err(Errno::ENOTSUPP),
+            Storage::Opaque => Err(Errno::EOPNOTSUPP),
+        }
+    }
+
+    /// `BPF_MAP_DELETE_ELEM` and its helper.
+    ///
+    /// # Errors
+    /// `ENOENT`; `EINVAL`, `ENOTSUPP` or `EOPNOTSUPP` for types whose elements stay.
+    pub fn delete(&self, key: &[u8]) -> Result<(), Errno> {
+        match &self.storage {
+            Storage::Hash(h) => h.delete(key, None),
+            Storage::Lpm(l) => l.delete(key),
+            Storage::Slots(s) => s.set(index(key).ok_or(Errno::E2BIG)?, None),
+            Storage::Array(_) | Storage::Percpu(_) | Storage::Queue(_) => Err(Errno::EINVAL),
+            Storage::Ring(_) => Err(Errno::ENOTSUPP),
+            Storage::Bloom(_) | Storage::Opaque => Err(Errno::EOPNOTSUPP),
+        }
+    }
+
+    /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM`.
+    ///
+    /// # Errors
+    /// `ENOENT`; `ENOTSUPP` for types that cannot.
+    pub fn take(&self, key: &[u8], flags: ElemFlags, out: &mut [u8]) -> Result<(), Errno> {
+        match &self.storage {
+            Storage::Hash(h) => h.delete(key, Some((out, flags.contains(ElemFlags::LOCK)))),
+            Storage::Queue(q) => q.next(out, true),
+            _ => Err(Errno::ENOTSUPP),
+        }
+    }
+
+    /// `BPF_MAP_GET_NEXT_KEY`.
+    ///
+    /// # Errors
+    /// `ENOENT` after the last key; `EINVAL`, `ENOTSUPP` or `EOPNOTSUPP` for types without.
+    pub fn next_key(&self, key: Option<&[u8]>, out: &mut [u8]) -> Result<(), Errno> {
+        match &self.storage {
+            Storage::Array(_) | Storage::Percpu(_) | Storage::Slots(_) => {
+                let entries = self.spec.max_entries;
+                let next = match key.and_then(index) {
+                    Some(at) if at < entries => at + 1,
+                    _ => 0,
+                };
+                if next >= entries {
+                    return Err(Errno::ENOENT);
+                }
+                for (to, from) in out.iter_mut().zip(next.to_ne_bytes()) {
+                    *to = from;
+                }
+                Ok(())
+            }
+            Storage::Hash(h) => h.next_key(key, out),
+            Storage::Lpm(l) => l.next_key(key, out),
+            Storage::Queue(_) => Err(Errno::EINVAL),
+            Storage::Ring(_) => Err(Errno::ENOTSUPP),
+            Storage::Bloom(_) | Storage::Opaque => Err(Errno::EOPNOTSUPP),
+        }
+    }
+
+    /// `bpf_map_push_elem`, and the update of maps without keys.
+    ///
+    /// # Errors
+    /// `EINVAL` for flags, `E2BIG` when full, `EOPNOTSUPP` for maps with keys.
+    pub fn push(&self, value: &[u8], flags: ElemFlags) -> Result<(), Errno> {
+        match &self.storage {
+            Storage::Queue(q) => q.push(value, flags),
+            Storage::Bloom(b) => b.push(value, flags),
+            _ => Err(Errno::EOPNOTSUPP),
+        }
+    }
+
+    /// `bpf_map_peek_elem` and, with `take`, `bpf_map_pop_elem`.
+    ///
+    /// # Errors
+    /// `ENOENT` when empty (or surely not in a bloom filter), `EOPNOTSUPP` for other types.
+    pub fn peek(&self, value: &mut [u8], take: bool) -> Result<(), Errno> {
+        match &self.storage {
+            Storage::Queue(q) => q.next(value, take),
+            Storage::Bloom(b) if !take => b.peek(value),
+            _ => Err(Errno::EOPNOTSUPP),
+        }
+    }
+
+    /// Calls `body` with the addresses of the key and value of each element on `cpu`, until
+    /// it answers false; how many calls there were.
+    ///
+    /// # Errors
+    /// `EINVAL` for types that cannot be walked by a program.
+    pub fn for_each(&self, cpu: u32, body: &mut dyn FnMut(u64, u64) -> bool) -> Result<u32, Errno> {
+        match &self.storage {
+            Storage::Array(a) | Storage::Percpu(a) => {
+                let plane = if matches!(self.storage, Storage::Percpu(_)) {
+                    cpu
+                } else {
+                    0
+                };
+                for at in 0..self.spec.max_entries {
+                    let key = at;
+                    let Some(value) = a.value(at, plane) else {
+                        break;
+                    };
+                    if !body(&raw const key as u64, value as u64) {
+                        return Ok(at + 1);
+                    }
+                }
+                Ok(self.spec.max_entries)
+            }
+            Storage::Hash(h) => Ok(h.for_each(cpu, body)),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// How many buckets the batch operations go through, for types that have buckets.
+    pub fn buckets(&self) -> Option<u64> {
+        match &self.storage {
+            Storage::Hash(h) => Some(h.buckets()),
+            _ => None,
+        }
+    }
+
+    /// The elements of one bucket, at most `room`, taken out when `delete` says so.
+    ///
+    /// # Errors
+    /// How many there are, when that is more than `room`.
+    pub fn bucket(&self, number: u64, room: u32, delete: bool) -> Result<Bucket, u32> {
+        match &self.storage {
+            Storage::Hash(h) => h.bucket(number, room, delete),
+            _ => Ok(Bucket::default()),
+        }
+    }
+
+    /// What a slot of a map of references refers to.
+    #[inline]
+    pub fn held<'p>(&self, index: u32, pass: &'p Pass<'_>) -> Option<&'p Held> {
+        match &self.storage {
+            Storage::Slots(s) => s.get(index, pass),
+            _ => None,
+        }
+    }
+
+    /// Sets a slot of a map of references.
+    ///
+    /// # Errors
+    /// `E2BIG` beyond the end, `EINVAL` for other types.
+    pub fn hold(&self, index: u32, held: Held) -> Result<(), Errno> {
+        match &self.storage {
+            Storage::Slots(s) => s.set(index, Some(held)),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// Empties every slot, as Linux does when the last user reference to a map of programs
+    /// goes (programs in it might otherwise keep it alive in a circle).
+    pub fn release(&self) {
+        if let Storage::Slots(s) = &self.storage {
+            s.clear();
+        }
+    }
+
+    /// `bpf_ringbuf_reserve`: the address of `len` bytes, `None` when there is no room.
+    pub fn reserve(&self, len: u64) -> Option<Record> {
+        match &self.storage {
+            Storage::Ring(r) => r.reserve(len),
+            _ => None,
+        }
+    }
+
+    /// `bpf_ringbuf_submit` and `bpf_ringbuf_discard`; false when the record is not one that
+    /// was reserved here.
+    pub fn commit(&self, record: Record, discard: bool) -> bool {
+        match &self.storage {
+            Storage::Ring(r) => r.commit(record, discard),
+            _ => false,
+        }
+    }
+
+    /// `bpf_ringbuf_output`.
+    ///
+    /// # Errors
+    /// `EAGAIN` when there is no room, `EINVAL` for other types.
+    pub fn output(&self, bytes: &[u8]) -> Result<(), Errno> {
+        match &self.storage {
+            Storage::Ring(r) => r.output(bytes),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// Consumes the committed records of a ring buffer in order; how many there were.
+    pub fn consume(&self, body: &mut dyn FnMut(&[u8])) -> usize {
+        match &self.storage {
+            Storage::Ring(r) => r.consume(body),
+            _ => 0,
+        }
+    }
+
+    /// The positions of a ring buffer.
+    pub fn ring(&self) -> Option<RingInfo> {
+        match &self.storage {
+            Storage::Ring(r) => Some(r.info()),
+            _ => None,
+        }
+    }
+}
+
+#[inline]
+fn index(key: &[u8]) -> Option<u32> {
+    key.first_chunk::<4>().map(|k| u32::from_ne_bytes(*k))
+}

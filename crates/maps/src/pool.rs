@@ -1,0 +1,101 @@
+//! The pool that hash elements and trie nodes come from: type-stable and never moved.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+
+use skep_abi::Errno;
+
+use crate::region::Region;
+
+/// Bytes of the first block; each further block is twice as long, up to a limit.
+const FIRST_BLOCK: usize = 16 << 10;
+const LAST_BLOCK: usize = 8 << 20;
+
+/// Equally long pieces of memory at stable addresses.
+///
+/// The word at [`FREE_LINK`] of each piece belongs to the pool, which links free pieces with
+/// it; a piece is at least 16 bytes.
+pub(crate) struct Pool {
+    piece: usize,
+    inner: Mutex<Inner>,
+    /// Pieces ever handed out, which is what the memory in use grows with.
+    made: AtomicUsize,
+}
+
+/// The offset of the word that links free pieces.
+pub(crate) const FREE_LINK: usize = 8;
+
+struct Inner {
+    blocks: Vec<Region>,
+    /// Unused rest of the last block.
+    next: usize,
+    end: usize,
+    /// The piece freed last, 0 for none.
+    free: usize,
+}
+
+impl Pool {
+    pub(crate) fn new(piece: usize) -> Pool {
+        let inner = Inner {
+            blocks: Vec::new(),
+            next: 0,
+            end: 0,
+            free: 0,
+        };
+        let piece = piece.next_multiple_of(8).max(16);
+        Pool {
+            piece,
+            inner: Mutex::new(inner),
+            made: AtomicUsize::new(0),
+        }
+    }
+
+    /// A piece, the one freed last when there is one, and whether it is a new one; its bytes
+    /// are whatever they were (zeros when new). `None` when all pieces are in use and there
+    /// are `most` of them.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub(crate) fn take(&self, most: usize) -> Result<Option<(*mut u8, bool)>, Errno> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.free != 0 {
+            let piece = inner.free as *mut u8;
+            // SAFETY: a piece on the free list is live memory of this pool, and its link
+            // word belongs to the pool, which is locked.
+            inner.free = unsafe { piece.add(FREE_LINK).cast::<usize>().read() };
+            return Ok(Some((piece, false)));
+        }
+        if self.made.load(Relaxed) >= most {
+            return Ok(None);
+        }
+        if inner.next + self.piece > inner.end {
+            let wanted = (FIRST_BLOCK << inner.blocks.len().min(16)).min(LAST_BLOCK);
+            let block = Region::new(wanted.max(self.piece) as u64, false)?;
+            inner.next = block.at(0) as usize;
+            inner.end = inner.next + wanted.max(self.piece);
+            inner.blocks.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            inner.blocks.push(block);
+        }
+        let piece = inner.next as *mut u8;
+        inner.next += self.piece;
+        self.made.fetch_add(1, Relaxed);
+        Ok(Some((piece, true)))
+    }
+
+    /// Takes back a piece that [`take`](Self::take) gave.
+    ///
+    /// # Safety
+    /// The piece came from this pool and is not given back twice.
+    pub(crate) unsafe fn give(&self, piece: *mut u8) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        // SAFETY: by the contract the piece is live memory of this pool and out of use; the
+        // link word is written under the pool's lock only.
+        unsafe { piece.add(FREE_LINK).cast::<usize>().write(inner.free) };
+        inner.free = piece as usize;
+    }
+
+    /// Bytes taken from the system for pieces that were used at some time.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.made.load(Relaxed) as u64 * self.piece as u64
+    }
+}

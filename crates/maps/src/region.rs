@@ -1,0 +1,140 @@
+//! Memory for elements: where it comes from, and how racing sides copy to and from it.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+
+use skep_abi::Errno;
+
+/// Bytes of the pages that a mappable array is made of.
+pub(crate) const PAGE: usize = 4096;
+
+/// One zeroed block of memory with a stable address, freed when dropped.
+///
+/// Large blocks come untouched from the system, so that a map costs what is used of it.
+pub(crate) struct Region {
+    block: *mut u8,
+    layout: Layout,
+    /// The first byte that is aligned as asked for.
+    start: *mut u8,
+    len: usize,
+}
+
+// SAFETY: a region is plain memory; every access goes through atomics (see `copy_in` and
+// `copy_out`) or through addresses handed to programs, whose races are theirs.
+unsafe impl Send for Region {}
+// SAFETY: as above.
+unsafe impl Sync for Region {}
+
+impl Region {
+    /// `len` zero bytes at an address aligned to 8, or to a page when `paged`.
+    ///
+    /// # Errors
+    /// `ENOMEM` when there is no such block.
+    pub(crate) fn new(len: u64, paged: bool) -> Result<Region, Errno> {
+        let slack = if paged { PAGE } else { 0 };
+        let len = usize::try_from(len).map_err(|_| Errno::ENOMEM)?;
+        let len = len
+            .max(8)
+            .checked_next_multiple_of(8)
+            .ok_or(Errno::ENOMEM)?;
+        let whole = len.checked_add(slack).ok_or(Errno::ENOMEM)?;
+        // The alignment stays small on purpose: with it the allocator hands out fresh pages
+        // without writing zeros to them.
+        let layout = Layout::from_size_align(whole, 8).map_err(|_| Errno::ENOMEM)?;
+        // SAFETY: the layout has a size of at least 8.
+        let block = unsafe { alloc_zeroed(layout) };
+        if block.is_null() {
+            return Err(Errno::ENOMEM);
+        }
+        let skip = if paged { block.align_offset(PAGE) } else { 0 };
+        // SAFETY: `skip` is less than a page and the block is a page longer than `len`.
+        let start = unsafe { block.add(skip.min(slack)) };
+        Ok(Region {
+            block,
+            layout,
+            start,
+            len,
+        })
+    }
+
+    /// The address of the byte at `offset`; the caller keeps it inside the region.
+    #[inline]
+    pub(crate) fn at(&self, offset: usize) -> *mut u8 {
+        debug_assert!(offset <= self.len);
+        // `wrapping_add` is address arithmetic only; what makes an access sound is said at
+        // the access.
+        self.start.wrapping_add(offset)
+    }
+
+    /// The 64-bit word number `index`.
+    #[inline]
+    pub(crate) fn word(&self, index: usize) -> &AtomicU64 {
+        assert!(index < self.len / 8);
+        // SAFETY: the word lies in the region, is aligned to 8 and initialised (zeroed);
+        // it is only ever accessed atomically.
+        unsafe { &*self.start.cast::<AtomicU64>().add(index) }
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // SAFETY: `block` came from `alloc_zeroed` with this layout.
+        unsafe { dealloc(self.block, self.layout) }
+    }
+}
+
+/// Copies `from` to `to`, word by word.
+///
+/// # Safety
+/// `to` is aligned to 8 and `from.len()` bytes from it on are live memory of a region.
+#[inline]
+pub(crate) unsafe fn copy_in(to: *mut u8, from: &[u8]) {
+    let (words, tail) = from.as_chunks::<8>();
+    for (i, word) in words.iter().enumerate() {
+        // SAFETY: by the contract the word is live and aligned.
+        let cell = unsafe { &*to.cast::<AtomicU64>().add(i) };
+        cell.store(u64::from_ne_bytes(*word), Relaxed);
+    }
+    for (i, byte) in tail.iter().enumerate() {
+        // SAFETY: by the contract the byte is live.
+        let cell = unsafe { &*to.add(words.len() * 8 + i).cast::<AtomicU8>() };
+        cell.store(*byte, Relaxed);
+    }
+}
+
+/// Copies to `to` from `from`, word by word.
+///
+/// # Safety
+/// `from` is aligned to 8 and `to.len()` bytes from it on are live memory of a region.
+#[inline]
+pub(crate) unsafe fn copy_out(to: &mut [u8], from: *const u8) {
+    let (words, tail) = to.as_chunks_mut::<8>();
+    let whole = words.len() * 8;
+    for (i, word) in words.iter_mut().enumerate() {
+        // SAFETY: by the contract the word is live and aligned.
+        let cell = unsafe { &*from.cast::<AtomicU64>().add(i) };
+        *word = cell.load(Relaxed).to_ne_bytes();
+    }
+    for (i, byte) in tail.iter_mut().enumerate() {
+        // SAFETY: by the contract the byte is live.
+        let cell = unsafe { &*from.add(whole + i).cast::<AtomicU8>() };
+        *byte = cell.load(Relaxed);
+    }
+}
+
+/// Writes `len` zero bytes at `to`.
+///
+/// # Safety
+/// As for [`copy_in`].
+#[inline]
+pub(crate) unsafe fn zero(to: *mut u8, len: usize) {
+    const ZEROS: [u8; 64] = [0; 64];
+    let mut done = 0;
+    while done < len {
+        let step = (len - done).min(ZEROS.len());
+        // SAFETY: `done` is a multiple of 64 here, so the alignment is kept; the rest is
+        // the caller's contract.
+        unsafe { copy_in(to.add(done), &ZEROS[..step]) };
+        done += step;
+    }
+}

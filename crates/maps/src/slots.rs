@@ -1,0 +1,123 @@
+//! Arrays of references: programs, inner maps, and whatever else an element points at.
+//!
+//! A slot is one word: null, or a counted reference. Readers hold a [`Pass`], writers give
+//! what they take out to [`Grace`], so a lookup is a bounds check and a load.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use skep_abi::Errno;
+
+use crate::grace::{Grace, Pass};
+use crate::region::Region;
+
+/// What an element points at.
+pub struct Held {
+    /// The number by which system calls see it.
+    pub id: u32,
+    /// The thing itself.
+    pub object: Arc<dyn Any + Send + Sync>,
+}
+
+/// One reference that readers may follow while it is exchanged.
+pub(crate) struct Slot<'a>(pub(crate) &'a AtomicU64);
+
+impl Slot<'_> {
+    /// What the slot refers to.
+    #[inline]
+    pub(crate) fn get<'p>(&self, _pass: &'p Pass<'_>) -> Option<&'p Held> {
+        let word = self.0.load(Ordering::Acquire);
+        if word == 0 {
+            return None;
+        }
+        // SAFETY: a non-null word is an `Arc<Held>` turned raw by `swap`, whose count goes
+        // to `Grace` when the word is exchanged; `_pass` keeps it from being dropped.
+        Some(unsafe { &*(word as *const Held) })
+    }
+
+    /// Puts `held` in, and gives what was there to `grace`; answers whether there was any.
+    pub(crate) fn swap(&self, held: Option<Held>, grace: &Grace) -> bool {
+        let word = held.map_or(0, |h| Arc::into_raw(Arc::new(h)) as u64);
+        let before = self.0.swap(word, Ordering::AcqRel);
+        // SAFETY: the slot owned one count of `before`, which the exchange took out.
+        let before = unsafe { take(before) };
+        match before {
+            Some(held) => grace.retire(held),
+            None => return false,
+        }
+        true
+    }
+}
+
+/// The reference that a word stands for.
+///
+/// # Safety
+/// The word is zero, or came from `Arc::into_raw` and its count belongs to the caller.
+pub(crate) unsafe fn take(word: u64) -> Option<Arc<Held>> {
+    if word == 0 {
+        return None;
+    }
+    // SAFETY: the contract of this function.
+    Some(unsafe { Arc::from_raw(word as *const Held) })
+}
+
+/// An array of references.
+pub(crate) struct Slots {
+    words: Region,
+    entries: u32,
+    /// One past the highest slot that was ever set, so that an end need not visit them all.
+    high: AtomicU32,
+    grace: Arc<Grace>,
+}
+
+impl Slots {
+    pub(crate) fn new(entries: u32, grace: Arc<Grace>) -> Result<Slots, Errno> {
+        let words = Region::new(u64::from(entries) * 8, false)?;
+        Ok(Slots {
+            words,
+            entries,
+            high: AtomicU32::new(0),
+            grace,
+        })
+    }
+
+    #[inline]
+    pub(crate) fn get<'p>(&self, index: u32, pass: &'p Pass<'_>) -> Option<&'p Held> {
+        if index >= self.entries {
+            return None;
+        }
+        Slot(self.words.word(index as usize)).get(pass)
+    }
+
+    /// Sets or empties a slot.
+    ///
+    /// # Errors
+    /// `E2BIG` beyond the end, `ENOENT` when an empty slot is emptied.
+    pub(crate) fn set(&self, index: u32, held: Option<Held>) -> Result<(), Errno> {
+        if index >= self.entries {
+            return Err(Errno::E2BIG);
+        }
+        let emptied = held.is_none();
+        self.high.fetch_max(index + 1, Ordering::AcqRel);
+        let before = Slot(self.words.word(index as usize)).swap(held, &self.grace);
+        if emptied && !before {
+            Err(Errno::ENOENT)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Empties every slot.
+    pub(crate) fn clear(&self) {
+        for index in 0..self.high.load(Ordering::Acquire) {
+            Slot(self.words.word(index as usize)).swap(None, &self.grace);
+        }
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}

@@ -1,0 +1,197 @@
+//! How values are copied around the special fields inside them.
+//!
+//! A value may contain fields that belong to the kernel: a spin lock, a timer, a kernel
+//! pointer. System calls neither see nor write them: a copy in leaves them as they are, a
+//! copy out shows zeros.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::region::{copy_in, copy_out, zero};
+
+/// The place of one special field in a value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Hole {
+    /// Its first byte.
+    pub offset: u32,
+    /// Its bytes.
+    pub size: u32,
+    /// Whether it is the `bpf_spin_lock` that `BPF_F_LOCK` takes.
+    pub is_lock: bool,
+}
+
+/// The shape of one value: its size and its special fields by offset.
+#[derive(Clone, Default, Debug)]
+pub(crate) struct Shape {
+    pub(crate) size: usize,
+    holes: Box<[Hole]>,
+    lock: Option<usize>,
+}
+
+impl Shape {
+    pub(crate) fn new(size: u32, holes: &[Hole]) -> Shape {
+        let size = size as usize;
+        let inside = |h: &Hole| h.offset as u64 + u64::from(h.size) <= size as u64;
+        let mut kept: Vec<Hole> = holes.iter().copied().filter(inside).collect();
+        kept.sort_by_key(|h| h.offset);
+        let lock = kept
+            .iter()
+            .find(|h| h.is_lock && h.size == 4 && h.offset % 4 == 0)
+            .map(|h| h.offset as usize);
+        Shape {
+            size,
+            holes: kept.into(),
+            lock,
+        }
+    }
+
+    /// Bytes that one value takes in memory.
+    pub(crate) fn stride(&self) -> usize {
+        self.size.next_multiple_of(8)
+    }
+
+    pub(crate) fn has_lock(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// Writes `from` (at least the value's size) to the value at `to`, around the holes.
+    ///
+    /// # Safety
+    /// `to` is aligned to 8 and is a live value of this shape.
+    pub(crate) unsafe fn store(&self, to: *mut u8, from: &[u8]) {
+        let Some(from) = from.get(..self.size) else {
+            return;
+        };
+        if self.holes.is_empty() {
+            // SAFETY: the contract of this function.
+            return unsafe { copy_in(to, from) };
+        }
+        let mut whole = vec![0; self.size];
+        // SAFETY: the contract of this function.
+        unsafe { copy_out(&mut whole, to) };
+        let mut at = 0;
+        for hole in &self.holes {
+            let start = hole.offset as usize;
+            if at < start {
+                // SAFETY: `at..start` lies inside the value; bytes are accessed singly
+                // where the start is not aligned.
+                unsafe { store_unaligned(to.add(at), &from[at..start]) };
+            }
+            at = start + hole.size as usize;
+        }
+        if at < self.size {
+            // SAFETY: as above.
+            unsafe { store_unaligned(to.add(at), &from[at..]) };
+        }
+    }
+
+    /// Writes `from` to a value that no one else sees yet: special fields become zero.
+    ///
+    /// # Safety
+    /// As for [`store`](Self::store).
+    pub(crate) unsafe fn init(&self, to: *mut u8, from: &[u8]) {
+        let Some(from) = from.get(..self.size) else {
+            return;
+        };
+        // SAFETY: the contract of this function.
+        unsafe {
+            if self.holes.is_empty() {
+                copy_in(to, from);
+            } else {
+                let mut clean = from.to_vec();
+                self.blank(&mut clean);
+                copy_in(to, &clean);
+            }
+        }
+    }
+
+    /// Reads the value at `from`, with zeros for the special fields.
+    ///
+    /// # Safety
+    /// `from` is aligned to 8 and is a live value of this shape.
+    pub(crate) unsafe fn load(&self, to: &mut [u8], from: *const u8) {
+        let size = self.size.min(to.len());
+        // SAFETY: the contract of this function.
+        unsafe { copy_out(&mut to[..size], from) };
+        self.blank(to);
+    }
+
+    fn blank(&self, bytes: &mut [u8]) {
+        for hole in &self.holes {
+            let start = hole.offset as usize;
+            if let Some(field) = bytes.get_mut(start..start + hole.size as usize) {
+                field.fill(0);
+            }
+        }
+    }
+
+    /// Makes the value at `to` all zeros.
+    ///
+    /// # Safety
+    /// `to` is aligned to 8 and is a live value of this shape that no one holds locked.
+    pub(crate) unsafe fn clear(&self, to: *mut u8) {
+        // SAFETY: the contract of this function; the stride belongs to the value.
+        unsafe { zero(to, self.stride()) }
+    }
+
+    /// Runs `body` with the value's spin lock held, when it has one.
+    ///
+    /// # Safety
+    /// `value` is aligned to 8 and is a live value of this shape.
+    pub(crate) unsafe fn locked<T>(&self, value: *mut u8, body: impl FnOnce() -> T) -> T {
+        let Some(offset) = self.lock else {
+            return body();
+        };
+        // SAFETY: the lock is an aligned 32-bit word inside the live value.
+        let word = unsafe { &*value.add(offset).cast::<AtomicU32>() };
+        lock(word);
+        let out = body();
+        unlock(word);
+        out
+    }
+}
+
+/// Takes a `bpf_spin_lock`.
+pub(crate) fn lock(word: &AtomicU32) {
+    let mut tries = 0u32;
+    while word
+        .compare_exchange_weak(0, 1, Ordering::Acquire, Ordering::Relaxed)
+        .is_err()
+    {
+        tries = tries.wrapping_add(1);
+        if tries.is_multiple_of(64) {
+            std::thread::yield_now();
+        } else {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// Gives a `bpf_spin_lock` back.
+pub(crate) fn unlock(word: &AtomicU32) {
+    word.store(0, Ordering::Release);
+}
+
+/// Copies bytes to an address of any alignment.
+///
+/// # Safety
+/// `from.len()` bytes at `to` are live memory of a region.
+unsafe fn store_unaligned(to: *mut u8, from: &[u8]) {
+    let lead = to.align_offset(8).min(from.len());
+    let (head, rest) = from.split_at(lead);
+    for (i, byte) in head.iter().enumerate() {
+        // SAFETY: the byte is inside the caller's range.
+        unsafe { copy_byte(to.add(i), *byte) };
+    }
+    if !rest.is_empty() {
+        // SAFETY: `to + lead` is aligned to 8 because `rest` is not empty.
+        unsafe { copy_in(to.add(lead), rest) };
+    }
+}
+
+/// # Safety
+/// `to` is live memory of a region.
+unsafe fn copy_byte(to: *mut u8, byte: u8) {
+    // SAFETY: the contract of this function.
+    let cell = unsafe { &*to.cast::<std::sync::atomic::AtomicU8>() };
+    cell.store(byte, Ordering::Relaxed);
+}
