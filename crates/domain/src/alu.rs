@@ -4,7 +4,7 @@
 //! every rule is written once over [`Bounds`].
 
 use crate::bounds::Bounds;
-use crate::scalar::ScalarOf;
+use crate::scalar::{ScalarOf, bounds_from_bits};
 use crate::tnum::TnumOf;
 use crate::word::{SignedWord, Wide, Word};
 
@@ -105,6 +105,37 @@ pub fn alu32<W: Wide>(op: Alu, dst: &mut ScalarOf<W>, src: &ScalarOf<W>) {
     }
     dst.zext_32_to_64();
     dst.sync();
+}
+
+/// The two states in which Linux goes on before `dst &= src` and `dst |= src` when `src` is a
+/// constant and `dst` is a sign spread over the word (or its low half): -1, then 0.
+///
+/// The operation itself then runs in each of them.
+#[inline]
+#[must_use]
+pub fn fork_sign<W: Wide>(
+    op: Alu,
+    dst: &ScalarOf<W>,
+    src: &ScalarOf<W>,
+) -> Option<(ScalarOf<W>, ScalarOf<W>)> {
+    if !matches!(op, Alu::And | Alu::Or) || !src.is_const() {
+        return None;
+    }
+    let minus_one = W::MAX.signed();
+    let minus_one_half = W::Half::MAX.signed();
+    if dst.smin == minus_one && dst.smax == W::Signed::ZERO {
+        Some((ScalarOf::known(W::MAX), ScalarOf::known(W::ZERO)))
+    } else if dst.s32_min == minus_one_half && dst.s32_max == <W::Half as Word>::Signed::ZERO {
+        let low = |value: W::Half| {
+            let mut half_known = *dst;
+            half_known.var_off = dst.var_off.const_subreg(value);
+            half_known.set_half(Bounds::constant(value));
+            half_known
+        };
+        Some((low(W::Half::MAX), low(W::Half::ZERO)))
+    } else {
+        None
+    }
 }
 
 /// The operations in which both widths are computed side by side, whatever the width of the
@@ -233,20 +264,8 @@ fn shift_left<W: Wide>(dst: &mut ScalarOf<W>, count: u32) {
     let mut full = left(&dst.full(), count);
     // Shifting the low half to the top is the first step of a sign extension.
     if count == W::Half::BITS {
-        let half = dst.half();
-        let zero = <W::Half as Word>::Signed::ZERO;
-        if half.smax >= zero {
-            full.smax = W::from_signed_half(half.smax)
-                .unsigned()
-                .shl(count)
-                .signed();
-        }
-        if half.smin >= zero {
-            full.smin = W::from_signed_half(half.smin)
-                .unsigned()
-                .shl(count)
-                .signed();
-        }
+        let top = |low| W::from_signed_half(low).unsigned().shl(count).signed();
+        (full.smin, full.smax) = (top(dst.s32_min), top(dst.s32_max));
     }
     let half = left(&dst.half(), count);
     finish_shift(dst, dst.var_off.shl(count), full, half);
@@ -268,12 +287,11 @@ fn shift_arithmetic<W: Wide>(dst: &mut ScalarOf<W>, count: u32) {
 #[inline]
 fn finish_shift<W: Wide>(
     dst: &mut ScalarOf<W>,
-    bits: TnumOf<W>,
+    mut bits: TnumOf<W>,
     mut full: Bounds<W>,
     mut half: Bounds<W::Half>,
 ) {
-    full.clamp_to_bits(bits);
-    half.clamp_to_bits(bits.low());
+    bounds_from_bits(&mut bits, &mut full, &mut half);
     *dst = ScalarOf::from_parts(bits, full, half);
 }
 

@@ -110,37 +110,26 @@ impl<W: Word> Bounds<W> {
         );
     }
 
-    /// The unsigned pair narrows the signed one, when it does not span the change of sign.
+    /// The unsigned pair narrows the signed one where it does not span the change of sign,
+    /// and the other way round where the signed pair does not span zero.
+    ///
+    /// A signed range across zero is two unsigned ranges, one at each end; where the unsigned
+    /// pair touches only one of them, that one is the answer for both pairs.
     #[inline]
-    pub fn signed_from_unsigned(&mut self) {
+    pub fn unsigned_and_signed(&mut self) {
         let (min, max) = (self.umin.signed(), self.umax.signed());
         if min <= max {
             self.clamp_signed(min, max);
         }
-    }
-
-    /// The signed pair narrows the unsigned one, when it does not span zero; says whether.
-    #[inline]
-    pub fn unsigned_from_signed(&mut self) -> bool {
         let (min, max) = (self.smin.unsigned(), self.smax.unsigned());
-        let same_sign = min <= max;
-        if same_sign {
+        if min <= max {
             self.clamp_unsigned(min, max);
-        }
-        same_sign
-    }
-
-    /// A signed range across zero is two unsigned ranges, one at each end. Where the unsigned
-    /// pair touches only one of them, that one is the answer for both pairs.
-    #[inline]
-    pub fn pick_side_of_zero(&mut self) {
-        let (negative_from, positive_to) = (self.smin.unsigned(), self.smax.unsigned());
-        if self.umax < negative_from {
+        } else if self.umax < min {
             self.smin = self.umin.signed();
-            self.umax = self.umax.min(positive_to);
-        } else if positive_to < self.umin {
+            self.umax = self.umax.min(max);
+        } else if max < self.umin {
             self.smax = self.umax.signed();
-            self.umin = self.umin.max(negative_from);
+            self.umin = self.umin.max(min);
         }
     }
 }

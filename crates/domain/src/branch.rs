@@ -115,8 +115,7 @@ fn half<W: Wide>(scalar: &ScalarOf<W>) -> Side<W::Half> {
 
 /// Whether `a op b` is known: `Some(true)` when it always holds, `Some(false)` when never.
 ///
-/// `a` and `b` are different registers, or a register and a constant; a register compared
-/// with itself is for [`branch_taken_same`].
+/// A register compared with itself is passed twice; 6.18 does not treat it apart.
 #[inline]
 #[must_use]
 pub fn branch_taken<W: Wide>(
@@ -135,30 +134,6 @@ pub fn branch_taken<W: Wide>(
         Cmp::Eq if decided.is_none() && lows_differ() => Some(false),
         Cmp::Ne if decided.is_none() && lows_differ() => Some(true),
         _ => decided,
-    }
-}
-
-/// Whether `a op a` is known.
-#[inline]
-#[must_use]
-pub fn branch_taken_same<W: Wide>(op: Cmp, a: &ScalarOf<W>, is_jmp32: bool) -> Option<bool> {
-    if is_jmp32 {
-        decide_same(op, &half(a))
-    } else {
-        decide_same(op, &full(a))
-    }
-}
-
-#[inline]
-fn decide_same<W: Word>(op: Cmp, a: &Side<W>) -> Option<bool> {
-    match op {
-        Cmp::Eq | Cmp::Ge | Cmp::Le | Cmp::Sge | Cmp::Sle => Some(true),
-        Cmp::Ne | Cmp::Gt | Cmp::Lt | Cmp::Sgt | Cmp::Slt => Some(false),
-        Cmp::Set if a.bits.is_const() => Some(a.bits.value != W::ZERO),
-        Cmp::Set => {
-            let zero = W::Signed::ZERO;
-            (a.bounds.smin > zero || a.bounds.smax < zero).then_some(true)
-        }
     }
 }
 
@@ -229,23 +204,12 @@ pub struct Refined<W: Wide> {
 ///
 /// An outcome that cannot happen may come back contradictory: see
 /// [`ScalarOf::violation`]; Linux then forgets the bounds. A register compared with itself
-/// learns nothing and must not be passed here.
+/// is for [`refine_same`].
 #[inline]
 #[must_use]
 pub fn refine<W: Wide>(op: Cmp, a: &ScalarOf<W>, b: &ScalarOf<W>, is_jmp32: bool) -> Refined<W> {
     let assume = |fact: Fact| {
-        let (mut a, mut b) = (*a, *b);
-        if is_jmp32 {
-            let (mut x, mut y) = (half(&a), half(&b));
-            fact.narrow(&mut x, &mut y);
-            a = ScalarOf::from_parts(a.var_off.with_low(x.bits), a.full(), x.bounds);
-            b = ScalarOf::from_parts(b.var_off.with_low(y.bits), b.full(), y.bounds);
-        } else {
-            let (mut x, mut y) = (full(&a), full(&b));
-            fact.narrow(&mut x, &mut y);
-            a = ScalarOf::from_parts(x.bits, x.bounds, a.half());
-            b = ScalarOf::from_parts(y.bits, y.bounds, b.half());
-        }
+        let (mut a, mut b) = narrowed(fact, a, b, is_jmp32);
         a.sync();
         b.sync();
         (a, b)
@@ -253,6 +217,85 @@ pub fn refine<W: Wide>(op: Cmp, a: &ScalarOf<W>, b: &ScalarOf<W>, is_jmp32: bool
     Refined {
         taken: assume(Fact::holds(op)),
         fallthrough: assume(Fact::fails(op)),
+    }
+}
+
+/// Both operands with what `fact` says of them, unsynchronised.
+#[inline]
+fn narrowed<W: Wide>(
+    fact: Fact,
+    a: &ScalarOf<W>,
+    b: &ScalarOf<W>,
+    is_jmp32: bool,
+) -> (ScalarOf<W>, ScalarOf<W>) {
+    let (mut a, mut b) = (*a, *b);
+    if let Fact::NoSharedBit = fact {
+        // Linux starts anew from the bits, which alone say something here.
+        if let Some(side) = beside_constant(&mut a, &mut b, is_jmp32) {
+            side.mark_unbounded();
+        }
+    }
+    if is_jmp32 {
+        let (mut x, mut y) = (half(&a), half(&b));
+        fact.narrow(&mut x, &mut y);
+        a = ScalarOf::from_parts(a.var_off.with_low(x.bits), a.full(), x.bounds);
+        b = ScalarOf::from_parts(b.var_off.with_low(y.bits), b.full(), y.bounds);
+    } else {
+        let (mut x, mut y) = (full(&a), full(&b));
+        fact.narrow(&mut x, &mut y);
+        a = ScalarOf::from_parts(x.bits, x.bounds, a.half());
+        b = ScalarOf::from_parts(y.bits, y.bounds, b.half());
+    }
+    (a, b)
+}
+
+/// What `a op a` teaches in Linux 6.18: for the taken and the other outcome.
+///
+/// One of the outcomes cannot happen. Linux does not see that: an ordering moves both ends of
+/// the range inwards, as if the two sides were different registers.
+#[inline]
+#[must_use]
+pub fn refine_same<W: Wide>(
+    op: Cmp,
+    a: &ScalarOf<W>,
+    is_jmp32: bool,
+) -> (ScalarOf<W>, ScalarOf<W>) {
+    let joined = |fact: Fact| {
+        let (low, high) = narrowed(fact, a, a, is_jmp32);
+        let mut full = low.full();
+        full.clamp_unsigned(high.umin, high.umax);
+        full.clamp_signed(high.smin, high.smax);
+        let mut half = low.half();
+        half.clamp_unsigned(high.u32_min, high.u32_max);
+        half.clamp_signed(high.s32_min, high.s32_max);
+        let mut joined = ScalarOf::from_parts(a.var_off, full, half);
+        joined.sync();
+        joined.sync();
+        joined
+    };
+    (joined(Fact::holds(op)), joined(Fact::fails(op)))
+}
+
+/// The side whose bits can be told from the other's, when that one is a constant.
+#[inline]
+fn beside_constant<'a, W: Wide>(
+    a: &'a mut ScalarOf<W>,
+    b: &'a mut ScalarOf<W>,
+    is_jmp32: bool,
+) -> Option<&'a mut ScalarOf<W>> {
+    let is_const = |s: &ScalarOf<W>| {
+        if is_jmp32 {
+            s.subreg_is_const()
+        } else {
+            s.is_const()
+        }
+    };
+    if is_const(b) {
+        Some(a)
+    } else if is_const(a) {
+        Some(b)
+    } else {
+        None
     }
 }
 

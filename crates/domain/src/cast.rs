@@ -115,25 +115,17 @@ impl<W: Wide> ScalarOf<W> {
     }
 
     /// `w = (sN)w`: the low `bits` bits, their sign up to bit 31, zeros above.
-    ///
-    /// A number too small to have the sign bit set is left as a plain 32-bit move leaves it.
     #[inline]
     pub fn movsx32(&mut self, bits: u32) {
-        if self.umax >= W::ONE.shl(bits - 1) {
-            self.sign_extend_half(bits);
-        }
+        self.sign_extend_half(bits);
         self.zext_32_to_64();
         self.sync();
     }
 
     /// `r = (sN)r`: the low `bits` bits, their sign above them.
-    ///
-    /// A number too small to have the sign bit set is left alone.
     #[inline]
     pub fn movsx64(&mut self, bits: u32) {
-        if self.umax >= W::ONE.shl(bits - 1) {
-            self.sign_extend_bits(bits);
-        }
+        self.sign_extend_bits(bits);
     }
 }
 
@@ -176,9 +168,26 @@ impl ScalarOf<u64> {
         }
     }
 
-    /// A byte swap or a conversion of byte order: 6.18 keeps nothing of it.
+    /// The low `size` bytes (2, 4 or 8) in reverse order, zeros above them: `bswap`, and the
+    /// conversion to big endian on a little-endian machine. Bits move, bounds are found anew.
     #[inline]
-    pub fn byte_swap(&mut self) {
-        *self = Self::UNKNOWN;
+    pub fn byte_swap(&mut self, size: u32) {
+        self.mark_unbounded();
+        let top = 64u32.saturating_sub(size.saturating_mul(8));
+        self.var_off = TnumOf {
+            value: self.var_off.value.swap_bytes().wrapping_shr(top),
+            mask: self.var_off.mask.swap_bytes().wrapping_shr(top),
+        };
+        if size < 8 {
+            self.truncate(size);
+        } else {
+            self.sync();
+        }
+    }
+
+    /// The conversion to little endian on a little-endian machine: only truncation is left.
+    #[inline]
+    pub fn to_little_endian(&mut self, size: u32) {
+        self.truncate(size);
     }
 }

@@ -25,9 +25,9 @@ mod text;
 mod tnum;
 mod word;
 
-pub use alu::{Alu, alu32, alu64, pointer_add, pointer_sub};
+pub use alu::{Alu, alu32, alu64, fork_sign, pointer_add, pointer_sub};
 pub use bounds::Bounds;
-pub use branch::{Cmp, Refined, branch_taken, branch_taken_same, refine};
+pub use branch::{Cmp, Refined, branch_taken, refine, refine_same};
 pub use scalar::ScalarOf;
 pub use text::{format_bounds, format_const, format_signed, format_unsigned, format_violation};
 pub use tnum::TnumOf;

@@ -208,23 +208,17 @@ impl<W: Wide> ScalarOf<W> {
     #[inline]
     pub fn sync(&mut self) {
         let (mut full, mut half) = (self.full(), self.half());
-        full.clamp_to_bits(self.var_off);
-        half.clamp_to_bits(self.var_off.low());
+        let mut bits = self.var_off;
+        bounds_from_bits(&mut bits, &mut full, &mut half);
         for _ in 0..3 {
             half_from_full(&mut half, &full);
-            half.signed_from_unsigned();
-            half.unsigned_from_signed();
-            full.signed_from_unsigned();
-            if !full.unsigned_from_signed() {
-                full.pick_side_of_zero();
-            }
-            full_from_half(&mut full, &half);
+            half.unsigned_and_signed();
+            full.unsigned_and_signed();
+            full_from_half(&mut bits, &mut full, &half);
         }
-        let bits = self.var_off.intersect(TnumOf::range(full.umin, full.umax));
-        let low = bits.low().intersect(TnumOf::range(half.umin, half.umax));
-        let bits = bits.with_low(low);
-        full.clamp_to_bits(bits);
-        half.clamp_to_bits(low);
+        bits = bits.intersect(TnumOf::range(full.umin, full.umax));
+        bits = bits.with_low(bits.low().intersect(TnumOf::range(half.umin, half.umax)));
+        bounds_from_bits(&mut bits, &mut full, &mut half);
         *self = Self::from_parts(bits, full, half);
     }
 
@@ -243,6 +237,39 @@ impl<W: Wide> ScalarOf<W> {
             full.smax = W::from_signed_half(half.smax);
         }
         *self = Self::from_parts(self.var_off.subreg(), full, half);
+    }
+}
+
+/// Bounds follow from bits; where only one number satisfies both, that number is all three.
+#[inline]
+pub(crate) fn bounds_from_bits<W: Wide>(
+    bits: &mut TnumOf<W>,
+    full: &mut Bounds<W>,
+    half: &mut Bounds<W::Half>,
+) {
+    half.clamp_to_bits(bits.low());
+    full.clamp_to_bits(*bits);
+    if let Some(value) = only_number(*bits, full.umin, full.umax) {
+        *bits = TnumOf::constant(value);
+        *full = Bounds::constant(value);
+        *half = Bounds::constant(value.low());
+    }
+}
+
+/// The only number of `bits` from `min` to `max`, as far as Linux recognises it: of bits
+/// whose last number lies outside the range that one is taken all the same, and a `min` that
+/// is the last number is not noticed.
+#[inline]
+fn only_number<W: Word>(bits: TnumOf<W>, min: W, max: W) -> Option<W> {
+    let last = bits.max();
+    let above = |number: W| bits.next_above(number).unwrap_or(last);
+    let next = above(min);
+    if bits.contains(min) {
+        (next > max).then_some(min)
+    } else if next == last {
+        Some(last)
+    } else {
+        (next <= max && above(next) > max).then_some(next)
     }
 }
 
@@ -273,13 +300,13 @@ fn half_from_full<W: Wide>(half: &mut Bounds<W::Half>, full: &Bounds<W>) {
 
 /// The ends of the whole word are tightened to what their low halves may be.
 #[inline]
-fn full_from_half<W: Wide>(full: &mut Bounds<W>, half: &Bounds<W::Half>) {
+fn full_from_half<W: Wide>(bits: &mut TnumOf<W>, full: &mut Bounds<W>, half: &Bounds<W::Half>) {
     full.clamp_unsigned(full.umin.with_low(half.umin), full.umax.with_low(half.umax));
     full.clamp_signed(
         full.smin.unsigned().with_low(half.umin).signed(),
         full.smax.unsigned().with_low(half.umax).signed(),
     );
-    // A sign-extended half that is not negative is the half itself.
+    // A sign-extended half that is not negative is the half itself, whatever was known before.
     if half.smin >= SignedHalf::<W>::ZERO
         && full.smin >= W::from_signed_half(SignedHalf::<W>::MIN)
         && full.smax <= W::from_signed_half(SignedHalf::<W>::MAX)
@@ -288,7 +315,13 @@ fn full_from_half<W: Wide>(full: &mut Bounds<W>, half: &Bounds<W::Half>) {
             W::from_signed_half(half.smin),
             W::from_signed_half(half.smax),
         );
-        full.clamp_signed(min, max);
-        full.clamp_unsigned(min.unsigned(), max.unsigned());
+        let (umin, umax) = (min.unsigned(), max.unsigned());
+        *full = Bounds {
+            umin,
+            umax,
+            smin: min,
+            smax: max,
+        };
+        *bits = bits.intersect(TnumOf::range(umin, umax));
     }
 }

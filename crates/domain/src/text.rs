@@ -15,6 +15,15 @@ pub fn format_signed(value: i64, out: &mut impl Write) -> Result {
     }
 }
 
+/// The value under which a signed bound of the low half is grouped and printed: as a signed
+/// number when that is short, else as its 32 bits.
+fn signed_half(value: i32) -> i64 {
+    match i16::try_from(value) {
+        Ok(small) => small.into(),
+        Err(_) => value.cast_unsigned().into(),
+    }
+}
+
 /// An unsigned number as the log writes it: decimal when it fits 16 bits, else hexadecimal.
 ///
 /// # Errors
@@ -48,8 +57,8 @@ pub fn format_bounds(scalar: &Scalar, out: &mut impl Write) -> Result {
         ("smax", s.smax, s.smax == i64::MAX),
         ("umin", s.umin.cast_signed(), s.umin == 0),
         ("umax", s.umax.cast_signed(), s.umax == u64::MAX),
-        ("smin32", i64::from(s.s32_min), s.s32_min == i32::MIN),
-        ("smax32", i64::from(s.s32_max), s.s32_max == i32::MAX),
+        ("smin32", signed_half(s.s32_min), s.s32_min == i32::MIN),
+        ("smax32", signed_half(s.s32_max), s.s32_max == i32::MAX),
         ("umin32", i64::from(s.u32_min), s.u32_min == 0),
         ("umax32", i64::from(s.u32_max), s.u32_max == u32::MAX),
     ];
@@ -59,8 +68,11 @@ pub fn format_bounds(scalar: &Scalar, out: &mut impl Write) -> Result {
         if !*said {
             write!(out, "{separator}{name}=")?;
             separator = ",";
-            for (other, same, said) in later.iter_mut() {
-                if !*said && same == value {
+            // A minimum is grouped with minimums only, a maximum with maximums.
+            for (other, same, said) in later.iter_mut().skip(1).step_by(2) {
+                // A negative number is not the unsigned one of the same bits.
+                let negative = |name: &str| name.starts_with('s') && *value < 0;
+                if !*said && same == value && negative(name) == negative(other) {
                     *said = true;
                     write!(out, "{other}=")?;
                 }

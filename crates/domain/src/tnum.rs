@@ -124,6 +124,22 @@ impl<W: Word> TnumOf<W> {
         number & !self.mask == self.value
     }
 
+    /// The lowest of its numbers above `number`.
+    #[inline]
+    #[must_use]
+    pub fn next_above(self, number: W) -> Option<W> {
+        let wrong = (number ^ self.value) & !self.mask;
+        // Below the highest known bit that `number` gets wrong, its own bits say nothing.
+        let free = W::low_mask(W::BITS - wrong.leading_zero_bits());
+        let prefix = number & self.mask & !free;
+        if wrong & (free ^ free.shr(1)) & self.value != W::ZERO {
+            return Some(prefix | self.value);
+        }
+        let last = prefix | (self.mask & free);
+        let next = (last | !self.mask).plus(W::ONE) & self.mask;
+        (last != self.mask).then_some(next | self.value)
+    }
+
     /// Whether every number of `other` is one of its own.
     #[inline]
     #[must_use]
