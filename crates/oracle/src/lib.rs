@@ -1,1 +1,26 @@
 //! Referees: runs two kernels side by side, records and replays their answers.
+//!
+//! A [`Case`] is a program with its maps and inputs; a [`Filetest`] is a case written as
+//! text with what should come of it. A [`Subject`] answers cases, an [`Answer`] can be
+//! compared with another one, and a [`Book`] keeps answers of a real kernel.
+#![forbid(unsafe_code)]
+
+mod answer;
+mod ask;
+mod case;
+pub mod corpus;
+pub mod filetest;
+pub mod hex;
+pub mod log;
+mod names;
+mod recorded;
+mod subject;
+mod trace;
+
+pub use answer::{Agreement, Answer, Log, Ran};
+pub use ask::{Unasked, ask, run};
+pub use case::{Case, Element, Fnv, Input, MapSpec, Stored};
+pub use filetest::{Filetest, FiletestError};
+pub use recorded::{Book, BookError};
+pub use subject::{AllowUnprivileged, Linux, Subject};
+pub use trace::{Trace, describe};

@@ -1,0 +1,174 @@
+//! What a filetest says: a case, and what a kernel should make of it.
+//!
+//! A file has a header of lines `key: value`, a line `---`, and assembler in the syntax of
+//! the kernel's log. Comments start with `//`. The keys:
+//!
+//! ```text
+//! type: xdp                      program type, default socket_filter
+//! attach: xdp_devmap             expected attach type
+//! license: GPL                   default GPL
+//! flags: strict_alignment, …     program flags by name, or a number
+//! caps: all | none               none: the caller has no capability; default all
+//! level: 2                       level of the log, default 1
+//! map: NAME TYPE key=4 value=8 entries=16 [flags=…] [inner=NAME] [frozen]
+//! elem: MAP KEYHEX VALUEHEX      also `self` (this program) or `map=NAME` as the value
+//! accept                         the expectation: exactly one of the two
+//! reject EACCES
+//! log: text                      part of a line of the log; several, in order
+//! stats: processed 5 insns       part of the line of figures
+//! run: INPUTHEX [ctx=HEX] -> RETVAL [out=HEX] [ctx=HEX]
+//! ```
+//!
+//! After an instruction, `//! text` says that this instruction is the one at fault and
+//! that the text is part of the message. Instead of a returned value, a run may name the
+//! error that it ends in.
+
+mod header;
+mod judge;
+
+use skep_abi::Errno;
+use skep_isa::asm::{Symbols, assemble};
+
+use crate::case::Case;
+use header::Header;
+
+/// A parsed filetest.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Filetest {
+    /// What is put to the kernel.
+    pub case: Case,
+    /// Taken, or refused with this number.
+    pub verdict: Result<(), Errno>,
+    /// Texts that must be in the log, in this order.
+    pub log: Vec<String>,
+    /// A text that must be in the line of figures.
+    pub stats: Option<String>,
+    /// The slot at fault and a part of the message.
+    pub fault: Option<(usize, String)>,
+    /// What each run must give.
+    pub runs: Vec<Expected>,
+}
+
+/// What a run must give.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Expected {
+    /// The returned value, or the error.
+    pub result: Result<u32, Errno>,
+    /// The packet afterwards, where it matters.
+    pub data: Option<Vec<u8>>,
+    /// The context afterwards, where it matters.
+    pub ctx: Option<Vec<u8>>,
+}
+
+/// Why a file is no filetest.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FiletestError {
+    /// The line, from 1; 0 for the file as a whole.
+    pub line: u32,
+    /// What is wrong there.
+    pub message: String,
+}
+
+impl core::fmt::Display for FiletestError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "line {}: {}", self.line, self.message)
+    }
+}
+
+impl std::error::Error for FiletestError {}
+
+/// The names a program text may use: Linux's helpers, and the maps of the header.
+struct Names<'a>(&'a [crate::case::MapSpec]);
+
+impl Symbols for Names<'_> {
+    fn helper(&self, name: &str) -> Option<i32> {
+        crate::names::helper(name)
+    }
+
+    fn map(&self, name: &str) -> Option<i32> {
+        let at = self.0.iter().position(|map| map.name == name)?;
+        i32::try_from(at).ok()
+    }
+}
+
+impl Filetest {
+    /// Reads a filetest.
+    ///
+    /// # Errors
+    /// At the first line that cannot be understood.
+    pub fn parse(text: &str) -> Result<Filetest, FiletestError> {
+        let mut header = Header::default();
+        let mut lines = (1u32..).zip(text.lines());
+        let mut body_starts = None;
+        for (number, line) in lines.by_ref() {
+            if line.trim_end() == "---" {
+                body_starts = Some(number);
+                break;
+            }
+            header.line(line).map_err(|message| FiletestError {
+                line: number,
+                message,
+            })?;
+        }
+        let whole = |message: &str| FiletestError {
+            line: 0,
+            message: message.to_owned(),
+        };
+        let start = body_starts.ok_or_else(|| whole("there is no line `---`"))?;
+        let verdict = header
+            .verdict
+            .ok_or_else(|| whole("neither `accept` nor `reject` is said"))?;
+        if verdict.is_err() && !header.runs.is_empty() {
+            return Err(whole("a refused program cannot run"));
+        }
+
+        // Blank lines in place of the header keep the line numbers of the file.
+        let skipped = usize::try_from(start).unwrap_or(0);
+        let body: String = (1..=skipped)
+            .map(|_| "")
+            .chain(text.lines().skip(skipped))
+            .flat_map(|line| [line, "\n"])
+            .collect();
+        let program =
+            assemble(&body, &Names(&header.case.maps)).map_err(|error| FiletestError {
+                line: error.line,
+                message: error.message,
+            })?;
+
+        let mut case = header.case;
+        for (slot, insn) in program.insns.iter().enumerate() {
+            if insn.code == 0x18 && (insn.src == 1 || insn.src == 2) {
+                let line = program.lines.get(slot).and_then(|line| {
+                    body.lines()
+                        .nth(usize::try_from(*line).ok()?.checked_sub(1)?)
+                });
+                let by_name =
+                    line.is_some_and(|line| line.contains("map[") || line.contains("map_value["));
+                if let (true, Ok(map)) = (by_name, usize::try_from(insn.imm)) {
+                    case.map_slots.push((slot, map));
+                }
+            }
+        }
+        case.insns = program.insns;
+        let mut notes = program.notes.into_iter();
+        let fault = notes.next().map(|note| (note.at, note.text));
+        if let Some(second) = notes.next() {
+            let message = "only one instruction can be at fault".to_owned();
+            return Err(FiletestError {
+                line: second.line,
+                message,
+            });
+        }
+        if verdict.is_ok() && fault.is_some() {
+            return Err(whole("no instruction of an accepted program is at fault"));
+        }
+        Ok(Filetest {
+            case,
+            verdict,
+            log: header.log,
+            stats: header.stats,
+            fault,
+            runs: header.runs,
+        })
+    }
+}
