@@ -1,2 +1,44 @@
-//! The developer's tool: `cargo xtask ci`, `oracle`, `record`, `gen`.
-fn main() {}
+//! The developer's tool: `cargo xtask ci`, `tidy`, `oracle`, `record`.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use xtask::{Outcome, ci, record, tidy};
+
+const USAGE: &str = "\
+cargo xtask ci                    fmt, clippy, tests and tidy, as a reviewer would run them
+cargo xtask tidy                  the invariants of the house
+cargo xtask oracle [PATH…]        compares skep with Linux over filetests and objects
+       --json                     one JSON object a case
+       --recorded                 with the recorded answers, not the running kernel
+       --level N                  level of the log for objects (default 1)
+       --show N                   how many differing cases to show (default 40)
+cargo xtask record [PATH…]        writes down what the running kernel answers
+       --missing                  only what has no answer yet
+";
+
+fn run() -> Outcome {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    match command.as_str() {
+        "ci" => ci::run(),
+        "tidy" => tidy::run(),
+        "record" => record::run(&rest),
+        _ => {
+            print!("{USAGE}");
+            Ok(matches!(command.as_str(), "help" | "--help" | "-h"))
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::from(2)
+        }
+    }
+}

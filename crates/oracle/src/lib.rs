@@ -22,5 +22,5 @@ pub use ask::{Unasked, ask, run};
 pub use case::{Case, Element, Fnv, Input, MapSpec, Stored};
 pub use filetest::{Filetest, FiletestError};
 pub use recorded::{Book, BookError};
-pub use subject::{AllowUnprivileged, Linux, Subject};
+pub use subject::{AllowUnprivileged, Linux, Subject, Work};
 pub use trace::{Trace, describe};

@@ -1,6 +1,6 @@
 //! Who is asked: a kernel that takes cases, each with the rights the case wants.
 
-use skep_abi::Errno;
+use skep_abi::{Backend, Errno};
 use skep_host::Host;
 
 use crate::answer::Answer;
@@ -12,12 +12,32 @@ pub trait Subject: Sync {
     /// The name in reports.
     fn name(&self) -> String;
 
+    /// Lets `work` speak to the kernel through the seam, as a caller with all capabilities
+    /// or with none.
+    ///
+    /// # Errors
+    /// When such a caller cannot be had.
+    fn with(&self, unprivileged: bool, work: Work<'_>) -> Result<(), Unasked>;
+
     /// The answer to one case.
     ///
     /// # Errors
     /// When the case cannot be put.
-    fn ask(&self, case: &Case) -> Result<Answer, Unasked>;
+    fn ask(&self, case: &Case) -> Result<Answer, Unasked> {
+        let mut answer = None;
+        self.with(case.unprivileged, &mut |kernel| {
+            answer = Some(ask(kernel, case))
+        })?;
+        let nothing = Unasked {
+            what: "asking".to_owned(),
+            errno: Errno::EIO,
+        };
+        answer.unwrap_or(Err(nothing))
+    }
 }
+
+/// What is done with a kernel, once.
+pub type Work<'a> = &'a mut (dyn FnMut(&dyn Backend) + Send);
 
 /// The running kernel.
 #[derive(Debug)]
@@ -59,15 +79,16 @@ impl Subject for Linux {
         format!("Linux {}", Host::release().unwrap_or_default())
     }
 
-    fn ask(&self, case: &Case) -> Result<Answer, Unasked> {
-        if !case.unprivileged {
-            return ask(&self.host, case);
+    fn with(&self, unprivileged: bool, work: Work<'_>) -> Result<(), Unasked> {
+        if !unprivileged {
+            work(&self.host);
+            return Ok(());
         }
         let failed = |errno| Unasked {
             what: "dropping capabilities".to_owned(),
             errno,
         };
-        skep_host::without_capabilities(|| ask(&self.host, case)).map_err(failed)?
+        skep_host::without_capabilities(|| work(&self.host)).map_err(failed)
     }
 }
 

@@ -1,0 +1,18 @@
+//! The developer's tool as a library, so that tests can use its parts.
+#![forbid(unsafe_code)]
+
+pub mod ci;
+pub mod corpus;
+pub mod record;
+pub mod tidy;
+
+use std::path::{Path, PathBuf};
+
+/// What a subcommand ends in: whether all was well, or why it could not tell.
+pub type Outcome = Result<bool, Box<dyn std::error::Error>>;
+
+/// The root of the project.
+pub fn project() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    root.canonicalize().unwrap_or(root)
+}
