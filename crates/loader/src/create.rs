@@ -1,0 +1,170 @@
+//! How maps and BTF come to be in a kernel.
+
+use skep_abi::{Backend, Buffers, Cmd, Errno, MapType, attr, object_name};
+use skep_btf::Btf;
+
+use crate::error::LoadError;
+use crate::fd::Fd;
+use crate::load::LoadOptions;
+use crate::map::{MapDef, SlotTarget};
+
+/// Loads a blob of BTF.
+pub(crate) fn btf<'k>(backend: &'k dyn Backend, btf: &Btf) -> Result<Fd<'k>, Errno> {
+    let mut memory = Buffers::new();
+    let mut load = attr::BtfLoad::new();
+    let size = u32::try_from(btf.raw().len()).map_err(|_| Errno::E2BIG)?;
+    load.set_btf(memory.input(btf.raw())).set_btf_size(size);
+    let fd = backend.bpf(Cmd::BtfLoad.into(), load.as_attr(), &mut memory)?;
+    Ok(Fd::new(backend, fd))
+}
+
+/// Creates a map with its inner template, and gives it its first value. Elements that refer
+/// to other maps and to programs are set later, by [`set_slot`].
+pub(crate) fn map<'k>(
+    backend: &'k dyn Backend,
+    def: &MapDef,
+    initial: Option<&[u8]>,
+    btf: Option<&Fd<'_>>,
+    options: &LoadOptions,
+) -> Result<Fd<'k>, LoadError> {
+    let fail = |step| {
+        move |errno| LoadError::Map {
+            map: def.name.clone(),
+            step,
+            errno,
+        }
+    };
+    let inner = match &def.inner {
+        Some(inner) => Some(map(backend, inner, None, btf, options)?),
+        None => None,
+    };
+    let fd = create(backend, def, inner.as_ref(), btf, options).map_err(fail("creating"))?;
+    if let Some(value) = initial.filter(|value| value.iter().any(|byte| *byte != 0)) {
+        update(backend, &fd, 0, value).map_err(fail("setting its first value"))?;
+    }
+    if def.is_frozen() {
+        freeze(backend, &fd).map_err(fail("freezing"))?;
+    }
+    Ok(fd)
+}
+
+/// Sets an element to the descriptor of a map or program.
+pub(crate) fn set_slot(
+    backend: &dyn Backend,
+    map: &Fd<'_>,
+    key: u32,
+    value: &Fd<'_>,
+) -> Result<(), Errno> {
+    update(backend, map, key, &value.raw().to_le_bytes())
+}
+
+/// The name of a slot's target, for messages.
+pub(crate) fn slot_name(target: &SlotTarget, maps: &[MapDef]) -> String {
+    match target {
+        SlotTarget::Program(name) => name.clone(),
+        SlotTarget::Map(index) => maps
+            .get(index.0)
+            .map(|m| m.name.clone())
+            .unwrap_or_default(),
+    }
+}
+
+fn create<'k>(
+    backend: &'k dyn Backend,
+    def: &MapDef,
+    inner: Option<&Fd<'_>>,
+    btf: Option<&Fd<'_>>,
+    options: &LoadOptions,
+) -> Result<Fd<'k>, Errno> {
+    let mut create = attr::MapCreate::new();
+    create
+        .set_map_type(def.map_type)
+        .set_key_size(def.key_size)
+        .set_value_size(def.value_size)
+        .set_max_entries(max_entries(def, options))
+        .set_map_flags(def.flags)
+        .set_numa_node(def.numa_node)
+        .set_map_name(object_name(&def.name))
+        .set_map_extra(def.map_extra);
+    if let Some(inner) = inner {
+        create.set_inner_map_fd(inner.raw());
+    }
+    let plain = create.clone();
+    let described = def.key_type.is_some() || def.value_type.is_some();
+    let with_btf = btf.filter(|_| described && takes_btf(def.map_type));
+    if let Some(btf) = with_btf {
+        create
+            .set_btf_fd(btf.raw())
+            .set_btf_key_type_id(def.key_type.unwrap_or_default().0)
+            .set_btf_value_type_id(def.value_type.unwrap_or_default().0);
+    }
+    let call = |mut attr: attr::MapCreate| {
+        backend.bpf(Cmd::MapCreate.into(), attr.as_attr(), &mut Buffers::new())
+    };
+    // Types are a help, not a need: a kernel that refuses them may still take the map.
+    let created = match (call(create), with_btf) {
+        (Err(_), Some(_)) => call(plain),
+        (answer, _) => answer,
+    };
+    created.map(|fd| Fd::new(backend, fd))
+}
+
+/// Whether Linux takes key and value types for maps of this type.
+fn takes_btf(map_type: u32) -> bool {
+    !matches!(
+        MapType::from_u32(map_type),
+        Some(
+            MapType::PerfEventArray
+                | MapType::CgroupArray
+                | MapType::StackTrace
+                | MapType::ArrayOfMaps
+                | MapType::HashOfMaps
+                | MapType::Devmap
+                | MapType::DevmapHash
+                | MapType::Cpumap
+                | MapType::Xskmap
+                | MapType::Sockmap
+                | MapType::Sockhash
+                | MapType::Queue
+                | MapType::Stack
+                | MapType::Arena
+        )
+    )
+}
+
+/// The number of elements asked for, where it depends on the machine: a perf event array
+/// gets one per CPU when it names none, and a ring buffer is rounded up to what can be mapped.
+fn max_entries(def: &MapDef, options: &LoadOptions) -> u32 {
+    match MapType::from_u32(def.map_type) {
+        Some(MapType::PerfEventArray) if def.max_entries == 0 => options.possible_cpus,
+        Some(MapType::Ringbuf | MapType::UserRingbuf) if def.max_entries != 0 => {
+            let page = options.page_size.max(1);
+            let pages = def.max_entries.div_ceil(page).checked_next_power_of_two();
+            pages
+                .and_then(|pages| pages.checked_mul(page))
+                .unwrap_or(def.max_entries)
+        }
+        _ => def.max_entries,
+    }
+}
+
+fn update(backend: &dyn Backend, map: &Fd<'_>, key: u32, value: &[u8]) -> Result<(), Errno> {
+    let key = key.to_le_bytes();
+    let mut memory = Buffers::new();
+    let mut element = attr::MapElem::new();
+    element
+        .set_map_fd(map.raw())
+        .set_key(memory.input(&key))
+        .set_value(memory.input(value));
+    backend
+        .bpf(Cmd::MapUpdateElem.into(), element.as_attr(), &mut memory)
+        .map(|_| ())
+}
+
+fn freeze(backend: &dyn Backend, map: &Fd<'_>) -> Result<(), Errno> {
+    let mut freeze = attr::MapFreeze::new();
+    freeze.set_map_fd(map.raw());
+    backend
+        .bpf(Cmd::MapFreeze.into(), freeze.as_attr(), &mut Buffers::new())
+        .map(|_| ())
+}

@@ -1,0 +1,148 @@
+//! How one program is handed to a kernel, and what comes back.
+
+use skep_abi::{Buffers, Cmd, Errno, LogLevel, attr, object_name};
+use skep_isa::Insn;
+
+use crate::error::LoadError;
+use crate::fd::Fd;
+use crate::load::Loaded;
+use crate::program::{ProgIndex, Program};
+use crate::resolve::{self, Resolved};
+
+/// The largest log that Linux takes a buffer for.
+const MAX_LOG: u32 = u32::MAX >> 2;
+
+/// How much the kernel is to tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LogOptions {
+    /// `log_level`: 1, 2, 4 and their sums.
+    pub level: u32,
+    /// Bytes of the first buffer; it grows when the log does not fit.
+    pub size: u32,
+}
+
+impl LogOptions {
+    /// No log.
+    pub const NONE: LogOptions = LogOptions { level: 0, size: 0 };
+    /// What people read: level 1 with statistics.
+    pub const BRIEF: LogOptions = LogOptions {
+        level: LogLevel::BRIEF.0 | LogLevel::STATS.0,
+        size: 1 << 20,
+    };
+
+    /// A level with a buffer that is likely to do.
+    pub fn at(level: u32) -> LogOptions {
+        let verbose = level & LogLevel::VERBOSE.0 != 0;
+        LogOptions {
+            level,
+            size: if verbose { 1 << 24 } else { 1 << 20 },
+        }
+    }
+}
+
+/// What a kernel answered to a program.
+#[derive(Debug)]
+pub struct ProgramLoad<'k> {
+    /// The program, or why it is refused.
+    pub outcome: Result<Fd<'k>, Errno>,
+    /// The log, without its NUL.
+    pub log: String,
+    /// The instructions as the kernel got them.
+    pub insns: Vec<Insn>,
+}
+
+pub(crate) fn load<'k>(
+    loaded: &Loaded<'k>,
+    index: ProgIndex,
+    log: &LogOptions,
+) -> Result<ProgramLoad<'k>, LoadError> {
+    let program = loaded
+        .object()
+        .programs
+        .get(index.0)
+        .ok_or_else(|| LoadError::NoProgram(index.0.to_string()))?;
+    let resolved = resolve::resolve(loaded, program)?;
+    let mut size = if log.level == 0 {
+        0
+    } else {
+        log.size.clamp(128, MAX_LOG)
+    };
+    loop {
+        let mut buffer = vec![0; size as usize];
+        let (answer, true_size) = call(loaded, program, &resolved, log.level, &mut buffer);
+        if answer == Err(Errno::ENOSPC) && size != 0 && size < MAX_LOG {
+            size = true_size.max(size.saturating_mul(2)).min(MAX_LOG);
+            continue;
+        }
+        let end = buffer
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(buffer.len());
+        buffer.truncate(end);
+        return Ok(ProgramLoad {
+            outcome: answer.map(|fd| Fd::new(loaded.backend(), fd)),
+            log: String::from_utf8_lossy(&buffer).into_owned(),
+            insns: resolved.insns,
+        });
+    }
+}
+
+/// One `BPF_PROG_LOAD`; also answers how large the log really is.
+fn call(
+    loaded: &Loaded<'_>,
+    program: &Program,
+    resolved: &Resolved,
+    level: u32,
+    buffer: &mut [u8],
+) -> (Result<u32, Errno>, u32) {
+    let insns = Insn::slice_to_bytes(&resolved.insns);
+    let mut license = loaded.object().license.clone().into_bytes();
+    license.push(0);
+    let func_info = words(program.func_info.iter().map(|(insn, ty)| [*insn, ty.0]));
+    let line_info = words(
+        program
+            .line_info
+            .iter()
+            .map(|l| [l.insn_off, l.file_name, l.line_text, l.line_col]),
+    );
+    let mut memory = Buffers::new();
+    let mut load = attr::ProgLoad::new();
+    load.set_prog_type(resolved.prog_type)
+        .set_insn_cnt(count(resolved.insns.len()))
+        .set_insns(memory.input(&insns))
+        .set_license(memory.input(&license))
+        .set_kern_version(loaded.object().version)
+        .set_prog_flags(program.flags.0)
+        .set_prog_name(object_name(&program.name))
+        .set_expected_attach_type(resolved.expected_attach_type)
+        .set_attach_btf_id(resolved.attach_btf_id);
+    if let Some(btf) = &loaded.btf {
+        load.set_prog_btf_fd(btf.raw());
+        if !func_info.is_empty() {
+            load.set_func_info_rec_size(8)
+                .set_func_info_cnt(count(program.func_info.len()))
+                .set_func_info(memory.input(&func_info));
+        }
+        if !line_info.is_empty() {
+            load.set_line_info_rec_size(16)
+                .set_line_info_cnt(count(program.line_info.len()))
+                .set_line_info(memory.input(&line_info));
+        }
+    }
+    if level != 0 {
+        load.set_log_level(level).set_log_size(count(buffer.len()));
+        load.set_log_buf(memory.output(buffer));
+    }
+    let answer = loaded
+        .backend()
+        .bpf(Cmd::ProgLoad.into(), load.as_attr(), &mut memory);
+    (answer, load.log_true_size())
+}
+
+fn count(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+fn words<const N: usize>(records: impl Iterator<Item = [u32; N]>) -> Vec<u8> {
+    records.flatten().flat_map(u32::to_le_bytes).collect()
+}
