@@ -7,18 +7,21 @@
 
 mod answer;
 mod ask;
+mod both;
 mod case;
 pub mod corpus;
 pub mod filetest;
 pub mod hex;
 pub mod log;
 mod names;
+mod overlay;
 mod recorded;
 mod subject;
 mod trace;
 
 pub use answer::{Agreement, Answer, Log, Ran};
 pub use ask::{Unasked, ask, run};
+pub use both::{Both, Difference};
 pub use case::{Case, Element, Fnv, Input, MapSpec, Stored};
 pub use filetest::{Filetest, FiletestError};
 pub use recorded::{Book, BookError};
