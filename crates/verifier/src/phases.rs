@@ -1,0 +1,183 @@
+//! The phases of one verification, in Linux's order.
+
+use skep_abi::{Errno, ProgFlags};
+use skep_isa::Insn;
+
+use crate::context::{InsnAux, Res, Stop, Verifier};
+use crate::env::{Env, Executable, Outcome, Reject, Request, Stats, Verdict};
+use crate::liveness::stack::StackLiveness;
+use crate::log::{LEVEL, Log, STATS};
+use crate::rewrite;
+use crate::say;
+use crate::setup::{
+    attach, btf_info, cfg, fastcall, live_regs, order, pseudo, stack_depth, subprogs,
+};
+use crate::state::State;
+
+/// Decides whether Linux would take a program, and prepares it to run.
+///
+/// Never panics: what contradicts itself inside is refused with `EFAULT`. Cost: bounded by
+/// the limit of a million walked instructions.
+pub fn verify(request: &Request<'_>, env: &dyn Env) -> Outcome {
+    let started = env.now_us();
+    let mut v = new_verifier(request, env);
+    let result = prepare(&mut v)
+        .and_then(|()| explore(&mut v))
+        .and_then(|()| finish(&mut v));
+    let stats = print_figures(&mut v, started);
+    let verdict = match result {
+        Ok(mut executable) => {
+            executable.recorded = std::mem::take(&mut v.recorded);
+            Verdict::Accept(Box::new(executable))
+        }
+        Err(Stop::Reject(errno)) => Verdict::Reject(Reject {
+            errno,
+            insn: ((v.insn_idx as usize) < request.insns.len()).then_some(v.insn_idx),
+            message: std::mem::take(&mut v.message),
+        }),
+        Err(Stop::Unsupported(what)) => Verdict::Unsupported(what),
+    };
+    Outcome {
+        verdict,
+        log: v.log.into_text(),
+        stats,
+    }
+}
+
+/// Everything that needs no walk: the program's parts, references, control flow.
+fn prepare(v: &mut Verifier<'_>) -> Res {
+    if v.insns.is_empty() {
+        return Err(Stop::Reject(Errno::E2BIG));
+    }
+    btf_info::check_early(v)?;
+    subprogs::find(v)?;
+    subprogs::check(v)?;
+    btf_info::check(v)?;
+    pseudo::resolve(v)?;
+    cfg::check(v)?;
+    order::postorder(v);
+    let ranges = (0..v.subprog_count()).map(|i| v.range_of(i)).collect();
+    v.stack_liveness = StackLiveness::new(ranges, &v.insns);
+    attach::check(v)?;
+    order::components(v);
+    live_regs::compute(v);
+    fastcall::mark_patterns(v);
+    Ok(())
+}
+
+/// The walk over all paths: of the entry function, then of each global function that some
+/// walked function calls.
+fn explore(v: &mut Verifier<'_>) -> Res {
+    v.walk_function(0)?;
+    let mut walked = vec![false; v.subprog_count()];
+    while let Some(next) = (1..walked.len())
+        .find(|&i| v.subprogs[i].is_global && v.subprogs[i].called && !walked[i])
+    {
+        walk_round(v, next, &mut walked)?;
+    }
+    Ok(())
+}
+
+/// Walks the global functions from `first` on; those found called on the way wait for the
+/// next round when they lie before.
+fn walk_round(v: &mut Verifier<'_>, first: usize, walked: &mut [bool]) -> Res {
+    for index in first..walked.len() {
+        let subprog = &v.subprogs[index];
+        if !subprog.is_global || !subprog.called || walked[index] {
+            continue;
+        }
+        v.walk_function(index as u32)?;
+        if v.log.at(LEVEL) {
+            let name = v.subprog_name(index);
+            say!(
+                v,
+                "Func#{index} ('{name}') is safe for any args that match its prototype\n"
+            );
+        }
+        walked[index] = true;
+    }
+    Ok(())
+}
+
+/// What remains when every path is safe: the stack, and the program as it will run.
+fn finish(v: &mut Verifier<'_>) -> Res<Executable> {
+    v.insn_idx = u32::MAX;
+    fastcall::forget_spills(v);
+    stack_depth::check(v)?;
+    rewrite::run(v)
+}
+
+fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> {
+    let flags = ProgFlags::from_bits_retain(request.flags);
+    Verifier {
+        request,
+        env,
+        insns: request.insns.to_vec(),
+        aux: vec![InsnAux::default(); request.insns.len()],
+        subprogs: Vec::new(),
+        maps: Vec::new(),
+        lines: Vec::new(),
+        log: Log::new(request.log_level),
+        cur: State::default(),
+        insn_idx: u32::MAX,
+        prev_insn_idx: 0,
+        pending: Vec::new(),
+        store: Default::default(),
+        stack_liveness: StackLiveness::default(),
+        loops: Default::default(),
+        precision: Default::default(),
+        postorder: Vec::new(),
+        postorder_starts: Vec::new(),
+        scc_count: 0,
+        exception_callback: None,
+        id_gen: 0,
+        scratched_regs: 0,
+        scratched_slots: 0,
+        strict_alignment: flags.contains(ProgFlags::STRICT_ALIGNMENT),
+        test_state_freq: flags.contains(ProgFlags::TEST_STATE_FREQ),
+        insns_processed: 0,
+        prev_insns_processed: 0,
+        jumps_processed: 0,
+        prev_jumps_processed: 0,
+        seen_direct_write: false,
+        changes_packet: false,
+        figures: Stats::default(),
+        message: String::new(),
+        recorded: Vec::new(),
+    }
+}
+
+/// Writes the figures that end every log and returns them.
+fn print_figures(v: &mut Verifier<'_>, started: u64) -> Stats {
+    let stats = Stats {
+        insns_processed: v.insns_processed,
+        verification_time_us: v.env.now_us().saturating_sub(started),
+        ..v.figures
+    };
+    if v.log.at(STATS) {
+        v.log.write(format_args!(
+            "verification time {} usec\nstack depth {}\n",
+            stats.verification_time_us,
+            stack_depth::text(v)
+        ));
+    }
+    v.log.write(format_args!(
+        "processed {} insns (limit {}) max_states_per_insn {} total_states {} peak_states {} mark_read {}\n",
+        stats.insns_processed,
+        crate::context::COMPLEXITY_LIMIT_INSNS,
+        stats.max_states_per_insn,
+        stats.total_states,
+        stats.peak_states,
+        stats.mark_read
+    ));
+    stats
+}
+
+/// The instruction that does nothing: a jump to the next one.
+pub const NOP: Insn = Insn {
+    code: crate::setup::flow::JA,
+    dst: 0,
+    src: 0,
+    off: 0,
+    imm: 0,
+};

@@ -1,0 +1,45 @@
+//! Whether the program may be of its kind at all: sleepable flag and attach target.
+
+use skep_abi::{ProgFlags, ProgType};
+
+use crate::context::{Res, Stop, Verifier};
+use crate::refuse;
+
+/// Checks what the program says of its attachment.
+///
+/// # Errors
+/// `EINVAL` for a sleepable flag that is missing or not allowed; unsupported for the kinds
+/// that attach to a function or structure of the kernel.
+pub fn check(v: &mut Verifier<'_>) -> Res {
+    let sleepable = v.request.flags & ProgFlags::SLEEPABLE.bits() != 0;
+    let kind = ProgType::from_u32(v.request.prog_type);
+    if kind == Some(ProgType::Syscall) {
+        if !sleepable {
+            refuse!(v, EINVAL, "Syscall programs can only be sleepable");
+        }
+        return Ok(());
+    }
+    let may_sleep = matches!(
+        kind,
+        Some(ProgType::Tracing | ProgType::Lsm | ProgType::Kprobe | ProgType::StructOps)
+    );
+    if sleepable && !may_sleep {
+        refuse!(
+            v,
+            EINVAL,
+            "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable"
+        );
+    }
+    match kind {
+        Some(ProgType::Tracing) if v.request.attach_btf_id == 0 => {
+            refuse!(v, EINVAL, "Tracing programs must provide btf_id")
+        }
+        Some(ProgType::Tracing | ProgType::Lsm | ProgType::StructOps | ProgType::Ext) => {
+            Err(Stop::Unsupported(format!(
+                "program type {} (attaches to a type of the kernel)",
+                kind.map_or("", ProgType::name)
+            )))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,194 @@
+//! Whether every instruction can be reached and no jump is astray; where paths join.
+//!
+//! Marks the places where the walk compares states (prune points), where it must remember
+//! how it came there (jump points), and where it always keeps a state (forced checkpoints).
+
+use skep_isa::Insn;
+
+use crate::context::{Res, Stop, Verifier};
+use crate::refuse;
+use crate::setup::{flow, helpers};
+
+/// How far the search has come with an instruction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    New,
+    /// On the current path.
+    Open,
+    Done,
+}
+
+/// One way out of an instruction.
+#[derive(Clone, Copy)]
+struct Edge {
+    to: u32,
+    /// Jumps and calls end at places where paths may join.
+    is_branch: bool,
+}
+
+/// Searches the control flow depth first, fall-through before jump, callees from their
+/// calls.
+///
+/// # Errors
+/// `EINVAL` for unreachable instructions, jumps into the middle of a 64-bit load, and,
+/// without `CAP_BPF`, loops.
+pub fn check(v: &mut Verifier<'_>) -> Res {
+    let mut progress = vec![Progress::New; v.insns.len()];
+    search(v, &mut progress)?;
+    let mut at = 0;
+    while at < v.insns.len() {
+        v.insn_idx = at as u32;
+        if progress[at] != Progress::Done {
+            refuse!(v, EINVAL, "unreachable insn {at}");
+        }
+        if v.insns[at].code == flow::LD_IMM64 {
+            if progress.get(at + 1).is_some_and(|&p| p != Progress::New) {
+                refuse!(v, EINVAL, "jump into the middle of ldimm64 insn {at}");
+            }
+            at += 1;
+        }
+        at += 1;
+    }
+    v.insn_idx = u32::MAX;
+    merge_effects(v);
+    Ok(())
+}
+
+fn search(v: &mut Verifier<'_>, progress: &mut [Progress]) -> Res {
+    let mut path: Vec<(u32, u8)> = vec![(0, 0)];
+    progress[0] = Progress::Open;
+    while let Some(&(at, step)) = path.last() {
+        if step == 0 {
+            mark(v, at);
+        }
+        let Some(edge) = edge(v.insns[at as usize], at, step)? else {
+            progress[at as usize] = Progress::Done;
+            path.pop();
+            continue;
+        };
+        if let Some(top) = path.last_mut() {
+            top.1 += 1;
+        }
+        let Some(state) = progress.get_mut(edge.to as usize) else {
+            v.insn_idx = at;
+            refuse!(v, EINVAL, "jump out of range from insn {at} to {}", edge.to);
+        };
+        if edge.is_branch {
+            let aux = &mut v.aux[edge.to as usize];
+            aux.prune_point = true;
+            aux.jump_point = true;
+        }
+        match *state {
+            Progress::New => {
+                *state = Progress::Open;
+                path.push((edge.to, 0));
+            }
+            Progress::Open if !v.request.privilege.bpf_capable => {
+                v.insn_idx = at;
+                v.log_line(at, "; ");
+                v.log_line(edge.to, "; ");
+                refuse!(v, EINVAL, "back-edge from insn {at} to {}", edge.to);
+            }
+            Progress::Open | Progress::Done => {}
+        }
+    }
+    Ok(())
+}
+
+/// The `step`th way out of an instruction, in the order of the search.
+fn edge(insn: Insn, at: u32, step: u8) -> Res<Option<Edge>> {
+    let next = Edge {
+        to: at + flow::slots(insn),
+        is_branch: false,
+    };
+    let to = |target: i64, is_branch| -> Res<Option<Edge>> {
+        match u32::try_from(target) {
+            Ok(to) => Ok(Some(Edge { to, is_branch })),
+            // Excluded when the functions were checked.
+            Err(_) => Err(Stop::Reject(skep_abi::Errno::EFAULT)),
+        }
+    };
+    let enters = flow::is_pseudo_call(insn) || flow::is_pseudo_func(insn);
+    if insn.code == flow::EXIT {
+        return Ok(None);
+    }
+    match step {
+        0 if flow::is_goto(insn) => to(flow::target(insn, at), false),
+        0 => Ok(Some(next)),
+        1 if enters => to(flow::callee(insn, at), true),
+        1 if flow::is_jump(insn) && !flow::is_goto(insn) => to(flow::target(insn, at), true),
+        _ => Ok(None),
+    }
+}
+
+/// Sets the marks that the instruction itself asks for.
+fn mark(v: &mut Verifier<'_>, at: u32) {
+    let insn = v.insns[at as usize];
+    let behind = at + flow::slots(insn);
+    let mut join = |insn: u32, history: bool| {
+        if let Some(aux) = v.aux.get_mut(insn as usize) {
+            aux.prune_point = true;
+            aux.jump_point |= history;
+        }
+    };
+    if flow::is_goto(insn) {
+        if let Ok(target) = u32::try_from(flow::target(insn, at)) {
+            join(target, true);
+        }
+    } else if flow::is_jump(insn) {
+        join(at, false);
+        v.aux[at as usize].force_checkpoint |= flow::is_may_goto(insn);
+    } else if insn.code == flow::CALL || flow::is_pseudo_func(insn) {
+        join(behind, true);
+        if flow::is_pseudo_call(insn) || flow::is_pseudo_func(insn) {
+            join(at, false);
+        }
+        if flow::is_helper_call(insn) {
+            mark_helper_call(v, at, insn.imm);
+        }
+    }
+}
+
+fn mark_helper_call(v: &mut Verifier<'_>, at: u32, helper: i32) {
+    let aux = &mut v.aux[at as usize];
+    match helpers::callback(helper) {
+        // A state is kept before every round, and the way back is not a straight line.
+        helpers::Callback::Repeated => {
+            aux.calls_callback = true;
+            aux.force_checkpoint = true;
+            aux.prune_point = true;
+            aux.jump_point = true;
+        }
+        // The callback's state is put aside at the call.
+        helpers::Callback::Later => aux.prune_point = true,
+        helpers::Callback::None => {}
+    }
+    let subprog = v.subprog_at(at);
+    v.subprogs[subprog].changes_packet |= helpers::changes_packet(helper);
+    v.subprogs[subprog].might_sleep |= helpers::might_sleep(helper);
+}
+
+/// Adds what callees do to what their callers do, until nothing is new.
+fn merge_effects(v: &mut Verifier<'_>) {
+    let mut calls = Vec::new();
+    for (at, &insn) in v.insns.iter().enumerate() {
+        if flow::is_pseudo_call(insn) || flow::is_pseudo_func(insn) {
+            let callee = v.subprog_starting_at(flow::callee(insn, at as u32));
+            calls.extend(callee.map(|callee| (v.subprog_at(at as u32), callee)));
+        }
+    }
+    let mut moved = true;
+    while moved {
+        moved = false;
+        for &(caller, callee) in &calls {
+            let (packet, sleep) = {
+                let callee = &v.subprogs[callee];
+                (callee.changes_packet, callee.might_sleep)
+            };
+            let caller = &mut v.subprogs[caller];
+            moved |= (packet && !caller.changes_packet) || (sleep && !caller.might_sleep);
+            caller.changes_packet |= packet;
+            caller.might_sleep |= sleep;
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What the set-up passes must know of a helper before its call is walked.
+
+use skep_abi::ProgType;
+use skep_catalog::Helper;
+
+use crate::env::Request;
+
+/// How a helper runs a function of the program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Callback {
+    /// It runs none.
+    None,
+    /// Any number of times before it returns.
+    Repeated,
+    /// At some later time.
+    Later,
+}
+
+/// How the helper runs a function of the program.
+pub fn callback(helper: i32) -> Callback {
+    match helper {
+        // for_each_map_elem, loop, find_vma, user_ringbuf_drain
+        164 | 181 | 180 | 209 => Callback::Repeated,
+        // timer_set_callback
+        170 => Callback::Later,
+        _ => Callback::None,
+    }
+}
+
+fn row(helper: i32) -> Option<&'static Helper> {
+    skep_catalog::helper(u32::try_from(helper).ok()?)
+}
+
+/// Whether packet pointers are forgotten after the helper.
+pub fn changes_packet(helper: i32) -> bool {
+    row(helper).is_some_and(|row| row.changes_packet)
+}
+
+/// Whether only programs that may sleep can call the helper.
+pub fn might_sleep(helper: i32) -> bool {
+    row(helper).is_some_and(|row| row.might_sleep)
+}
+
+/// How many arguments the helper takes; `None` when there is no such helper.
+pub fn argument_count(helper: i32) -> Option<u32> {
+    let used = row(helper)?.args.iter().take_while(|arg| arg.is_used());
+    Some(used.count() as u32)
+}
+
+/// Whether calls of the helper keep r1 to r5. In the program types named here the helper of
+/// this number is another function, which does not.
+pub fn keeps_arguments(request: &Request<'_>, helper: i32) -> bool {
+    let other = matches!(
+        ProgType::from_u32(request.prog_type),
+        Some(
+            ProgType::SocketFilter
+                | ProgType::CgroupSkb
+                | ProgType::CgroupSock
+                | ProgType::SockOps
+                | ProgType::SkSkb
+                | ProgType::CgroupDevice
+                | ProgType::SkMsg
+                | ProgType::SkReuseport
+                | ProgType::FlowDissector
+                | ProgType::CgroupSysctl
+        )
+    );
+    !other && row(helper).is_some_and(|row| row.fastcall)
+}

@@ -1,0 +1,88 @@
+//! Which registers may still be read when an instruction is about to run.
+
+use skep_isa::{Insn, Uses, class, first_args, mode, uses};
+
+use crate::context::Verifier;
+use crate::log::LEVEL2;
+use crate::setup::{flow, helpers};
+
+/// All of r0 to r10, and what lies beyond.
+const EVERY: u16 = 0xffff;
+/// r0 to r5.
+const CALLER_SAVED: u16 = 0x3f;
+
+/// Fills `live_regs` of every instruction, and prints the list at level 2.
+pub fn compute(v: &mut Verifier<'_>) {
+    let each: Vec<Uses> = (0..v.insns.len()).map(|at| uses_at(v, at)).collect();
+    let mut moved = true;
+    while moved {
+        moved = false;
+        for &at in &v.postorder {
+            let own = each[at as usize];
+            let mut after = 0;
+            for next in flow::successors(&v.insns, at) {
+                after |= v.aux[next as usize].live_regs;
+            }
+            let before = (after & !own.writes) | own.reads;
+            let aux = &mut v.aux[at as usize];
+            moved |= aux.live_regs != before;
+            aux.live_regs = before;
+        }
+    }
+    print(v);
+}
+
+fn uses_at(v: &Verifier<'_>, at: usize) -> Uses {
+    let insn = v.insns[at];
+    let legacy = insn.code & 7 == class::LD && insn.code & 0xe0 != mode::IMM;
+    if legacy {
+        // Linux does not look into these: everything may be read.
+        return Uses {
+            reads: EVERY,
+            writes: 0,
+        };
+    }
+    uses(insn, first_args(argument_count(v, insn)))
+}
+
+/// How many argument registers a call takes; five when that is not known yet.
+fn argument_count(v: &Verifier<'_>, insn: Insn) -> u32 {
+    if flow::is_helper_call(insn) {
+        helpers::argument_count(insn.imm).unwrap_or(5)
+    } else {
+        5
+    }
+}
+
+fn print(v: &mut Verifier<'_>) {
+    if !v.log.at(LEVEL2) {
+        return;
+    }
+    v.log.write(format_args!("Live regs before insn:\n"));
+    let mut at = 0;
+    while at < v.insns.len() {
+        let aux = &v.aux[at];
+        let (scc, live) = (aux.scc, aux.live_regs);
+        if scc != 0 {
+            v.log.write(format_args!("{scc:3} "));
+        } else {
+            v.log.write(format_args!("    "));
+        }
+        v.log.write(format_args!("{at:3}: "));
+        for reg in 0..10u8 {
+            if live >> reg & 1 != 0 {
+                v.log.write(format_args!("{reg}"));
+            } else {
+                v.log.write(format_args!("."));
+            }
+        }
+        v.log.write(format_args!(" "));
+        v.log_insn(at as u32);
+        at += flow::slots(v.insns[at]) as usize;
+    }
+}
+
+/// The registers that a callee may change.
+pub const fn caller_saved() -> u16 {
+    CALLER_SAVED
+}

@@ -1,0 +1,146 @@
+//! What the 64-bit loads of a program refer to, and whether its opcodes exist.
+
+use std::sync::Arc;
+
+use skep_abi::Errno;
+use skep_isa::{FORMS, Insn, class, form::Level, mode, pseudo};
+
+use crate::context::{Res, Stop, Verifier};
+use crate::env::MapFacts;
+use crate::refuse;
+use crate::setup::flow;
+
+/// The most maps one program may use.
+const MAX_USED_MAPS: usize = 64;
+/// Offsets into a map's value stay below this.
+const MAX_VALUE_OFFSET: u32 = 1 << 29;
+
+/// Resolves every 64-bit load and checks that every opcode exists.
+///
+/// Fills [`Verifier::maps`] in the order of first use and the `map` of each load.
+///
+/// # Errors
+/// `EINVAL` for malformed instructions, what the look-up of the map answers, `E2BIG` for too
+/// many maps; unsupported for addresses of kernel variables.
+pub fn resolve(v: &mut Verifier<'_>) -> Res {
+    let known = known_opcodes();
+    let mut at = 0u32;
+    while (at as usize) < v.insns.len() {
+        v.insn_idx = at;
+        let insn = v.insns[at as usize];
+        let plain = insn.code & 0xe0 == mode::MEM || insn.code & 0xe0 == mode::MEMSX;
+        if insn.code & 7 == class::LDX && (!plain || insn.imm != 0) {
+            refuse!(v, EINVAL, "BPF_LDX uses reserved fields");
+        }
+        if insn.code == flow::LD_IMM64 {
+            resolve_load(v, at)?;
+            at += 2;
+            continue;
+        }
+        if !known[usize::from(insn.code)] {
+            refuse!(v, EINVAL, "unknown opcode {:02x}", insn.code);
+        }
+        at += 1;
+    }
+    v.insn_idx = u32::MAX;
+    Ok(())
+}
+
+/// For each opcode byte, whether some instruction that a program may contain has it. Which
+/// of the forms that share a byte is meant is checked when it is walked.
+fn known_opcodes() -> [bool; 256] {
+    let mut known = [false; 256];
+    for form in FORMS {
+        known[usize::from(form.code)] |= !matches!(form.level, Level::Internal | Level::Never);
+    }
+    known
+}
+
+fn resolve_load(v: &mut Verifier<'_>, at: u32) -> Res {
+    let insn = v.insns[at as usize];
+    let second = match v.insns.get(at as usize + 1) {
+        Some(&second) if (Insn { imm: 0, ..second }) == Insn::default() => second,
+        _ => refuse!(v, EINVAL, "invalid bpf_ld_imm64 insn"),
+    };
+    let value = match insn.src {
+        0 | pseudo::FUNC => return Ok(()),
+        pseudo::BTF_ID => {
+            return Err(Stop::Unsupported(format!(
+                "address of kernel variable with BTF id {} at instruction {at}",
+                insn.imm
+            )));
+        }
+        pseudo::MAP_FD | pseudo::MAP_IDX if second.imm == 0 => None,
+        pseudo::MAP_VALUE | pseudo::MAP_IDX_VALUE => Some(second.imm as u32),
+        _ => refuse!(v, EINVAL, "unrecognized bpf_ld_imm64 insn"),
+    };
+    let by_index = matches!(insn.src, pseudo::MAP_IDX | pseudo::MAP_IDX_VALUE);
+    let map = use_map(v, insn.imm, by_index)?;
+    if let Some(offset) = value {
+        check_value_offset(v, map, offset)?;
+    }
+    v.aux[at as usize].map = Some((map, value.unwrap_or(0)));
+    Ok(())
+}
+
+/// The map a load names, as an index into [`Verifier::maps`].
+fn use_map(v: &mut Verifier<'_>, number: i32, by_index: bool) -> Res<u32> {
+    let fd = match by_index {
+        false => number,
+        true => match v.env.fd_at_index(number as u32) {
+            Ok(fd) => fd,
+            Err(Errno::EPROTO) => refuse!(v, EPROTO, "fd_idx without fd_array is invalid"),
+            Err(errno) => return Err(Stop::Reject(errno)),
+        },
+    };
+    let facts = match v.env.map_by_fd(fd) {
+        Ok(facts) => facts,
+        Err(errno) => {
+            return Err(v.reject(
+                errno,
+                format_args!("fd {fd} is not pointing to valid bpf_map"),
+            ));
+        }
+    };
+    add_map(v, facts)
+}
+
+fn add_map(v: &mut Verifier<'_>, facts: Arc<MapFacts>) -> Res<u32> {
+    if let Some(known) = v.maps.iter().position(|map| map.id == facts.id) {
+        return Ok(known as u32);
+    }
+    if v.maps.len() >= MAX_USED_MAPS {
+        refuse!(
+            v,
+            E2BIG,
+            "The total number of maps per program has reached the limit of {MAX_USED_MAPS}"
+        );
+    }
+    super::map_fit::check(v, &facts)?;
+    v.maps.push(facts);
+    Ok(v.maps.len() as u32 - 1)
+}
+
+/// An offset must lie inside the value, and the value must be directly accessible.
+fn check_value_offset(v: &mut Verifier<'_>, map: u32, offset: u32) -> Res {
+    if offset >= MAX_VALUE_OFFSET {
+        refuse!(v, EINVAL, "direct value offset of {offset} is not allowed");
+    }
+    let facts = v.maps[map as usize].clone();
+    let errno = match super::map_fit::direct_value(&facts, offset) {
+        Ok(()) => return Ok(()),
+        Err(Some(errno)) => errno,
+        Err(None) => refuse!(
+            v,
+            EINVAL,
+            "no direct value access support for this map type"
+        ),
+    };
+    Err(v.reject(
+        errno,
+        format_args!(
+            "invalid access to map value pointer, value_size={} off={offset}",
+            facts.value_size
+        ),
+    ))
+}

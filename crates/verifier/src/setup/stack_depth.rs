@@ -1,0 +1,155 @@
+//! Whether the stacks of all functions fit, over every chain of calls.
+
+use std::fmt::Write;
+
+use crate::context::{MAX_BPF_STACK, MAX_CALL_FRAMES, Res, Verifier};
+use crate::refuse;
+use crate::setup::flow;
+
+/// Frames that make tail calls must leave this much.
+const TAIL_CALL_LIMIT: u32 = 256;
+
+/// One function on the chain of calls being measured.
+struct Link {
+    subprog: usize,
+    /// Where the search for its next call goes on.
+    at: u32,
+    /// Stack of the functions above it.
+    above: u32,
+}
+
+/// Checks every chain of calls from the entry and from asynchronous callbacks.
+///
+/// # Errors
+/// `EACCES` when the stacks of a chain exceed 512 bytes, or 256 bytes above a tail call;
+/// `E2BIG` for more than eight frames.
+pub fn check(v: &mut Verifier<'_>) -> Res {
+    v.insn_idx = u32::MAX;
+    let private = has_private_stack(v);
+    for root in 0..v.subprog_count() {
+        if root == 0 || v.subprogs[root].is_async_callback {
+            check_chains(v, root, private && !v.subprogs[root].is_async_callback)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether x86 gives the functions of such a program stacks of their own: tracing programs
+/// that may run on a deep kernel stack, unless they make tail calls.
+fn has_private_stack(v: &Verifier<'_>) -> bool {
+    // kprobe, tracepoint, perf_event, raw_tracepoint, tracing, struct_ops, lsm
+    let by_type = matches!(v.request.prog_type, 2 | 5 | 7 | 17 | 26 | 27 | 29);
+    let tail_calls = v.subprogs.iter().any(|s| s.has_tail_call);
+    let async_callbacks = v.subprogs.iter().any(|s| s.is_async_callback);
+    by_type && !tail_calls && !async_callbacks
+}
+
+fn check_chains(v: &mut Verifier<'_>, root: usize, private: bool) -> Res {
+    // For each function, the stack and the frames above it with which all its chains fit.
+    let mut fits: Vec<Option<(u32, usize)>> = vec![None; v.subprog_count()];
+    let mut chain: Vec<Link> = Vec::new();
+    enter(v, &mut chain, root, private)?;
+    while let Some(link) = chain.last_mut() {
+        let end = v.subprogs[link.subprog + 1].start;
+        let at = link.at;
+        if at >= end {
+            let (done, above) = (link.subprog, link.above);
+            chain.pop();
+            fits[done] = Some((above, chain.len()));
+            continue;
+        }
+        let insn = v.insns[at as usize];
+        link.at = at + flow::slots(insn);
+        let direct = flow::is_pseudo_call(insn);
+        if !direct && !flow::is_pseudo_func(insn) {
+            continue;
+        }
+        let Some(callee) = v.subprog_starting_at(flow::callee(insn, at)) else {
+            continue;
+        };
+        if v.subprogs[callee].is_async_callback && !direct {
+            continue;
+        }
+        let above = depth_with(v, &chain, private);
+        if fits[callee].is_some_and(|(a, f)| above <= a && chain.len() <= f) {
+            continue;
+        }
+        if v.subprogs[callee].has_tail_call {
+            for link in &chain {
+                v.subprogs[link.subprog].tail_call_reachable = true;
+            }
+        }
+        enter(v, &mut chain, callee, private)?;
+    }
+    Ok(())
+}
+
+/// The stack of the whole chain, in the steps of sixteen bytes that the JIT uses.
+fn depth_with(v: &Verifier<'_>, chain: &[Link], private: bool) -> u32 {
+    chain.last().map_or(0, |link| {
+        let own = v.subprogs[link.subprog].stack_depth.next_multiple_of(16);
+        link.above + if private { 0 } else { own }
+    })
+}
+
+fn enter(v: &mut Verifier<'_>, chain: &mut Vec<Link>, subprog: usize, private: bool) -> Res {
+    let above = depth_with(v, chain, private);
+    if chain.len() >= MAX_CALL_FRAMES {
+        let frames = chain.len();
+        refuse!(v, E2BIG, "the call stack of {frames} frames is too deep !");
+    }
+    if !chain.is_empty() && v.subprogs[subprog].has_tail_call && above >= TAIL_CALL_LIMIT {
+        refuse!(
+            v,
+            EACCES,
+            "tail_calls are not allowed when call stack of previous frames is {above} bytes. Too large"
+        );
+    }
+    chain.push(Link {
+        subprog,
+        at: v.subprogs[subprog].start,
+        above,
+    });
+    let depth = depth_with(v, chain, private);
+    if depth > MAX_BPF_STACK as u32 {
+        let calls = chain.len();
+        refuse!(
+            v,
+            EACCES,
+            "combined stack size of {calls} calls is {depth}. Too large"
+        );
+    }
+    Ok(())
+}
+
+/// The deepest chain in bytes of stack that functions really use, for whoever runs them.
+pub fn deepest(v: &Verifier<'_>) -> u32 {
+    // Callees' depths are settled round by round; chains are eight frames at most.
+    let count = v.subprog_count();
+    let own = |i: usize| v.subprogs[i].stack_depth + v.subprogs[i].stack_extra;
+    let mut below: Vec<u32> = (0..count).map(own).collect();
+    for _ in 1..MAX_CALL_FRAMES {
+        let mut next: Vec<u32> = (0..count).map(own).collect();
+        for (at, &insn) in v.insns.iter().enumerate() {
+            if flow::is_pseudo_call(insn) || flow::is_pseudo_func(insn) {
+                let caller = v.subprog_at(at as u32);
+                if let Some(callee) = v.subprog_starting_at(flow::callee(insn, at as u32)) {
+                    next[caller] = next[caller].max(own(caller) + below[callee]);
+                }
+            }
+        }
+        below = next;
+    }
+    below.iter().copied().max().unwrap_or(0)
+}
+
+/// `8+0`: the stack of each function, as the figures show it.
+pub fn text(v: &Verifier<'_>) -> String {
+    let mut text = String::new();
+    for subprog in &v.subprogs[..v.subprog_count()] {
+        let plus = if text.is_empty() { "" } else { "+" };
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{plus}{}", subprog.stack_depth);
+    }
+    text
+}
