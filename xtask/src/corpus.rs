@@ -1,71 +1,39 @@
-//! Which questions a path on the command line means.
+//! Which questions the paths of a command line mean.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use skep_oracle::{Answer, Case, Filetest, Subject, Unasked, corpus};
+use skep_oracle::Question;
 
 use crate::project;
 
-/// One question, with the name its answer is recorded under.
-#[derive(Debug)]
-pub struct Question {
-    /// The path of the filetest, or of the object with `#` and the program.
-    pub name: String,
-    /// The group it is counted in.
-    pub group: String,
-    /// What is asked.
-    pub case: Case,
-}
-
-impl Question {
-    /// A number that changes when the question does.
-    pub fn key(&self) -> u64 {
-        self.case.key()
-    }
-
-    /// What `subject` answers.
-    ///
-    /// # Errors
-    /// When the question cannot be put.
-    pub fn ask(&self, subject: &dyn Subject) -> Result<Answer, Unasked> {
-        subject.ask(&self.case)
-    }
-
-    /// Whether the caller has no capability.
-    pub fn unprivileged(&self) -> bool {
-        self.case.unprivileged
-    }
-}
-
-/// The questions below these paths, or below `filetests` when there is none.
+/// The questions below these paths: filetests, and objects with this level of log. A file
+/// that gives no question is reported and passed over; their count is the second answer.
 ///
 /// # Errors
-/// When a file cannot be read or is no filetest.
-pub fn questions(paths: &[PathBuf]) -> Result<Vec<Question>, Box<dyn std::error::Error>> {
+/// When a path does not exist.
+pub fn questions(paths: &[PathBuf], level: u32) -> Result<(Vec<Question>, usize), String> {
     let project = project();
     let mut found = Vec::new();
+    let mut bad = 0usize;
     for path in paths {
         let path = path
             .canonicalize()
             .map_err(|error| format!("{}: {error}", path.display()))?;
-        for file in corpus::files(&path, ".bpft")? {
-            let name = corpus::name(&project, &file);
-            let text = std::fs::read_to_string(&file)?;
-            let test = Filetest::parse(&text).map_err(|error| format!("{name}: {error}"))?;
-            found.push(Question {
-                group: group(&name),
-                name,
-                case: test.case,
-            });
+        for suffix in [".bpft", ".bpf.o"] {
+            let files = skep_oracle::corpus::files(&path, suffix)
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+            for file in files {
+                match skep_oracle::questions(&project, &file, level) {
+                    Ok(questions) => found.extend(questions),
+                    Err(error) => {
+                        eprintln!("{error}");
+                        bad = bad.saturating_add(1);
+                    }
+                }
+            }
         }
     }
-    Ok(found)
-}
-
-/// The folder that a case lies in.
-fn group(name: &str) -> String {
-    let folder = Path::new(name).parent().unwrap_or(Path::new(""));
-    folder.to_string_lossy().into_owned()
+    Ok((found, bad))
 }
 
 /// The folders that are meant when no path is given.

@@ -8,6 +8,9 @@ use skep_oracle::{AllowUnprivileged, Book, Linux, Subject, corpus};
 use crate::corpus::{default_paths, questions};
 use crate::{Outcome, project};
 
+/// The level of the log that is recorded for objects.
+pub const OBJECT_LOG_LEVEL: u32 = 1;
+
 /// Records the answers to everything below the paths given, or below all of them; then
 /// answers to cases that are gone are forgotten.
 ///
@@ -24,20 +27,20 @@ pub fn run(args: &[String]) -> Outcome {
     if everything {
         paths = default_paths();
     }
-    let questions = questions(&paths)?;
-    let unprivileged = questions.iter().any(|question| question.unprivileged());
+    let (questions, bad) = questions(&paths, OBJECT_LOG_LEVEL)?;
+    let unprivileged = questions.iter().any(skep_oracle::Question::unprivileged);
     let _switch = unprivileged.then(AllowUnprivileged::new).transpose()?;
     let linux = Linux::new().map_err(|errno| format!("bpf(2) does not work here: {errno}"))?;
     let folder = corpus::recorded(&project());
     let mut book = Book::read(&folder)?;
     book.kernel = skep_host::Host::release().unwrap_or_default();
-    let mut failed = 0usize;
+    let mut failed = bad;
     let mut asked = 0usize;
     for question in &questions {
         if only_missing && book.answer(&question.name, question.key()).is_some() {
             continue;
         }
-        match question.ask(&linux) {
+        match question.ask_twice(&linux) {
             Ok(answer) => {
                 book.insert(&question.name, question.key(), &answer);
                 asked = asked.saturating_add(1);

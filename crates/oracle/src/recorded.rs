@@ -91,37 +91,56 @@ impl Book {
         self.entries.retain(|name, _| keep(name));
     }
 
+    /// Reads only the file of a folder in which the answer of this name would be.
+    ///
+    /// # Errors
+    /// At the first line that is no answer.
+    pub fn read_for(folder: &Path, name: &str) -> Result<Book, BookError> {
+        let mut book = Book::default();
+        book.read_file(&folder.join(format!("{}.jsonl", concept(name))))?;
+        Ok(book)
+    }
+
     /// Reads all files of a folder; an absent folder is an empty book.
     ///
     /// # Errors
     /// At the first line that is no answer.
     pub fn read(folder: &Path) -> Result<Book, BookError> {
         let mut book = Book::default();
-        let error = |path: &Path, line: usize, message: String| BookError {
-            path: path.to_owned(),
-            line,
-            message,
+        let error = |failed: io::Error| BookError {
+            path: folder.to_owned(),
+            line: 0,
+            message: failed.to_string(),
         };
         let files = match fs::read_dir(folder) {
             Ok(files) => files,
             Err(failed) if failed.kind() == io::ErrorKind::NotFound => return Ok(book),
-            Err(failed) => return Err(error(folder, 0, failed.to_string())),
+            Err(failed) => return Err(error(failed)),
         };
         for file in files {
-            let path = file
-                .map_err(|failed| error(folder, 0, failed.to_string()))?
-                .path();
-            if path.extension().is_none_or(|end| end != "jsonl") {
-                continue;
-            }
-            let text =
-                fs::read_to_string(&path).map_err(|failed| error(&path, 0, failed.to_string()))?;
-            for (line, text) in (1..).zip(text.lines()) {
-                book.take(text)
-                    .map_err(|message| error(&path, line, message))?;
+            let path = file.map_err(error)?.path();
+            if path.extension().is_some_and(|end| end == "jsonl") {
+                book.read_file(&path)?;
             }
         }
         Ok(book)
+    }
+
+    fn read_file(&mut self, path: &Path) -> Result<(), BookError> {
+        let error = |line: usize, message: String| BookError {
+            path: path.to_owned(),
+            line,
+            message,
+        };
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(failed) if failed.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(failed) => return Err(error(0, failed.to_string())),
+        };
+        for (line, text) in (1..).zip(text.lines()) {
+            self.take(text).map_err(|message| error(line, message))?;
+        }
+        Ok(())
     }
 
     fn take(&mut self, line: &str) -> Result<(), String> {
@@ -198,6 +217,9 @@ fn show(name: &str, key: u64, answer: &Answer) -> Value {
             let runs: Vec<Value> = answer.runs.iter().map(show_run).collect();
             fields.insert("runs".to_owned(), json!(runs));
         }
+        if !answer.unstable.is_empty() {
+            fields.insert("unstable".to_owned(), json!(answer.unstable));
+        }
     }
     entry
 }
@@ -240,11 +262,17 @@ fn parse(entry: &Value) -> Option<(String, u64, Answer)> {
         None => Some(Vec::new()),
         Some(runs) => runs.as_array()?.iter().map(parse_run).collect(),
     };
+    let index = |at: &Value| usize::try_from(at.as_u64()?).ok();
+    let unstable: Option<Vec<usize>> = match entry.get("unstable") {
+        None => Some(Vec::new()),
+        Some(list) => list.as_array()?.iter().map(index).collect(),
+    };
     let answer = Answer {
         verdict,
         unsupported: None,
         log,
         runs: runs?,
+        unstable: unstable?,
     };
     Some((text("case")?.to_owned(), number("key")?, answer))
 }
@@ -290,6 +318,7 @@ mod tests {
             ctx: Vec::new(),
         }));
         ran.runs.push(Err(Errno::EINVAL));
+        ran.unstable.push(1);
         check(ran);
         let long = Answer::new(Ok(()), &"line\n".repeat(10_000));
         check(Answer {

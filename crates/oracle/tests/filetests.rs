@@ -9,17 +9,16 @@ use skep_oracle::{Answer, Book, Filetest, Linux, Subject, corpus};
 
 /// What all tests share.
 struct Referee {
-    book: Book,
+    recorded: PathBuf,
     linux: Option<Linux>,
 }
 
 fn main() -> std::process::ExitCode {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let project = project.canonicalize().unwrap_or(project);
-    let book = Book::read(&corpus::recorded(&project)).expect("the recorded answers are readable");
     let files = corpus::files(&project.join("filetests"), ".bpft").expect("filetests are readable");
     let referee = Arc::new(Referee {
-        book,
+        recorded: corpus::recorded(&project),
         linux: Linux::new().ok(),
     });
     let mut trials: Vec<Trial> = Vec::new();
@@ -71,7 +70,8 @@ impl Referee {
             );
         };
         let key = test.case.key();
-        let recorded = self.book.answer(name, key);
+        let book = Book::read_for(&self.recorded, name)?;
+        let recorded = book.answer(name, key);
         if let Some(answer) = recorded {
             judge("recorded", answer);
         }
@@ -89,7 +89,7 @@ impl Referee {
                 );
             }
         }
-        if recorded.is_none() && self.book.knows(name) {
+        if recorded.is_none() && book.knows(name) {
             wrong.push(
                 "the recorded answer is to an older question: run `cargo xtask record`".to_owned(),
             );
