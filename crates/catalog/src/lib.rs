@@ -1,1 +1,45 @@
-//! The facts of Linux BPF as tables: helpers, program types, map types, context fields.
+//! The facts of Linux BPF as tables: helpers, program types, contexts, map types.
+//!
+//! Rows are data, one line each; what the running kernel was asked is kept in `tests/data`,
+//! and the tests hold every row to it.
+//!
+//! ```
+//! use skep_abi::ProgType;
+//! use skep_catalog::{Caps, CtxValue, ctx_access, helper, helper_allowed, helper_id};
+//!
+//! let lookup = helper(helper_id::MAP_LOOKUP_ELEM).unwrap();
+//! assert_eq!(lookup.name, "bpf_map_lookup_elem");
+//! assert!(helper_allowed(ProgType::Xdp, 0, lookup.id, Caps::FULL));
+//! let data = ctx_access(ProgType::Xdp, 0, 0, 4, false).unwrap();
+//! assert_eq!(data.value, CtxValue::Packet);
+//! ```
+#![forbid(unsafe_code)]
+
+mod avail;
+mod avail_rows;
+mod ctx;
+mod ctx_rows;
+mod helper;
+pub mod helper_id;
+mod helper_rows;
+mod prog;
+
+pub use avail::{Caps, HelperSet, helper_allowed, helper_capability, helper_set};
+pub use ctx::{CtxField, CtxValue, Sizes, ctx_access, ctx_fields, shadow_offset};
+pub use helper::{Arg, ArgKind, Capability, DynptrKind, Helper, Ret};
+pub use prog::{AttachTypes, LoadRight, PacketAccess, ProgTypeRow, Sleep, prog_type, return_range};
+
+/// The prototype of the helper with this number; programs of some types have another one for
+/// it, see [`helper_for`].
+#[must_use]
+pub fn helper(id: u32) -> Option<&'static Helper> {
+    helper_rows::HELPERS.get(id.checked_sub(1)? as usize)
+}
+
+/// The prototype of the helper with this number in a program of this kind.
+///
+/// It says nothing of whether the program may call it: that is [`helper_allowed`].
+#[must_use]
+pub fn helper_for(prog_type: skep_abi::ProgType, id: u32) -> Option<&'static Helper> {
+    helper_rows::variant(prog_type, id).or_else(|| helper(id))
+}
