@@ -1,6 +1,7 @@
 //! The developer's tool as a library, so that tests can use its parts.
 #![forbid(unsafe_code)]
 
+pub mod ask;
 pub mod ci;
 pub mod corpus;
 pub mod record;

@@ -3,11 +3,12 @@
 
 use std::process::ExitCode;
 
-use xtask::{Outcome, ci, record, tidy};
+use xtask::{Outcome, ask, ci, record, tidy};
 
 const USAGE: &str = "\
 cargo xtask ci                    fmt, clippy, tests and tidy, as a reviewer would run them
 cargo xtask tidy                  the invariants of the house
+cargo xtask ask [--quiet] PATH…   what the running kernel says of filetests and objects
 cargo xtask oracle [PATH…]        compares skep with Linux over filetests and objects
        --json                     one JSON object a case
        --recorded                 with the recorded answers, not the running kernel
@@ -22,6 +23,7 @@ fn run() -> Outcome {
     let command = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
     match command.as_str() {
+        "ask" => ask::run(&rest),
         "ci" => ci::run(),
         "tidy" => tidy::run(),
         "record" => record::run(&rest),
