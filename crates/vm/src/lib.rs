@@ -1,1 +1,30 @@
 //! The interpreter: runs verified programs, trusting or checking every step.
+//!
+//! A [`Program`] is linked once from a [`skep_verifier::Executable`] and then run any number
+//! of times, each run on a virtual [`Cpu`] and against a [`Host`] that provides helpers, maps
+//! and memory. Programs work on native addresses.
+//!
+//! In [`Mode::Trusting`] nothing is checked: the verifier's word is taken, which its caller
+//! has to promise in an `unsafe` place ([`Trust`]). In [`Mode::Checking`] every access must
+//! lie in memory that the host granted, and before every instruction the registers must lie
+//! inside a state that the verifier recorded; any program at all is safe to run so.
+#![deny(unsafe_code)]
+
+mod cell;
+mod check;
+mod cpu;
+mod fuse;
+mod host;
+mod link;
+#[allow(unsafe_code)]
+mod memory;
+mod program;
+mod run;
+pub mod world;
+
+pub use check::{Claim, Violation};
+pub use cpu::{Cpu, CpuGuard, Cpus, Limits};
+pub use host::{Grants, Host, Linker, Stopped, Trap};
+pub use memory::{FRAME_BYTES, Trust};
+pub use program::{LinkError, Program};
+pub use run::{MAX_TAIL_CALLS, Machine, Mode, run};

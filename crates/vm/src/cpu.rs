@@ -1,0 +1,208 @@
+//! Virtual CPUs: what a running program owns while it runs, and how runs share them.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Instant;
+
+use crate::host::Trap;
+use crate::memory::{MAX_FRAMES, Stack};
+use crate::run::Mode;
+
+/// How long a run may take.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Limits {
+    /// The instructions it may execute, counted at jumps and calls; `None` for any number.
+    pub fuel: Option<u64>,
+    /// When it must be over, looked at every hundred thousand instructions or so.
+    pub deadline: Option<Instant>,
+}
+
+/// Instructions between two looks at the clock.
+const SLICE: u64 = 100_000;
+
+/// A caller that waits for a subprogram.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame {
+    /// Where it goes on.
+    pub pc: u32,
+    /// Its r6 to r9.
+    pub saved: [u64; 4],
+    /// The jumps that `may_goto` still lets pass.
+    pub may_goto: u32,
+}
+
+/// One virtual CPU: a number, a stack, and the accounts of the program running on it.
+#[derive(Debug)]
+pub struct Cpu {
+    id: u32,
+    pub(crate) stack: Stack,
+    /// Waiting callers, over all nested executions.
+    pub(crate) callers: Vec<Frame>,
+    /// The frame that is running, from 1; 0 when nothing runs.
+    pub(crate) frame: u32,
+    /// The frame in which the running program's entry function runs.
+    pub(crate) first_frame: u32,
+    pub(crate) tail_calls: u32,
+    /// How accesses of the present run are allowed.
+    pub(crate) mode: Mode,
+    /// Where the innermost execution stopped.
+    pub(crate) stopped_at: Option<u32>,
+    limits: Limits,
+    /// Instructions charged in full slices.
+    charged: u64,
+    /// The size of the slice that is being used up.
+    slice: i64,
+    /// What is left of it, while no execution keeps it in a register.
+    pub(crate) fuel: i64,
+}
+
+impl Cpu {
+    /// A CPU with this number.
+    pub fn new(id: u32) -> Cpu {
+        Cpu {
+            id,
+            stack: Stack::new(),
+            callers: Vec::with_capacity(8),
+            frame: 0,
+            first_frame: 1,
+            tail_calls: 0,
+            mode: Mode::Checking,
+            stopped_at: None,
+            limits: Limits::default(),
+            charged: 0,
+            slice: 0,
+            fuel: 0,
+        }
+    }
+
+    /// The number that `bpf_get_smp_processor_id` gives.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The instructions that the present or last run executed.
+    pub fn executed(&self) -> u64 {
+        self.charged.saturating_add_signed(self.slice - self.fuel)
+    }
+
+    /// Makes everything ready for a run.
+    #[inline]
+    pub(crate) fn begin(&mut self, mode: Mode, limits: Limits) {
+        self.callers.clear();
+        self.frame = 0;
+        self.first_frame = 1;
+        self.tail_calls = 0;
+        self.mode = mode;
+        self.stopped_at = None;
+        self.limits = limits;
+        self.charged = 0;
+        self.slice = self.next_slice();
+        self.fuel = self.slice;
+    }
+
+    fn next_slice(&self) -> i64 {
+        let left = match self.limits.fuel {
+            Some(fuel) => fuel.saturating_sub(self.charged),
+            None => i64::MAX as u64,
+        };
+        let slice = if self.limits.deadline.is_some() {
+            left.min(SLICE)
+        } else {
+            left
+        };
+        i64::try_from(slice).unwrap_or(i64::MAX)
+    }
+
+    /// Called when a slice is used up: starts the next one.
+    ///
+    /// Errors: [`Trap::Fuel`], [`Trap::Deadline`].
+    #[cold]
+    pub(crate) fn refill(&mut self, fuel: &mut i64) -> Result<(), Trap> {
+        self.charged = self.charged.saturating_add_signed(self.slice - *fuel);
+        (self.slice, self.fuel) = (0, 0);
+        if self.limits.fuel.is_some_and(|limit| self.charged > limit) {
+            *fuel = 0;
+            return Err(Trap::Fuel);
+        }
+        self.slice = self.next_slice();
+        *fuel = self.slice;
+        self.fuel = self.slice;
+        match self.limits.deadline {
+            Some(deadline) if Instant::now() >= deadline => Err(Trap::Deadline),
+            _ => Ok(()),
+        }
+    }
+
+    /// Enters a frame.
+    ///
+    /// Errors: [`Trap::CallDepth`].
+    #[inline(always)]
+    pub(crate) fn enter(&mut self) -> Result<(), Trap> {
+        if self.frame >= MAX_FRAMES {
+            return Err(Trap::CallDepth);
+        }
+        self.frame += 1;
+        Ok(())
+    }
+
+    /// Leaves a frame.
+    #[inline(always)]
+    pub(crate) fn leave(&mut self) {
+        self.frame = self.frame.saturating_sub(1);
+    }
+}
+
+/// The virtual CPUs of one machine.
+#[derive(Debug)]
+pub struct Cpus {
+    cpus: Box<[Mutex<Cpu>]>,
+    /// Where the next search for a free one begins.
+    next: AtomicUsize,
+}
+
+/// A CPU that is taken until the guard is dropped.
+pub type CpuGuard<'a> = MutexGuard<'a, Cpu>;
+
+impl Cpus {
+    /// A machine with `count` CPUs, at least one, numbered from 0.
+    pub fn new(count: u32) -> Cpus {
+        let cpus = (0..count.max(1))
+            .map(|id| Mutex::new(Cpu::new(id)))
+            .collect();
+        Cpus {
+            cpus,
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u32 {
+        u32::try_from(self.cpus.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Takes the CPU with this number, waiting until it is free; `None` when there is none.
+    pub fn take(&self, id: u32) -> Option<CpuGuard<'_>> {
+        let cpu = self.cpus.get(usize::try_from(id).ok()?)?;
+        Some(cpu.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes any CPU: the lowest free one, so that a single thread always runs on CPU 0;
+    /// waits for one when all are taken.
+    pub fn take_any(&self) -> CpuGuard<'_> {
+        for cpu in &self.cpus {
+            match cpu.try_lock() {
+                Ok(guard) => return guard,
+                Err(TryLockError::Poisoned(guard)) => return guard.into_inner(),
+                Err(TryLockError::WouldBlock) => {}
+            }
+        }
+        let at = self
+            .next
+            .fetch_add(1, Relaxed)
+            .checked_rem(self.cpus.len())
+            .unwrap_or(0);
+        // `new` makes at least one, so `at` is in range; the first stands in for the others.
+        let cpu = self.cpus.get(at).unwrap_or(&self.cpus[0]);
+        cpu.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

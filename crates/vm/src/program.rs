@@ -1,0 +1,113 @@
+//! A program that is ready to run.
+
+use std::fmt;
+
+use skep_isa::DecodeError;
+use skep_verifier::{Executable, MapId};
+
+use crate::cell::{Cell, Code};
+use crate::check::States;
+use crate::host::Linker;
+use crate::link;
+
+/// A program that is ready to run: decoded, its references resolved.
+#[derive(Debug)]
+pub struct Program {
+    /// What the trusting mode runs: neighbours may be fused.
+    pub(crate) cells: Box<[Cell]>,
+    /// What the checking mode runs: the same without fusing.
+    pub(crate) plain: Box<[Cell]>,
+    /// For each cell, the instruction of the original program.
+    pub(crate) origin: Box<[u32]>,
+    /// Where each subprogram begins.
+    pub(crate) starts: Box<[u32]>,
+    /// What the verifier claims before each original instruction.
+    pub(crate) states: States,
+    maps: Box<[MapId]>,
+}
+
+/// Why an executable cannot be linked. The verifier makes no such executables, except for
+/// instructions that this interpreter does not run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(missing_docs)]
+pub enum LinkError {
+    /// A slot is no instruction.
+    Decode(DecodeError),
+    /// A jump or call leaves the program.
+    Target { at: usize },
+    /// A reference to a map, map value or function that does not exist.
+    Reference { at: usize },
+    /// A subprogram that begins or ends outside, or needs more stack than a frame has.
+    Subprogram { index: usize },
+    /// An instruction that is not run here.
+    Unsupported { at: usize, what: &'static str },
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LinkError::Decode(error) => write!(f, "{error}"),
+            LinkError::Target { at } => write!(f, "jump out of the program at {at}"),
+            LinkError::Reference { at } => write!(f, "dangling reference at {at}"),
+            LinkError::Subprogram { index } => write!(f, "malformed subprogram {index}"),
+            LinkError::Unsupported { at, what } => write!(f, "unsupported: {what} at {at}"),
+        }
+    }
+}
+
+impl std::error::Error for LinkError {}
+
+impl Program {
+    /// Makes an executable ready to run.
+    ///
+    /// Errors: [`LinkError`].
+    pub fn link(executable: &Executable, linker: &dyn Linker) -> Result<Program, LinkError> {
+        link::link(executable, linker)
+    }
+
+    pub(crate) fn new(
+        plain: Vec<Cell>,
+        origin: Vec<u32>,
+        starts: Vec<u32>,
+        executable: &Executable,
+    ) -> Program {
+        let mut cells = plain.clone();
+        crate::fuse::fuse(&mut cells);
+        Program {
+            cells: cells.into(),
+            plain: plain.into(),
+            origin: origin.into(),
+            starts: starts.into(),
+            states: States::new(&executable.recorded),
+            maps: executable.maps.clone().into(),
+        }
+    }
+
+    /// The maps that the program refers to.
+    pub fn maps(&self) -> &[MapId] {
+        &self.maps
+    }
+
+    /// How many slots it has.
+    pub fn len(&self) -> usize {
+        self.plain.len()
+    }
+
+    /// Whether it has no slot at all; such a program cannot be linked.
+    pub fn is_empty(&self) -> bool {
+        self.plain.is_empty()
+    }
+
+    /// The helpers that the program calls, each once, ascending.
+    pub fn helpers(&self) -> Vec<i32> {
+        let helper = |cell: &Cell| match cell.code {
+            Code::CallHelper => Some(cell.imm as i32),
+            Code::TailCall => Some(link::TAIL_CALL),
+            _ => None,
+        };
+        let mut helpers: Vec<i32> = self.plain.iter().filter_map(helper).collect();
+        helpers.sort_unstable();
+        helpers.dedup();
+        helpers
+    }
+}
