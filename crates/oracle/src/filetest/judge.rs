@@ -59,14 +59,18 @@ impl Filetest {
         let Some((slot, part)) = &self.fault else {
             return;
         };
-        let message = log::last_message(text).unwrap_or("no message");
-        if !message.contains(part.as_str()) {
+        // What is said after the last instruction is about that one. A check before the walk
+        // names no instruction; then the message alone counts.
+        let lines: Vec<&str> = text.lines().collect();
+        let last = lines.iter().rposition(|line| walked(line).is_some());
+        let said = lines.get(last.map_or(0, |last| last.saturating_add(1))..);
+        if !said.is_some_and(|said| said.iter().any(|line| line.contains(part.as_str()))) {
+            let message = log::last_message(text).unwrap_or("no message");
             wrong.push(format!("message: `{message}` instead of `{part}`"));
         }
-        // A check before the walk names no instruction; then the message alone counts.
-        let last = text.lines().filter_map(walked).next_back();
-        if last.is_some_and(|last| last != *slot) {
-            wrong.push(format!("fault: at {} instead of {slot}", last.unwrap_or(0)));
+        let at = last.and_then(|last| walked(lines.get(last)?));
+        if at.is_some_and(|at| at != *slot) {
+            wrong.push(format!("fault: at {} instead of {slot}", at.unwrap_or(0)));
         }
     }
 }
