@@ -15,6 +15,7 @@
 //! accept                         the expectation: exactly one of the two
 //! reject EACCES
 //! log: text                      part of a line of the log; several, in order
+//! state: 3: R1=scalar()          part of a line of the log about slot 3
 //! stats: processed 5 insns       part of the line of figures
 //! run: INPUTHEX [ctx=HEX] -> RETVAL [out=HEX] [ctx=HEX]
 //! ```
@@ -41,6 +42,8 @@ pub struct Filetest {
     pub verdict: Result<(), Errno>,
     /// Texts that must be in the log, in this order.
     pub log: Vec<String>,
+    /// Slots, and texts that must be in a line of the log about them.
+    pub states: Vec<(usize, String)>,
     /// A text that must be in the line of figures.
     pub stats: Option<String>,
     /// The slot at fault and a part of the message.
@@ -166,6 +169,7 @@ impl Filetest {
             case,
             verdict,
             log: header.log,
+            states: header.states,
             stats: header.stats,
             fault,
             runs: header.runs,

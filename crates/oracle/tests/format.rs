@@ -89,6 +89,7 @@ fn what_is_not_understood_is_named_with_its_line() {
     check("flags: nonsense\n", 1, "no flag");
     check("map: m array key=4 size=3\n", 1, "no `size=3`");
     check("map: m array inner=n\n", 1, "no map `n`");
+    check("state: R1=0\n", 1, "a slot");
     check("run: 0 -> 1\n", 1, "not hexadecimal");
     check("run: 00\n", 1, "`->`");
     check("accept\n---\n\nr0 = \n", 4, "");

@@ -30,6 +30,11 @@ fn refusals_are_located() {
 }
 
 #[test]
+fn states_are_found() {
+    check("level: 2\naccept\nstate: 0: R0=7\nstate: 1: exit\n---\nr0 = 7\nexit\n");
+}
+
+#[test]
 fn programs_run_with_their_maps() {
     check(
         "type: xdp

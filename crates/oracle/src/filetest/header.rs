@@ -11,6 +11,7 @@ pub(super) struct Header {
     pub(super) case: Case,
     pub(super) verdict: Option<Result<(), Errno>>,
     pub(super) log: Vec<String>,
+    pub(super) states: Vec<(usize, String)>,
     pub(super) stats: Option<String>,
     pub(super) runs: Vec<Expected>,
 }
@@ -33,6 +34,7 @@ impl Default for Header {
             },
             verdict: None,
             log: Vec::new(),
+            states: Vec::new(),
             stats: None,
             runs: Vec::new(),
         }
@@ -122,6 +124,13 @@ impl Header {
             "map" => self.map(value)?,
             "elem" => self.element(value)?,
             "log" => self.log.push(value.to_owned()),
+            "state" => {
+                let (slot, text) = value
+                    .split_once(": ")
+                    .ok_or_else(|| "a state is a slot, `: ` and a text".to_owned())?;
+                let slot = usize::try_from(number(slot)?).map_err(|e| e.to_string())?;
+                self.states.push((slot, text.to_owned()));
+            }
             "stats" => self.stats = Some(value.to_owned()),
             "run" => self.run(value)?,
             other => return Err(format!("there is no key `{other}`")),

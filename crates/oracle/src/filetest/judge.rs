@@ -50,6 +50,13 @@ impl Filetest {
                 wrong.push(format!("log: `{part}` is not there, or not in this order"));
             }
         }
+        for (slot, part) in &self.states {
+            let start = format!("{slot}: ");
+            let mut about = text.lines().filter_map(|line| line.strip_prefix(&start));
+            if !about.any(|line| line.contains(part.as_str())) {
+                wrong.push(format!("state: `{part}` is not said about {slot}"));
+            }
+        }
         if let Some(part) = &self.stats {
             let figures = log::figures(text).unwrap_or("no line of figures");
             if !figures.contains(part.as_str()) {
