@@ -154,6 +154,19 @@ impl ScalarOf<u64> {
         u32_max: u32::MAX,
     };
 
+    /// The number zero.
+    pub const ZERO: Self = ScalarOf {
+        var_off: TnumOf { value: 0, mask: 0 },
+        smin: 0,
+        smax: 0,
+        umin: 0,
+        umax: 0,
+        s32_min: 0,
+        s32_max: 0,
+        u32_min: 0,
+        u32_max: 0,
+    };
+
     /// The low `size` bytes, zeros above them: what a load of that size leaves of it.
     #[inline]
     pub fn truncate(&mut self, size: u32) {

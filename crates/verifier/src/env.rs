@@ -112,6 +112,8 @@ pub trait Env {
     fn map_value_address(&self, map: MapId, offset: u32) -> Option<u64>;
     /// The kernel's own BTF.
     fn kernel_btf(&self) -> Option<Arc<Btf>>;
+    /// How many CPUs there can be; bounds what `bpf_get_smp_processor_id` returns.
+    fn cpu_count(&self) -> u32;
     /// Microseconds on a clock that only moves forward, for the `verification time` line.
     fn now_us(&self) -> u64;
 }

@@ -1,10 +1,10 @@
 //! The phases of one verification, in Linux's order.
 
 use skep_abi::{Errno, ProgFlags};
-use skep_isa::Insn;
 
 use crate::context::{InsnAux, Res, Stop, Verifier};
 use crate::env::{Env, Executable, Outcome, Reject, Request, Stats, Verdict};
+use crate::explore::visited::StateStore;
 use crate::liveness::stack::StackLiveness;
 use crate::log::{LEVEL, Log, STATS};
 use crate::rewrite;
@@ -57,7 +57,7 @@ fn prepare(v: &mut Verifier<'_>) -> Res {
     cfg::check(v)?;
     order::postorder(v);
     let ranges = (0..v.subprog_count()).map(|i| v.range_of(i)).collect();
-    v.stack_liveness = StackLiveness::new(ranges, &v.insns);
+    v.stack_liveness = StackLiveness::new(ranges);
     attach::check(v)?;
     order::components(v);
     live_regs::compute(v);
@@ -108,7 +108,7 @@ fn finish(v: &mut Verifier<'_>) -> Res<Executable> {
 }
 
 fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> {
-    let flags = ProgFlags::from_bits_retain(request.flags);
+    let flags = ProgFlags(request.flags);
     Verifier {
         request,
         env,
@@ -121,8 +121,10 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
         cur: State::default(),
         insn_idx: u32::MAX,
         prev_insn_idx: 0,
+        prev_insn_idx_before: 0,
         pending: Vec::new(),
-        store: Default::default(),
+        store: StateStore::new(request.insns.len()),
+        map_fields: Default::default(),
         stack_liveness: StackLiveness::default(),
         loops: Default::default(),
         precision: Default::default(),
@@ -130,6 +132,9 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
         postorder_starts: Vec::new(),
         scc_count: 0,
         exception_callback: None,
+        ids: Default::default(),
+        history_open: false,
+        explore_alu_limits: false,
         id_gen: 0,
         scratched_regs: 0,
         scratched_slots: 0,
@@ -172,12 +177,3 @@ fn print_figures(v: &mut Verifier<'_>, started: u64) -> Stats {
     ));
     stats
 }
-
-/// The instruction that does nothing: a jump to the next one.
-pub const NOP: Insn = Insn {
-    code: crate::setup::flow::JA,
-    dst: 0,
-    src: 0,
-    off: 0,
-    imm: 0,
-};

@@ -12,7 +12,8 @@
 //!    use, and [`StackLiveness::mark_write`] for every slot it fills whole at a constant
 //!    offset (eight bytes, aligned, and only by store instructions and atomics: Linux does
 //!    not count narrower stores, stores at a variable offset or memory filled by helpers);
-//! 3. [`StackLiveness::commit_write_marks`] after it;
+//! 3. [`StackLiveness::commit_write_marks`] after it ([`StackLiveness::enter_function`]
+//!    takes the marks back when it entered a function);
 //! 4. [`super::propagate::update`] at the end of a path (exit of the entry function, a
 //!    path found equal to an earlier one) and before a function returns to its caller;
 //! 5. [`StackLiveness::query`] to ask about a state.
@@ -20,9 +21,8 @@
 use std::collections::HashMap;
 
 use crate::context::MAX_CALL_FRAMES;
-use crate::setup::{SubprogRange, flow};
+use crate::setup::SubprogRange;
 use crate::state::State;
-use skep_isa::Insn;
 
 /// A set of slots of one frame: bit 0 is the slot at -8.
 pub type SlotMask = u64;
@@ -124,8 +124,6 @@ pub struct StackLiveness {
     pub instances: Vec<Instance>,
     by_place: HashMap<(Option<usize>, u32, u32), usize>,
     subprogs: Vec<SubprogRange>,
-    /// Instructions whose writes are those of the function they enter.
-    enters: Vec<bool>,
     current: Option<usize>,
     insn: u32,
     writes: [SlotMask; MAX_CALL_FRAMES],
@@ -139,11 +137,10 @@ pub struct Query {
 }
 
 impl StackLiveness {
-    /// Nothing is known yet. `subprogs` are the functions of the program `insns`, in order.
-    pub fn new(subprogs: Vec<SubprogRange>, insns: &[Insn]) -> StackLiveness {
+    /// Nothing is known yet. `subprogs` are the functions of the program, in order.
+    pub fn new(subprogs: Vec<SubprogRange>) -> StackLiveness {
         StackLiveness {
             subprogs,
-            enters: insns.iter().map(|&i| flow::is_pseudo_call(i)).collect(),
             ..StackLiveness::default()
         }
     }
@@ -210,15 +207,18 @@ impl StackLiveness {
         }
     }
 
-    /// Ends the marks of one instruction. What a call of a function of the program writes
-    /// is known only when that function returns, so nothing is committed for one.
+    /// Ends the marks of one instruction.
     pub fn commit_write_marks(&mut self) {
-        let enters = self.enters.get(self.insn as usize);
-        if let Some(current) = self.current.take()
-            && enters == Some(&false)
-        {
+        if let Some(current) = self.current.take() {
             self.instances[current].add_visit(self.insn, &self.writes);
         }
+    }
+
+    /// Call this when the instruction calls a function of the program and the walk goes on
+    /// inside: what the call writes is known only when that function returns, so nothing is
+    /// committed. (Not for helpers that run a callback: those may run it no time at all.)
+    pub fn enter_function(&mut self) {
+        self.current = None;
     }
 
     /// Where the frames of a state stand, when the innermost is about to run `insn`.

@@ -11,7 +11,7 @@ use crate::refuse;
 /// `EINVAL` for a sleepable flag that is missing or not allowed; unsupported for the kinds
 /// that attach to a function or structure of the kernel.
 pub fn check(v: &mut Verifier<'_>) -> Res {
-    let sleepable = v.request.flags & ProgFlags::SLEEPABLE.bits() != 0;
+    let sleepable = ProgFlags(v.request.flags).contains(ProgFlags::SLEEPABLE);
     let kind = ProgType::from_u32(v.request.prog_type);
     if kind == Some(ProgType::Syscall) {
         if !sleepable {

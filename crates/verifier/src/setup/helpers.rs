@@ -47,23 +47,26 @@ pub fn argument_count(helper: i32) -> Option<u32> {
     Some(used.count() as u32)
 }
 
-/// Whether calls of the helper keep r1 to r5. In the program types named here the helper of
-/// this number is another function, which does not.
+/// Whether calls of the helper keep r1 to r5. Only in these program types does the number
+/// stand for the function that does; in the others it is one that the JIT does not inline.
 pub fn keeps_arguments(request: &Request<'_>, helper: i32) -> bool {
-    let other = matches!(
+    let inlined = matches!(
         ProgType::from_u32(request.prog_type),
         Some(
-            ProgType::SocketFilter
-                | ProgType::CgroupSkb
-                | ProgType::CgroupSock
-                | ProgType::SockOps
-                | ProgType::SkSkb
-                | ProgType::CgroupDevice
-                | ProgType::SkMsg
-                | ProgType::SkReuseport
-                | ProgType::FlowDissector
-                | ProgType::CgroupSysctl
+            ProgType::Kprobe
+                | ProgType::SchedCls
+                | ProgType::SchedAct
+                | ProgType::Tracepoint
+                | ProgType::Xdp
+                | ProgType::PerfEvent
+                | ProgType::LwtIn
+                | ProgType::LwtOut
+                | ProgType::LwtXmit
+                | ProgType::RawTracepoint
+                | ProgType::LwtSeg6local
+                | ProgType::RawTracepointWritable
+                | ProgType::Syscall
         )
     );
-    !other && row(helper).is_some_and(|row| row.fastcall)
+    inlined && row(helper).is_some_and(|row| row.fastcall)
 }

@@ -1,0 +1,151 @@
+//! Whether an access to a value or a key of a map is allowed.
+
+use crate::access::{Access, Attempt};
+use crate::context::{Res, Stop, Verifier};
+use crate::env::MapFacts;
+use crate::refuse;
+use crate::state::Reg;
+
+/// `BPF_F_RDONLY_PROG`: programs may only read.
+const RDONLY_PROG: u32 = 1 << 7;
+/// `BPF_F_WRONLY_PROG`: programs may only write.
+const WRONLY_PROG: u32 = 1 << 8;
+
+/// Whether the content can no longer change, neither from programs nor from outside.
+pub(crate) fn is_constant(map: &MapFacts) -> bool {
+    map.flags & RDONLY_PROG != 0 && map.frozen
+}
+
+impl Verifier<'_> {
+    pub(crate) fn access_map_key(&mut self, at: &Attempt) -> Res {
+        let reg = at.reg;
+        if at.writes() {
+            refuse!(self, EACCES, "write to change key R{reg} not allowed");
+        }
+        let key_size = self.map_of(self.reg(reg)).key_size;
+        self.check_region(reg, at.off, at.size, key_size, false)?;
+        if let Some(value) = at.value {
+            self.mark_unknown(value);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn access_map_value(&mut self, at: &Attempt) -> Res {
+        self.check_no_leak(at, "map")?;
+        let pointer = *self.reg(at.reg);
+        self.check_map_direction(&pointer, at.off, at.size, at.access)?;
+        self.check_map_access(at.reg, at.off, at.size, false, Indirect::No)?;
+        let Some(value) = at.fills() else {
+            return Ok(());
+        };
+        match self.constant_at(&pointer, at) {
+            Some(number) => self.mark_known(value, number),
+            None => self.mark_unknown(value),
+        }
+        Ok(())
+    }
+
+    /// The number at a place whose content cannot change.
+    fn constant_at(&self, pointer: &Reg, at: &Attempt) -> Option<u64> {
+        let map = self.map_of(pointer);
+        if !pointer.num.var_off.is_const() || !is_constant(map) {
+            return None;
+        }
+        let off = i64::from(at.off).wrapping_add(pointer.num.var_off.value as i64);
+        let number = self
+            .env
+            .map_constant(map.id, u32::try_from(off).ok()?, at.size as u32)?;
+        if !at.sign_extend {
+            return Some(number);
+        }
+        Some(match at.size {
+            1 => i64::from(number as i8) as u64,
+            2 => i64::from(number as i16) as u64,
+            4 => i64::from(number as i32) as u64,
+            _ => number,
+        })
+    }
+
+    /// Demands that the map lets programs read, or write.
+    ///
+    /// # Errors
+    /// `EACCES`.
+    pub(crate) fn check_map_direction(
+        &mut self,
+        pointer: &Reg,
+        off: i32,
+        size: i32,
+        access: Access,
+    ) -> Res {
+        let map = self.map_of(pointer);
+        let value_size = map.value_size;
+        let (read, write) = match map.flags & (RDONLY_PROG | WRONLY_PROG) {
+            0 => (true, true),
+            flags if flags & RDONLY_PROG != 0 => (true, false),
+            _ => (false, true),
+        };
+        match access {
+            Access::Write if !write => refuse!(
+                self,
+                EACCES,
+                "write into map forbidden, value_size={value_size} off={off} size={size}"
+            ),
+            Access::Read if !read => refuse!(
+                self,
+                EACCES,
+                "read from map forbidden, value_size={value_size} off={off} size={size}"
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Demands that the bytes lie in the value and touch none of the kernel's own fields.
+    ///
+    /// # Errors
+    /// `EACCES`; unsupported for fields that hold pointers.
+    pub(crate) fn check_map_access(
+        &mut self,
+        reg: u8,
+        off: i32,
+        size: i32,
+        zero_size_allowed: bool,
+        by: Indirect,
+    ) -> Res {
+        let pointer = *self.reg(reg);
+        let map = self.map_of(&pointer).clone();
+        self.check_region(reg, off, size, map.value_size, zero_size_allowed)?;
+        for field in self.special_fields(&map).iter() {
+            let (start, end) = (i64::from(field.offset), i64::from(field.offset + field.size));
+            let low = pointer.num.smin.wrapping_add(i64::from(off));
+            let high = (pointer.num.umax as i64)
+                .wrapping_add(i64::from(off))
+                .wrapping_add(i64::from(size));
+            if low >= end || start >= high {
+                continue;
+            }
+            if field.kind.is_pointer() {
+                let _ = by;
+                return Err(Stop::Unsupported(format!(
+                    "access to a {} in a map value",
+                    field.kind.name()
+                )));
+            }
+            let name = field.kind.name();
+            refuse!(
+                self,
+                EACCES,
+                "{name} cannot be accessed directly by load/store"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Who accesses the value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Indirect {
+    /// The program itself.
+    No,
+    /// A helper on its behalf.
+    Helper,
+}

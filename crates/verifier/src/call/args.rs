@@ -1,0 +1,358 @@
+//! Whether the arguments of a helper fit its prototype.
+
+use skep_catalog::{Arg, ArgKind, Helper};
+
+use crate::access::Access;
+use crate::context::{Res, Stop, Verifier};
+use crate::refuse;
+use crate::state::{Flags, Kind, Reg};
+
+/// Memory that a helper fills without reading it.
+///
+/// Its bytes need no content before the call. Where it lies is noted here, so that the call
+/// can mark it as written when all arguments were checked.
+#[derive(Default, Debug)]
+pub struct RawMemory {
+    /// The argument looked at may be such memory.
+    pub wanted: bool,
+    /// The register that points at it.
+    pub reg: u8,
+    /// How many bytes; 0 when there is none.
+    pub size: i32,
+}
+
+/// What is found out about a call while its arguments are checked.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The helper.
+    pub helper: &'static Helper,
+    /// The map argument: its index and the identity of an inner map.
+    pub map: Option<(u32, u32)>,
+    /// The key, when it is one known number.
+    pub const_key: Option<u64>,
+    /// The reference one argument stands for, 0 for none.
+    pub ref_obj_id: u32,
+    /// The argument whose reference the helper takes over.
+    pub release: Option<u8>,
+    /// The function argument.
+    pub subprog: u32,
+    /// The size of the memory the helper returns.
+    pub mem_size: u32,
+    /// The greatest value of the size argument.
+    pub max_size: u64,
+    /// Memory that the helper fills.
+    pub raw: RawMemory,
+}
+
+impl Call {
+    pub(crate) fn new(helper: &'static Helper) -> Call {
+        Call {
+            helper,
+            map: None,
+            const_key: None,
+            ref_obj_id: 0,
+            release: None,
+            subprog: 0,
+            mem_size: 0,
+            max_size: 0,
+            raw: RawMemory::default(),
+        }
+    }
+}
+
+/// The direction in which a helper uses the memory of an argument.
+fn direction(arg: &Arg) -> Access {
+    if arg.writes {
+        Access::Write
+    } else {
+        Access::Read
+    }
+}
+
+impl Verifier<'_> {
+    /// Checks argument `index` (from 0) of a call.
+    pub(crate) fn check_arg(&mut self, call: &mut Call, index: usize) -> Res {
+        let arg = call.helper.args[index];
+        let number = index as u8 + 1;
+        if !arg.is_used() {
+            return Ok(());
+        }
+        self.check_reg_read(number)?;
+        if arg.kind == ArgKind::Anything {
+            if self.leaks(number) {
+                refuse!(self, EACCES, "R{number} leaks addr into helper function");
+            }
+            return Ok(());
+        }
+        let reg = *self.reg(number);
+        if reg.is_packet()
+            && reg.flags.0 == 0
+            && !self.may_touch_packet(Some(call.helper.pkt_access), Access::Read)
+        {
+            refuse!(self, EACCES, "helper access to the packet is not allowed");
+        }
+        let arg = self.resolve_map_value(call, arg)?;
+        if !(reg.is_null() && arg.nullable) {
+            self.check_arg_kind(&arg, &reg, number)?;
+            self.check_arg_offset(&reg, number, arg.releases)?;
+        }
+        if arg.releases {
+            self.note_release(call, &reg, number)?;
+        }
+        if reg.ref_obj_id != 0 && arg.kind != ArgKind::Kptr {
+            if call.ref_obj_id != 0 {
+                let (new, old) = (reg.ref_obj_id, call.ref_obj_id);
+                refuse!(
+                    self,
+                    EACCES,
+                    "more than one arg with ref_obj_id R{number} {new} {old}"
+                );
+            }
+            call.ref_obj_id = reg.ref_obj_id;
+        }
+        self.use_arg(call, &arg, &reg, number)
+    }
+
+    fn note_release(&mut self, call: &mut Call, reg: &Reg, number: u8) -> Res {
+        if !reg.is_null() && reg.ref_obj_id == 0 {
+            refuse!(
+                self,
+                EINVAL,
+                "R{number} must be referenced when passed to release function"
+            );
+        }
+        call.release = Some(number);
+        Ok(())
+    }
+
+    /// The values of some maps are not bytes but sockets, and some are only written.
+    fn resolve_map_value(&mut self, call: &Call, arg: Arg) -> Res<Arg> {
+        use skep_abi::MapType as M;
+        let Some((map, _)) = call.map.filter(|_| arg.kind == ArgKind::MapValue) else {
+            return Ok(arg);
+        };
+        match M::from_u32(self.maps[map as usize].map_type) {
+            Some(M::Sockmap | M::Sockhash) => {
+                if arg.uninit {
+                    refuse!(self, EINVAL, "invalid arg_type for sockmap/sockhash");
+                }
+                Ok(Arg {
+                    kind: ArgKind::BtfIdSockCommon,
+                    ..arg
+                })
+            }
+            // A Bloom filter is asked about a value.
+            Some(M::BloomFilter) if call.helper.id == skep_catalog::helper_id::MAP_PEEK_ELEM => {
+                Ok(Arg {
+                    reads: true,
+                    writes: false,
+                    uninit: false,
+                    ..arg
+                })
+            }
+            _ => Ok(arg),
+        }
+    }
+
+    /// Demands a kind of register that the argument takes.
+    fn check_arg_kind(&mut self, arg: &Arg, reg: &Reg, number: u8) -> Res {
+        let mut flags = reg.flags;
+        if arg.reads && arg.kind == ArgKind::Mem {
+            flags = flags.without(Flags::RDONLY);
+        }
+        if arg.nullable {
+            flags = flags.without(Flags::MAYBE_NULL);
+        }
+        if takes(arg.kind, reg.kind, flags) {
+            if reg.kind == Kind::BtfId {
+                return Err(Stop::Unsupported("BTF pointer as argument of a helper".into()));
+            }
+            return Ok(());
+        }
+        let name = self.kind_name_of(reg);
+        let expected = arg.expected().unwrap_or("scalar");
+        refuse!(
+            self,
+            EACCES,
+            "R{number} type={name} expected={expected}"
+        );
+    }
+
+    /// Demands an offset that this kind of pointer may have as an argument.
+    ///
+    /// # Errors
+    /// `EACCES`, or `EINVAL` for a pointer to be released.
+    pub(crate) fn check_arg_offset(&mut self, reg: &Reg, number: u8, releases: bool) -> Res {
+        if releases {
+            if reg.off != 0 {
+                refuse!(
+                    self,
+                    EINVAL,
+                    "R{number} must have zero offset when passed to release func or trusted \
+                     arg to kfunc"
+                );
+            }
+            return self.check_ptr_off(reg, number, false);
+        }
+        let f = reg.flags;
+        let plain = f == Flags::NONE;
+        let anywhere = match reg.kind {
+            Kind::Stack
+            | Kind::Packet
+            | Kind::PacketMeta
+            | Kind::MapKey
+            | Kind::MapValue
+            | Kind::Arena
+            | Kind::Scalar => plain,
+            Kind::Mem => plain || f == Flags::RDONLY || f == Flags::RINGBUF,
+            Kind::Buf => plain || f == Flags::RDONLY,
+            _ => false,
+        };
+        if anywhere {
+            return Ok(());
+        }
+        self.check_ptr_off(reg, number, reg.kind == Kind::BtfId)
+    }
+
+    /// Does what the argument is for: notes the map, checks the memory.
+    fn use_arg(&mut self, call: &mut Call, arg: &Arg, reg: &Reg, number: u8) -> Res {
+        match arg.kind {
+            ArgKind::None | ArgKind::Anything => Ok(()),
+            ArgKind::ConstMapPtr => {
+                let map = (reg.aux, reg.map_uid);
+                if let Some(first) = call.map
+                    && first != map
+                {
+                    let (one, other) = (first.1, reg.map_uid);
+                    let _ = (one, other);
+                    return Err(Stop::Unsupported("call with two maps".into()));
+                }
+                call.map = Some(map);
+                Ok(())
+            }
+            ArgKind::MapKey => self.use_key(call, reg, number),
+            ArgKind::MapValue => {
+                if arg.nullable && reg.is_null() {
+                    return Ok(());
+                }
+                let Some(map) = call.map else {
+                    refuse!(self, EFAULT, "verifier bug: invalid map_ptr to access map->value");
+                };
+                let size = self.maps[map.0 as usize].value_size as i32;
+                call.raw.wanted = arg.uninit;
+                self.check_helper_memory(number, size, direction(arg), false, Some(&mut call.raw))
+            }
+            ArgKind::Mem => {
+                call.raw.wanted = arg.uninit;
+                if arg.size == 0 {
+                    return Ok(());
+                }
+                let size = arg.size as i32;
+                self.check_helper_memory(number, size, direction(arg), false, Some(&mut call.raw))?;
+                if arg.aligned {
+                    self.check_alignment(number, 0, size, true)?;
+                }
+                Ok(())
+            }
+            ArgKind::ConstSize | ArgKind::ConstSizeOrZero => {
+                // The memory is the argument before; a size never comes first.
+                let memory = call.helper.args[usize::from(number).saturating_sub(2)];
+                call.max_size = reg.num.umax;
+                self.check_sized_memory(
+                    number,
+                    direction(&memory),
+                    arg.kind == ArgKind::ConstSizeOrZero,
+                    &mut call.raw,
+                )
+            }
+            ArgKind::ConstAllocSize => {
+                if !reg.num.var_off.is_const() {
+                    refuse!(self, EACCES, "R{number} is not a known constant'");
+                }
+                call.mem_size = reg.num.var_off.value as u32;
+                self.mark_precise(number)
+            }
+            ArgKind::Func => {
+                call.subprog = reg.aux;
+                Ok(())
+            }
+            ArgKind::ConstStr => self.check_const_string(reg, number),
+            ArgKind::SpinLock => self.use_spin_lock(call.helper.id, number),
+            ArgKind::Timer => Err(Stop::Unsupported("timer in a map value".into())),
+            ArgKind::Kptr => Err(Stop::Unsupported("kernel pointer in a map value".into())),
+            ArgKind::Dynptr(_) => Err(Stop::Unsupported("dynptr".into())),
+            ArgKind::PercpuBtfId => Err(Stop::Unsupported("per-CPU kernel variable".into())),
+            ArgKind::Ctx
+            | ArgKind::SockCommon
+            | ArgKind::Socket
+            | ArgKind::BtfIdSockCommon
+            | ArgKind::BtfId(_)
+            | ArgKind::RingbufMem
+            | ArgKind::Stack => Ok(()),
+        }
+    }
+
+    fn use_key(&mut self, call: &mut Call, reg: &Reg, number: u8) -> Res {
+        let Some((map, _)) = call.map else {
+            refuse!(self, EFAULT, "verifier bug: invalid map_ptr to access map->key");
+        };
+        let (size, map_type) = {
+            let map = &self.maps[map as usize];
+            (map.key_size, map.map_type)
+        };
+        self.check_helper_memory(number, size as i32, Access::Read, false, None)?;
+        if super::map_use::is_array(map_type) {
+            call.const_key = self.constant_key(reg, size)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether an argument of this kind takes a register of that kind with those modifiers.
+fn takes(arg: ArgKind, kind: Kind, flags: Flags) -> bool {
+    let plain = flags == Flags::NONE;
+    let trusted = flags == Flags::TRUSTED;
+    match arg {
+        ArgKind::None | ArgKind::Anything => true,
+        ArgKind::ConstMapPtr => plain && kind == Kind::ConstMapPtr,
+        ArgKind::MapKey | ArgKind::MapValue | ArgKind::Mem => match kind {
+            Kind::Stack
+            | Kind::Packet
+            | Kind::PacketMeta
+            | Kind::MapKey
+            | Kind::MapValue
+            | Kind::Buf => plain,
+            Kind::Mem => plain || flags == Flags::RINGBUF,
+            Kind::BtfId => trusted,
+            _ => false,
+        },
+        ArgKind::ConstSize | ArgKind::ConstSizeOrZero | ArgKind::ConstAllocSize => {
+            kind == Kind::Scalar
+        }
+        ArgKind::Ctx => plain && kind == Kind::Ctx,
+        ArgKind::SpinLock | ArgKind::Kptr => match kind {
+            Kind::MapValue => plain,
+            Kind::BtfId => flags.any(Flags::ALLOC),
+            _ => false,
+        },
+        ArgKind::SockCommon => plain && is_sock(kind),
+        ArgKind::Socket => plain && kind == Kind::Socket,
+        ArgKind::BtfIdSockCommon => {
+            plain && is_sock(kind) || kind == Kind::BtfId && (plain || trusted)
+        }
+        ArgKind::BtfId(_) => kind == Kind::BtfId && (plain || trusted || flags == Flags::RCU),
+        ArgKind::RingbufMem => kind == Kind::Mem && flags == Flags::RINGBUF,
+        ArgKind::PercpuBtfId => kind == Kind::BtfId && flags.any(Flags::PERCPU),
+        ArgKind::Func => plain && kind == Kind::Func,
+        ArgKind::Stack => plain && kind == Kind::Stack,
+        ArgKind::ConstStr | ArgKind::Timer => plain && kind == Kind::MapValue,
+        ArgKind::Dynptr(_) => plain && matches!(kind, Kind::Stack | Kind::Dynptr),
+    }
+}
+
+fn is_sock(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::SockCommon | Kind::Socket | Kind::TcpSock | Kind::XdpSock
+    )
+}

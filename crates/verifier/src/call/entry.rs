@@ -1,0 +1,72 @@
+//! What the registers hold when a function is walked on its own.
+
+use crate::call::global_func::ArgKind;
+use crate::context::{Res, Stop, Verifier};
+use crate::log::LEVEL;
+use crate::say;
+use crate::state::{Flags, Kind, Reg};
+
+impl Verifier<'_> {
+    /// Sets the arguments of the function whose walk begins: the context for the main
+    /// program, what its type promises for a global function.
+    ///
+    /// # Errors
+    /// Those of [`prepare_args`](Self::prepare_args), for a global function.
+    pub fn enter_function(&mut self, subprog: u32) -> Res {
+        let index = subprog as usize;
+        if subprog == 0 {
+            return self.enter_main();
+        }
+        if self.log.at(LEVEL) {
+            let name = self.subprog_name(index);
+            say!(self, "Validating {name}() func#{subprog}...\n");
+        }
+        self.prepare_args(index)?;
+        let args = self.subprogs[index].args.clone();
+        for (number, arg) in (1..).zip(args) {
+            match arg {
+                ArgKind::Ctx => *self.reg_mut(number) = Reg::pointer(Kind::Ctx),
+                ArgKind::Scalar => self.mark_unknown(number),
+                ArgKind::Mem { size, nullable } => {
+                    let (flags, id) = if nullable {
+                        (Flags::MAYBE_NULL, self.next_id())
+                    } else {
+                        (Flags::NONE, 0)
+                    };
+                    *self.reg_mut(number) = Reg {
+                        flags,
+                        id,
+                        aux: size,
+                        ..Reg::pointer(Kind::Mem)
+                    };
+                }
+                ArgKind::Arena => {
+                    return Err(Stop::Unsupported(
+                        "arena pointer as an argument of a function".into(),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn enter_main(&mut self) -> Res {
+        if self.has_func_info() {
+            let fits = match self.prepare_args(0) {
+                Ok(()) => self.subprogs[0].args == [ArgKind::Ctx],
+                Err(Stop::Reject(_)) => false,
+                Err(unsupported) => return Err(unsupported),
+            };
+            if !fits {
+                self.subprogs[0].args_unreliable = true;
+            }
+        }
+        *self.reg_mut(1) = Reg::pointer(Kind::Ctx);
+        Ok(())
+    }
+
+    /// Whether the functions of the program have types.
+    pub(crate) fn has_func_info(&self) -> bool {
+        self.request.btf.is_some() && !self.request.func_info.0.is_empty()
+    }
+}

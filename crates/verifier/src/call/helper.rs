@@ -1,0 +1,211 @@
+//! A call of a helper: may this program call it, do the arguments fit, and what the call
+//! does besides returning something.
+
+use skep_catalog::{Helper, helper_id as id};
+use skep_isa::Insn;
+
+use crate::access::Access;
+use crate::call::args::Call;
+use crate::context::{Res, Stop, Verifier};
+use crate::log::LEVEL2;
+use crate::refuse;
+use crate::say;
+
+/// One more than the greatest number of a helper.
+const MAX_ID: i32 = 212;
+
+impl Verifier<'_> {
+    /// Calls the helper with the number in `insn`.
+    ///
+    /// # Errors
+    /// `EINVAL` for a helper that may not be called here, `EACCES` for arguments that do not
+    /// fit; unsupported for what needs BTF objects.
+    pub(crate) fn call_helper(&mut self, insn: Insn) -> Res {
+        let helper = self.find_helper(insn.imm)?;
+        self.check_context_of_call(helper)?;
+        let mut call = Call::new(helper);
+        for index in 0..helper.args.len() {
+            self.check_arg(&mut call, index)?;
+        }
+        self.record_map(&call)?;
+        self.record_key(&call)?;
+        self.write_raw_memory(&call)?;
+        self.release_argument(&call)?;
+        self.do_special(&call)?;
+        self.forget_caller_saved(self.cur.depth());
+        self.set_result(&call)?;
+        self.check_map_fits(&call)?;
+        if helper.changes_packet {
+            self.forget_packet_pointers();
+        }
+        Ok(())
+    }
+
+    fn find_helper(&mut self, number: i32) -> Res<&'static Helper> {
+        if !(0..MAX_ID).contains(&number) {
+            refuse!(self, EINVAL, "invalid func unknown#{number}");
+        }
+        let number = number as u32;
+        let prog_type = self.prog_type()?;
+        let attach = self.request.expected_attach_type;
+        if skep_catalog::helper_set(prog_type, attach).is_none() {
+            return Err(Stop::Unsupported(format!(
+                "helpers of a {prog_type} program"
+            )));
+        }
+        let allowed = skep_catalog::helper_allowed(prog_type, attach, number, self.caps());
+        let helper = skep_catalog::helper_for(prog_type, number).filter(|_| allowed);
+        let Some(helper) = helper else {
+            let name = skep_catalog::helper(number).map_or("bpf_unspec", |helper| helper.name);
+            refuse!(
+                self,
+                EINVAL,
+                "program of this type cannot use helper {name}#{number}"
+            );
+        };
+        Ok(helper)
+    }
+
+    /// Whether the program's licence and where it is now allow the call.
+    fn check_context_of_call(&mut self, helper: &Helper) -> Res {
+        if helper.gpl_only && !self.request.gpl_compatible {
+            refuse!(
+                self,
+                EINVAL,
+                "cannot call GPL-restricted function from non-GPL compatible program"
+            );
+        }
+        if !helper.might_sleep {
+            return Ok(());
+        }
+        if !self.cur.in_sleepable {
+            refuse!(
+                self,
+                EINVAL,
+                "helper call might sleep in a non-sleepable prog"
+            );
+        }
+        let place = if self.cur.active_rcu_locks != 0 {
+            "rcu_read_lock"
+        } else if self.cur.active_preempt_locks != 0 {
+            "non-preemptible"
+        } else if self.cur.active_irq_id != 0 {
+            "IRQ-disabled"
+        } else {
+            return Ok(());
+        };
+        let (name, number) = (helper.name, helper.id);
+        refuse!(
+            self,
+            EINVAL,
+            "sleepable helper {name}#{number} in {place} region"
+        );
+    }
+
+    /// Memory on the stack that the helper fills holds unknown bytes from now on.
+    fn write_raw_memory(&mut self, call: &Call) -> Res {
+        let insn = self.insn_idx;
+        for off in 0..call.raw.size {
+            let reg = call.raw.reg;
+            self.check_mem_access(insn, reg, off, 1, Access::Write, None, false, false)?;
+        }
+        Ok(())
+    }
+
+    fn release_argument(&mut self, call: &Call) -> Res {
+        let Some(number) = call.release else {
+            return Ok(());
+        };
+        let released = if call.ref_obj_id != 0 {
+            self.release_reference(call.ref_obj_id)
+        } else {
+            self.reg(number).is_null()
+        };
+        if !released {
+            let (name, number) = (call.helper.name, call.helper.id);
+            refuse!(
+                self,
+                EINVAL,
+                "func {name}#{number} reference has not been acquired before"
+            );
+        }
+        Ok(())
+    }
+
+    /// What single helpers ask for, or do besides returning.
+    fn do_special(&mut self, call: &Call) -> Res {
+        match call.helper.id {
+            id::TAIL_CALL => self.check_resource_leak(false, true, "tail_call"),
+            id::GET_LOCAL_STORAGE => {
+                if !self.reg(2).is_null() {
+                    refuse!(
+                        self,
+                        EINVAL,
+                        "get_local_storage() doesn't support non-zero flags"
+                    );
+                }
+                Ok(())
+            }
+            id::FOR_EACH_MAP_ELEM => self.call_for_each(call),
+            id::LOOP => self.call_loop(call),
+            id::SNPRINTF => self.check_snprintf(),
+            _ => Ok(()),
+        }
+    }
+
+    fn call_loop(&mut self, call: &Call) -> Res {
+        self.note_loop_inlining(call.subprog)?;
+        // Whether another round follows depends on the number of rounds.
+        self.mark_precise(1)?;
+        let rounds = self.reg(1).num.umax;
+        if u64::from(self.cur.frame().callback_depth) < rounds {
+            return self.call_back_loop(call.subprog);
+        }
+        self.cur.frame_mut().callback_depth = 0;
+        if self.log.at(LEVEL2) {
+            let depth = self.cur.depth();
+            say!(self, "frame{depth} bpf_loop iteration limit reached\n");
+        }
+        Ok(())
+    }
+
+    /// A call may be replaced by a loop in place while its callback is always the same and
+    /// its flags are always zero.
+    fn note_loop_inlining(&mut self, callback: u32) -> Res {
+        let known = self.aux_mut().loop_inline;
+        if known.initialized && !known.fits {
+            return Ok(());
+        }
+        let flags_zero = self.reg(4).is_null();
+        if flags_zero {
+            self.mark_precise(4)?;
+        }
+        let state = &mut self.aux_mut().loop_inline;
+        if state.initialized {
+            state.fits = flags_zero && state.callback == callback;
+        } else {
+            state.initialized = true;
+            state.fits = flags_zero;
+            state.callback = callback;
+        }
+        Ok(())
+    }
+
+    fn check_map_fits(&mut self, call: &Call) -> Res {
+        let Some((map, _)) = call.map else {
+            return Ok(());
+        };
+        let map_type = self.maps[map as usize].map_type;
+        let (name, number) = (call.helper.name, call.helper.id);
+        let fits = skep_abi::MapType::from_u32(map_type)
+            .is_some_and(|map_type| super::map_use::fits(map_type, number));
+        if !fits {
+            refuse!(
+                self,
+                EINVAL,
+                "cannot pass map_type {map_type} into func {name}#{number}"
+            );
+        }
+        Ok(())
+    }
+}

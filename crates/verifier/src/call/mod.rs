@@ -1,0 +1,56 @@
+//! Calls: helpers, functions of the program, callbacks, and what is held across them.
+
+pub mod args;
+pub mod callback;
+pub mod entry;
+pub mod format;
+pub mod global_func;
+pub mod helper;
+pub mod map_use;
+pub mod reference;
+pub mod ret;
+pub mod spin_lock;
+pub mod subprog;
+
+use skep_catalog::helper_id as id;
+use skep_isa::Insn;
+use skep_isa::field::{class, pseudo};
+
+use crate::context::{Res, Stop, Verifier};
+use crate::refuse;
+use crate::step::Next;
+
+impl Verifier<'_> {
+    /// `call`, of whatever kind.
+    ///
+    /// # Errors
+    /// Those of the kinds; unsupported for kernel functions.
+    pub fn step_call(&mut self, insn: Insn) -> Res<Next> {
+        let known = matches!(insn.src, 0 | pseudo::CALL | pseudo::KFUNC_CALL);
+        if insn.is_src_reg()
+            || (insn.src != pseudo::KFUNC_CALL && insn.off != 0)
+            || !known
+            || insn.dst != 0
+            || insn.class() == class::JMP32
+        {
+            refuse!(self, EINVAL, "BPF_CALL uses reserved fields");
+        }
+        if self.cur.active_locks != 0 && insn.src == 0 && insn.imm != id::SPIN_UNLOCK as i32 {
+            refuse!(
+                self,
+                EINVAL,
+                "function calls are not allowed while holding a lock"
+            );
+        }
+        let next = match insn.src {
+            pseudo::CALL => self.call_subprog()?,
+            0 => {
+                self.call_helper(insn)?;
+                Next::Insn(self.insn_idx + 1)
+            }
+            _ => return Err(Stop::Unsupported("call of a kernel function".into())),
+        };
+        self.scratch_reg(0);
+        Ok(next)
+    }
+}

@@ -1,0 +1,126 @@
+//! What a program holds and must give back: taking, releasing, and holding it too long.
+
+use crate::context::{Res, Verifier};
+use crate::refuse;
+use crate::say;
+use crate::state::whole::{Reference, ReferenceKind};
+use crate::state::Reg;
+
+impl Verifier<'_> {
+    /// Takes a reference at the current instruction and gives its identity.
+    pub(crate) fn acquire_reference(&mut self) -> u32 {
+        let id = self.next_id();
+        let insn = self.insn_idx;
+        self.cur.refs.push(Reference {
+            kind: ReferenceKind::Pointer,
+            id,
+            insn,
+            owner: 0,
+        });
+        self.cur.acquired += 1;
+        id
+    }
+
+    /// Gives a reference back; every register that stands for it becomes unusable. `false`
+    /// when it is not held.
+    pub(crate) fn release_reference(&mut self, id: u32) -> bool {
+        let held = self
+            .cur
+            .refs
+            .iter()
+            .position(|held| held.kind == ReferenceKind::Pointer && held.id == id);
+        let Some(at) = held else {
+            return false;
+        };
+        self.cur.refs.remove(at);
+        self.cur.acquired = self.cur.acquired.saturating_sub(1);
+        let invalid = self.invalid_reg();
+        self.cur.for_each_reg(|reg| {
+            if reg.ref_obj_id == id {
+                invalidate(reg, invalid);
+            }
+        });
+        true
+    }
+
+    /// What a register holds whose pointer became stale: nothing that may be read, or for a
+    /// caller that must not learn addresses, a number nothing is known of.
+    fn invalid_reg(&self) -> Reg {
+        if self.request.privilege.allow_ptr_leaks {
+            Reg::NOT_INIT
+        } else {
+            self.unknown_scalar()
+        }
+    }
+
+    /// Packet data may have moved: pointers into it are stale.
+    pub(crate) fn forget_packet_pointers(&mut self) {
+        let invalid = self.invalid_reg();
+        self.cur.for_each_reg(|reg| {
+            if reg.is_packet_any() {
+                invalidate(reg, invalid);
+            }
+        });
+    }
+
+    /// Demands that nothing is held where the program is left (`place` says how). A callee
+    /// may hold references, which its caller then has, unless the `exception` ends all.
+    ///
+    /// # Errors
+    /// `EINVAL`.
+    pub fn check_resource_leak(&mut self, exception: bool, check_locks: bool, place: &str) -> Res {
+        if exception || self.cur.depth() == 0 {
+            self.check_reference_leak()?;
+        }
+        if !check_locks {
+            return Ok(());
+        }
+        let state = &self.cur;
+        let inside = if state.active_locks != 0 {
+            "bpf_spin_lock"
+        } else if state.active_irq_id != 0 {
+            "bpf_local_irq_save"
+        } else if state.active_rcu_locks != 0 {
+            "bpf_rcu_read_lock"
+        } else if state.active_preempt_locks != 0 {
+            "bpf_preempt_disable"
+        } else {
+            return Ok(());
+        };
+        refuse!(
+            self,
+            EINVAL,
+            "{place} cannot be used inside {inside}-ed region"
+        );
+    }
+
+    /// Demands that no reference is held.
+    fn check_reference_leak(&mut self) -> Res {
+        let held: Vec<Reference> = self
+            .cur
+            .refs
+            .iter()
+            .filter(|held| held.kind == ReferenceKind::Pointer)
+            .copied()
+            .collect();
+        let Some((last, others)) = held.split_last() else {
+            return Ok(());
+        };
+        for Reference { id, insn, .. } in others {
+            say!(self, "Unreleased reference id={id} alloc_insn={insn}\n");
+        }
+        let Reference { id, insn, .. } = last;
+        refuse!(
+            self,
+            EINVAL,
+            "Unreleased reference id={id} alloc_insn={insn}"
+        );
+    }
+}
+
+fn invalidate(reg: &mut Reg, with: Reg) {
+    *reg = Reg {
+        subreg_def: reg.subreg_def,
+        ..with
+    };
+}

@@ -1,0 +1,66 @@
+//! How an instruction and its source line are written.
+
+use std::borrow::Cow;
+
+use skep_isa::field::pseudo;
+use skep_isa::{Insn, Names};
+
+use crate::context::Verifier;
+
+impl Verifier<'_> {
+    /// The text of an instruction, without a line end.
+    pub fn insn_text(&self, at: u32) -> String {
+        skep_isa::text(&self.insns, at as usize, &ProgramNames(self))
+    }
+
+    /// Writes the instruction's text and ends the line.
+    pub fn log_insn(&mut self, at: u32) {
+        if self.log.enabled() {
+            let text = self.insn_text(at);
+            self.log.write(format_args!("{text}\n"));
+        }
+    }
+
+    /// Writes the source line of an instruction, when it differs from the last one written.
+    pub fn log_line(&mut self, at: u32, prefix: &str) {
+        if !self.log.enabled() || self.lines.is_empty() {
+            return;
+        }
+        let index = self.lines.partition_point(|line| line.insn <= at);
+        let Some(index) = index.checked_sub(1) else {
+            return;
+        };
+        if self.log.prev_line == Some(index) {
+            return;
+        }
+        self.log.prev_line = Some(index);
+        let line = &self.lines[index];
+        let file = line.file.rsplit('/').next().unwrap_or_default();
+        self.log.write(format_args!(
+            "{prefix}{} @ {file}:{}\n",
+            line.text.trim_start(),
+            line.line
+        ));
+    }
+}
+
+/// Names and addresses as the kernel that is asked knows them.
+struct ProgramNames<'v, 'a>(&'v Verifier<'a>);
+
+impl Names for ProgramNames<'_, '_> {
+    fn helper(&self, id: i32) -> Option<Cow<'_, str>> {
+        let helper = skep_catalog::helper(u32::try_from(id).ok()?)?;
+        Some(Cow::Borrowed(helper.name))
+    }
+
+    fn reference(&self, at: usize, first: Insn, _second: Insn) -> Option<Cow<'_, str>> {
+        let (index, offset) = self.0.aux.get(at)?.map?;
+        let map = self.0.maps.get(index as usize)?;
+        let address = if matches!(first.src, pseudo::MAP_VALUE | pseudo::MAP_IDX_VALUE) {
+            self.0.env.map_value_address(map.id, offset)?
+        } else {
+            self.0.env.map_address(map.id)
+        };
+        Some(Cow::Owned(format!("{address:#x}")))
+    }
+}

@@ -1,0 +1,106 @@
+//! Lays the changed program out and resolves what it refers to.
+
+use skep_isa::{Insn, pseudo};
+
+use crate::context::{Res, Stop, Verifier};
+use crate::env::{Executable, Subprogram};
+use crate::refuse;
+use crate::rewrite::draft::{Draft, Step};
+use crate::setup::{flow, stack_depth};
+
+/// Builds the executable.
+///
+/// # Errors
+/// `ERANGE` when a jump no longer reaches; `EFAULT` for a reference to something that is
+/// not there, which earlier passes exclude.
+pub fn run(v: &mut Verifier<'_>, draft: &Draft) -> Res<Executable> {
+    let places = draft.places();
+    let mut executable = Executable {
+        maps: v.maps.iter().map(|map| map.id).collect(),
+        subprograms: subprograms(v, &places),
+        changes_packet: v.subprogs.first().is_some_and(|s| s.changes_packet),
+        max_stack_depth: stack_depth::deepest(v),
+        ..Executable::default()
+    };
+    for step in draft.steps.iter().filter(|step| step.kept) {
+        executable.insns.extend(&step.before);
+        let at = executable.insns.len() as i64;
+        let insn = resolve(v, step, at, &places, &executable.subprograms)?;
+        executable.insns.push(insn);
+        if let Some(second) = step.second {
+            executable.insns.push(second_slot(v, step, second));
+        }
+        executable.insns.extend(&step.after);
+        executable.origin.resize(executable.insns.len(), step.old);
+    }
+    Ok(executable)
+}
+
+/// The functions that are still there.
+fn subprograms(v: &Verifier<'_>, places: &[u32]) -> Vec<Subprogram> {
+    let place = |old: u32| places.get(old as usize).copied().unwrap_or_default();
+    let all = v.subprogs.windows(2).map(|pair| Subprogram {
+        start: place(pair[0].start),
+        end: place(pair[1].start),
+        stack_depth: pair[0].stack_depth + pair[0].stack_extra,
+        has_tail_call: pair[0].has_tail_call,
+    });
+    all.filter(|subprogram| subprogram.start < subprogram.end)
+        .collect()
+}
+
+/// The instruction with its distances and references as they are in the new layout.
+fn resolve(
+    v: &mut Verifier<'_>,
+    step: &Step,
+    at: i64,
+    places: &[u32],
+    subprograms: &[Subprogram],
+) -> Res<Insn> {
+    let mut insn = step.insn;
+    if insn.code == flow::LD_IMM64
+        && let Some((map, _)) = v.aux[step.old as usize].map
+    {
+        let value = matches!(insn.src, pseudo::MAP_VALUE | pseudo::MAP_IDX_VALUE);
+        insn.src = if value {
+            pseudo::MAP_VALUE
+        } else {
+            pseudo::MAP_FD
+        };
+        insn.imm = map as i32;
+        return Ok(insn);
+    }
+    let Some(target) = step.target else {
+        return Ok(insn);
+    };
+    let Some(&to) = places.get(target as usize) else {
+        return Err(Stop::Reject(skep_abi::Errno::EFAULT));
+    };
+    if flow::is_pseudo_func(insn) {
+        let Ok(index) = subprograms.binary_search_by_key(&to, |s| s.start) else {
+            return Err(Stop::Reject(skep_abi::Errno::EFAULT));
+        };
+        insn.imm = index as i32;
+        return Ok(insn);
+    }
+    let distance = i64::from(to) - at - 1;
+    if flow::is_pseudo_call(insn) || insn.code == flow::JAL {
+        insn.imm = distance as i32;
+    } else if let Ok(off) = i16::try_from(distance) {
+        insn.off = off;
+    } else {
+        let old = step.old;
+        refuse!(v, ERANGE, "insn {old} cannot be patched due to 16-bit range");
+    }
+    Ok(insn)
+}
+
+fn second_slot(v: &Verifier<'_>, step: &Step, second: Insn) -> Insn {
+    match v.aux[step.old as usize].map {
+        Some((_, offset)) if step.insn.code == flow::LD_IMM64 => Insn {
+            imm: offset as i32,
+            ..Insn::default()
+        },
+        _ => second,
+    }
+}

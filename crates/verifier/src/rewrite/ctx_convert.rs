@@ -1,0 +1,34 @@
+//! Where the runtime context keeps what a program loads from its context.
+
+use skep_abi::ProgType;
+use skep_isa::{class, mode, size};
+
+use crate::context::{Res, Verifier};
+use crate::rewrite::draft::Draft;
+use crate::state::Kind;
+
+/// `BPF_LDX | BPF_MEM | BPF_DW`.
+const LOAD_DW: u8 = class::LDX | mode::MEM | size::DW;
+
+/// Makes the loads of packet pointers, which the program writes as four-byte loads, loads of
+/// the eight-byte words that hold them. Everything else lies where the program looks for it.
+pub fn run(v: &Verifier<'_>, draft: &mut Draft) -> Res {
+    let Some(kind) = ProgType::from_u32(v.request.prog_type) else {
+        return Ok(());
+    };
+    for step in draft.steps.iter_mut().filter(|step| step.kept) {
+        let through_ctx = matches!(v.aux[step.old as usize].ptr_kind, Some((Kind::Ctx, _)));
+        if !through_ctx || step.insn.code & 7 != class::LDX {
+            continue;
+        }
+        let shadow = u32::try_from(step.insn.off)
+            .ok()
+            .and_then(|off| skep_catalog::shadow_offset(kind, off))
+            .and_then(|off| i16::try_from(off).ok());
+        if let Some(shadow) = shadow {
+            step.insn.code = LOAD_DW;
+            step.insn.off = shadow;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! What a state claims, as the checking interpreter can test it.
+
+use crate::env::{RecordedReg, RecordedState};
+use crate::state::{Kind, Reg, State};
+
+/// The claims of the innermost frame before `insn`.
+pub fn of(state: &State, insn: u32) -> RecordedState {
+    let frame = state.frame();
+    RecordedState {
+        insn,
+        frame: state.depth() as u32,
+        regs: frame.regs.map(|reg| claim(&reg)),
+        slots: frame
+            .stack
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.is_full_spill())
+            .map(|(index, slot)| (index as u32, claim(&slot.spilled)))
+            .collect(),
+    }
+}
+
+fn claim(reg: &Reg) -> RecordedReg {
+    match reg.kind {
+        Kind::NotInit => RecordedReg::Any,
+        Kind::Scalar => RecordedReg::Scalar(reg.num),
+        _ if reg.maybe_null() => RecordedReg::PointerOrNull,
+        // These may be any address, zero included.
+        Kind::Arena | Kind::BtfId | Kind::Mem => RecordedReg::Any,
+        _ => RecordedReg::Pointer,
+    }
+}

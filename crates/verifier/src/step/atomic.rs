@@ -1,0 +1,120 @@
+//! Atomic operations: read-modify-write, load-acquire, store-release.
+
+use skep_isa::Insn;
+use skep_isa::field::size;
+
+use crate::access::Access;
+use crate::context::{Res, Stop, Verifier};
+use crate::refuse;
+use crate::state::Kind;
+
+/// The immediate's bit that says that the old value is returned.
+const FETCH: i32 = 1;
+const ADD: i32 = 0x00;
+const OR: i32 = 0x40;
+const AND: i32 = 0x50;
+const XOR: i32 = 0xa0;
+const XCHG: i32 = 0xe0 | FETCH;
+const CMPXCHG: i32 = 0xf0 | FETCH;
+const LOAD_ACQ: i32 = 0x100;
+const STORE_REL: i32 = 0x110;
+
+impl Verifier<'_> {
+    /// An atomic operation, by its immediate.
+    ///
+    /// # Errors
+    /// `EINVAL` for an unknown operation, `EACCES` for memory that has none.
+    pub fn step_atomic(&mut self, insn: Insn) -> Res {
+        match insn.imm {
+            XCHG | CMPXCHG => self.atomic_update(insn),
+            LOAD_ACQ => {
+                self.check_load(insn, false, false, "atomic_load")?;
+                self.check_atomic_memory(insn.src, "loads from")
+            }
+            STORE_REL => {
+                self.check_store(insn)?;
+                self.check_atomic_memory(insn.dst, "stores into")
+            }
+            imm => match imm & !FETCH {
+                ADD | OR | AND | XOR => self.atomic_update(insn),
+                _ => refuse!(
+                    self,
+                    EINVAL,
+                    "BPF_ATOMIC uses invalid atomic opcode {imm:02x}"
+                ),
+            },
+        }
+    }
+
+    fn atomic_update(&mut self, insn: Insn) -> Res {
+        if !matches!(insn.size(), size::W | size::DW) {
+            refuse!(self, EINVAL, "invalid atomic operand size");
+        }
+        self.check_reg_read(insn.src)?;
+        self.check_reg_read(insn.dst)?;
+        if insn.imm == CMPXCHG {
+            self.check_reg_read(0)?;
+            self.check_no_atomic_leak(0)?;
+        }
+        self.check_no_atomic_leak(insn.src)?;
+        self.check_atomic_memory(insn.dst, "stores into")?;
+        let loaded = match insn.imm {
+            CMPXCHG => Some(0),
+            imm if imm & FETCH != 0 => Some(insn.src),
+            _ => None,
+        };
+        if let Some(reg) = loaded {
+            self.check_reg_write(reg, true)?;
+        }
+        // The memory is read, what was read may go to a register, and it is written.
+        self.atomic_access(insn, Access::Read, None)?;
+        if loaded.is_some() {
+            self.atomic_access(insn, Access::Read, loaded)?;
+        }
+        if self.reg(insn.dst).kind == Kind::Arena {
+            return Err(Stop::Unsupported("atomic operation in an arena".into()));
+        }
+        self.atomic_access(insn, Access::Write, None)
+    }
+
+    fn atomic_access(&mut self, insn: Insn, access: Access, value: Option<u8>) -> Res {
+        self.check_mem_access(
+            self.insn_idx,
+            insn.dst,
+            i32::from(insn.off),
+            insn.size_bytes() as i32,
+            access,
+            value,
+            true,
+            false,
+        )
+    }
+
+    fn check_no_atomic_leak(&mut self, reg: u8) -> Res {
+        if self.is_pointer_value(reg) {
+            refuse!(self, EACCES, "R{reg} leaks addr into mem");
+        }
+        Ok(())
+    }
+
+    /// Accesses that are rewritten to something else cannot be atomic.
+    fn check_atomic_memory(&mut self, reg: u8, what: &str) -> Res {
+        let kind = self.reg(reg).kind;
+        let refused = matches!(
+            kind,
+            Kind::Ctx
+                | Kind::Packet
+                | Kind::PacketMeta
+                | Kind::FlowKeys
+                | Kind::Socket
+                | Kind::SockCommon
+                | Kind::TcpSock
+                | Kind::XdpSock
+        );
+        if refused {
+            let name = self.kind_name(reg);
+            refuse!(self, EACCES, "BPF_ATOMIC {what} R{reg} {name} is not allowed");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! The end of a function: what it must have given back, and what it may return.
+
+use crate::context::{Res, Verifier};
+use crate::log::state::reg_type_name;
+use crate::refuse;
+use crate::step::Next;
+
+impl Verifier<'_> {
+    /// `exit`, or a `bpf_throw` that ends the program.
+    pub fn step_exit(&mut self, exception: bool) -> Res<Next> {
+        let outermost = self.cur.depth() == 0;
+        let what = if exception {
+            "bpf_throw"
+        } else {
+            "BPF_EXIT instruction in main prog"
+        };
+        // A callback must have given back what it took before its caller goes on.
+        self.check_resource_leak(exception, exception || outermost, what)?;
+        if exception {
+            return Ok(Next::PathEnds);
+        }
+        if !outermost {
+            self.update_live_stack()?;
+            return Ok(Next::Returned(self.return_to_caller()?));
+        }
+        self.check_return_value()?;
+        self.update_live_stack()?;
+        Ok(Next::PathEnds)
+    }
+
+    fn check_return_value(&mut self) -> Res {
+        let frame = self.cur.frame();
+        let in_subprog = frame.subprog != 0;
+        let (in_async, in_exception) = (frame.in_async_callback, frame.in_exception_callback);
+        let async_range = frame.callback_range;
+        self.check_reg_read(0)?;
+        if self.is_pointer_value(0) {
+            refuse!(self, EACCES, "R0 leaks addr as return value");
+        }
+        let reg = *self.reg(0);
+        let name = || reg_type_name(reg.kind, reg.flags);
+        let (context, range) = if in_async {
+            ("At async callback return", Some(async_range))
+        } else if in_subprog && !in_exception {
+            if !reg.is_scalar() {
+                refuse!(
+                    self,
+                    EINVAL,
+                    "At subprogram exit the register R0 is not a scalar value ({})",
+                    name()
+                );
+            }
+            return Ok(());
+        } else {
+            ("At program exit", self.program_return_range())
+        };
+        let Some((min, max)) = range else {
+            return Ok(());
+        };
+        if !reg.is_scalar() {
+            refuse!(
+                self,
+                EINVAL,
+                "{context} the register R0 is not a known value ({})",
+                name()
+            );
+        }
+        self.mark_precise(0)?;
+        let num = self.reg(0).num;
+        if num.smin < i64::from(min) || num.smax > i64::from(max) {
+            let stop = self.bad_return(context, min, max);
+            return Err(stop);
+        }
+        Ok(())
+    }
+
+    /// Says that the returned number lies outside of what may be returned.
+    pub fn bad_return(&mut self, context: &str, min: i32, max: i32) -> crate::context::Stop {
+        let num = self.reg(0).num;
+        let mut known = String::new();
+        if num.smin > i64::MIN {
+            known.push_str(&format!(" smin={}", num.smin));
+        }
+        if num.smax < i64::MAX {
+            known.push_str(&format!(" smax={}", num.smax));
+        }
+        if known.is_empty() {
+            known.push_str(" unknown scalar value");
+        }
+        self.reject(
+            skep_abi::Errno::EINVAL,
+            format_args!("{context} the register R0 has{known} should have been in [{min}, {max}]"),
+        )
+    }
+
+    /// What the program may return, when its type restricts it.
+    fn program_return_range(&self) -> Option<(i32, i32)> {
+        let prog_type = skep_abi::ProgType::from_u32(self.request.prog_type)?;
+        skep_catalog::return_range(prog_type, self.request.expected_attach_type)
+    }
+}
