@@ -33,6 +33,17 @@ pub enum Ret {
     KptrOrNull,
 }
 
+/// What is known of a number that a helper returns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ResultBound {
+    /// Nothing.
+    None,
+    /// It is from -4095 to the largest size that the size argument allows.
+    SizeOrErrno,
+    /// It is below the number of processors.
+    Cpus,
+}
+
 /// What an argument register must hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ArgKind {
@@ -238,6 +249,8 @@ pub struct Helper {
     pub changes_packet: bool,
     /// The result is a reference that must be released.
     pub acquires: bool,
+    /// What is known of the number it returns.
+    pub bound: ResultBound,
 }
 
 impl Helper {

@@ -7,7 +7,11 @@
 
 use skep_abi::ProgType;
 
-use crate::helper::{Arg, ArgKind, DynptrKind, Helper, Ret};
+use crate::helper::{Arg, ArgKind, DynptrKind, Helper, ResultBound, Ret};
+use ProgType::{
+    CgroupSock, CgroupSockopt, Lsm, LwtIn, LwtOut, LwtSeg6local, LwtXmit, PerfEvent, SchedAct,
+    SchedCls, SkLookup, SkReuseport, StructOps, Syscall, Tracing,
+};
 use Ret::{
     BtfId, BtfIdOrNull, DynptrMemOrNull, Int, KptrOrNull, MapValue, MapValueOrNull, MemOrBtfId,
     MemOrBtfIdOrNull, RingbufMemOrNull, SockCommonOrNull, SocketOrNull, TcpSockOrNull, Void,
@@ -35,7 +39,7 @@ const SPIN: Arg = Arg::new(ArgKind::SpinLock);
 const SKC: Arg = Arg::new(ArgKind::SockCommon);
 const SOCK0: Arg = Arg::new(ArgKind::Socket).or_null();
 const BSK: Arg = Arg::new(ArgKind::BtfIdSockCommon);
-const BSK0: Arg = BSK.or_null();
+
 const RINGMEM: Arg = Arg::new(ArgKind::RingbufMem).release();
 const PERCPU: Arg = Arg::new(ArgKind::PercpuBtfId);
 const FUNC: Arg = Arg::new(ArgKind::Func);
@@ -49,8 +53,6 @@ const DYN_RING_OUT: Arg = Arg::new(ArgKind::Dynptr(DynptrKind::Ringbuf)).uninit(
 const DYN_RING: Arg = Arg::new(ArgKind::Dynptr(DynptrKind::Ringbuf)).release();
 /// Eight bytes that the helper fills, aligned.
 const OUT8: Arg = OUT.sized(8).aligned();
-/// Four bytes that the helper fills, aligned.
-const OUT4: Arg = OUT.sized(4).aligned();
 
 /// Memory of fixed size that the helper reads.
 const fn ro(size: u32) -> Arg {
@@ -77,6 +79,10 @@ const FAST: u8 = 8;
 const CHANGES: u8 = 16;
 /// The result is a reference that must be released.
 const ACQ: u8 = 32;
+/// The result is from -4095 to the size that the size argument allows.
+const SIZED: u8 = 64;
+/// The result is below the number of processors.
+const CPU: u8 = 128;
 
 const fn h(id: u32, name: &'static str, ret: Ret, args: [Arg; 5], flags: u8) -> Helper {
     Helper {
@@ -90,6 +96,13 @@ const fn h(id: u32, name: &'static str, ret: Ret, args: [Arg; 5], flags: u8) -> 
         fastcall: flags & FAST != 0,
         changes_packet: flags & CHANGES != 0,
         acquires: flags & ACQ != 0,
+        bound: if flags & SIZED != 0 {
+            ResultBound::SizeOrErrno
+        } else if flags & CPU != 0 {
+            ResultBound::Cpus
+        } else {
+            ResultBound::None
+        },
     }
 }
 
@@ -101,13 +114,13 @@ pub(crate) static HELPERS: [Helper; 211] = [
     h(3, "bpf_map_delete_elem", Int, [MAP, KEY, NO, NO, NO], PKT),
     h(4, "bpf_probe_read", Int, [OUT, SIZE0, ANY, NO, NO], GPL),
     h(5, "bpf_ktime_get_ns", Int, [NO, NO, NO, NO, NO], 0),
-    h(6, "bpf_trace_printk", Int, [RO, SIZE, ANY, ANY, ANY], GPL),
+    h(6, "bpf_trace_printk", Int, [RO, SIZE, NO, NO, NO], GPL),
     h(7, "bpf_get_prandom_u32", Int, [NO, NO, NO, NO, NO], 0),
-    h(8, "bpf_get_smp_processor_id", Int, [NO, NO, NO, NO, NO], FAST),
+    h(8, "bpf_get_smp_processor_id", Int, [NO, NO, NO, NO, NO], FAST | CPU),
     h(9, "bpf_skb_store_bytes", Int, [CTX, ANY, RO, SIZE, ANY], CHANGES),
     h(10, "bpf_l3_csum_replace", Int, [CTX, ANY, ANY, ANY, ANY], CHANGES),
     h(11, "bpf_l4_csum_replace", Int, [CTX, ANY, ANY, ANY, ANY], CHANGES),
-    h(12, "bpf_tail_call", Void, [CTX, MAP, ANY, NO, NO], CHANGES),
+    h(12, "bpf_tail_call", Void, [CTX, MAP, ANY, NO, NO], 0),
     h(13, "bpf_clone_redirect", Int, [CTX, ANY, ANY, NO, NO], CHANGES),
     h(14, "bpf_get_current_pid_tgid", Int, [NO, NO, NO, NO, NO], 0),
     h(15, "bpf_get_current_uid_gid", Int, [NO, NO, NO, NO, NO], 0),
@@ -140,7 +153,7 @@ pub(crate) static HELPERS: [Helper; 211] = [
     h(42, "bpf_get_numa_node_id", Int, [NO, NO, NO, NO, NO], 0),
     h(43, "bpf_skb_change_head", Int, [CTX, ANY, ANY, NO, NO], CHANGES),
     h(44, "bpf_xdp_adjust_head", Int, [CTX, ANY, NO, NO, NO], CHANGES),
-    h(45, "bpf_probe_read_str", Int, [OUT, SIZE0, ANY, NO, NO], GPL),
+    h(45, "bpf_probe_read_str", Int, [OUT, SIZE0, ANY, NO, NO], GPL | SIZED),
     h(46, "bpf_get_socket_cookie", Int, [CTX, NO, NO, NO, NO], 0),
     h(47, "bpf_get_socket_uid", Int, [CTX, NO, NO, NO, NO], 0),
     h(48, "bpf_set_hash", Int, [CTX, ANY, NO, NO, NO], 0),
@@ -162,7 +175,7 @@ pub(crate) static HELPERS: [Helper; 211] = [
     h(64, "bpf_bind", Int, [CTX, RO, SIZE, NO, NO], 0),
     h(65, "bpf_xdp_adjust_tail", Int, [CTX, ANY, NO, NO, NO], CHANGES),
     h(66, "bpf_skb_get_xfrm_state", Int, [CTX, ANY, OUT, SIZE, ANY], 0),
-    h(67, "bpf_get_stack", Int, [CTX, OUT, SIZE0, ANY, NO], GPL),
+    h(67, "bpf_get_stack", Int, [CTX, OUT, SIZE0, ANY, NO], GPL | SIZED),
     h(68, "bpf_skb_load_bytes_relative", Int, [CTX, ANY, OUT, SIZE, ANY], 0),
     h(69, "bpf_fib_lookup", Int, [CTX, RW, SIZE, ANY, NO], GPL),
     h(70, "bpf_sock_hash_update", Int, [CTX, MAP, KEY, ANY, NO], PKT),
@@ -179,8 +192,8 @@ pub(crate) static HELPERS: [Helper; 211] = [
     h(81, "bpf_get_local_storage", MapValue, [MAP, ANY, NO, NO, NO], 0),
     h(82, "bpf_sk_select_reuseport", Int, [CTX, MAP, KEY, ANY, NO], 0),
     h(83, "bpf_skb_ancestor_cgroup_id", Int, [CTX, ANY, NO, NO, NO], 0),
-    h(84, "bpf_sk_lookup_tcp", SocketOrNull, [CTX, RO, SIZE, ANY, ANY], PKT | ACQ),
-    h(85, "bpf_sk_lookup_udp", SocketOrNull, [CTX, RO, SIZE, ANY, ANY], PKT | ACQ),
+    h(84, "bpf_sk_lookup_tcp", SocketOrNull, [CTX, RO, SIZE0, ANY, ANY], PKT | ACQ),
+    h(85, "bpf_sk_lookup_udp", SocketOrNull, [CTX, RO, SIZE0, ANY, ANY], PKT | ACQ),
     h(86, "bpf_sk_release", Int, [BSK.release(), NO, NO, NO, NO], 0),
     h(87, "bpf_map_push_elem", Int, [MAP, VALUE, ANY, NO, NO], PKT),
     h(88, "bpf_map_pop_elem", Int, [MAP, VALUE_OUT, NO, NO, NO], 0),
@@ -192,25 +205,25 @@ pub(crate) static HELPERS: [Helper; 211] = [
     h(94, "bpf_spin_unlock", Void, [SPIN, NO, NO, NO, NO], 0),
     h(95, "bpf_sk_fullsock", SocketOrNull, [SKC, NO, NO, NO, NO], 0),
     h(96, "bpf_tcp_sock", TcpSockOrNull, [SKC, NO, NO, NO, NO], 0),
-    h(97, "bpf_skb_ecn_set_ce", Int, [CTX, NO, NO, NO, NO], CHANGES),
+    h(97, "bpf_skb_ecn_set_ce", Int, [CTX, NO, NO, NO, NO], 0),
     h(98, "bpf_get_listener_sock", SocketOrNull, [SKC, NO, NO, NO, NO], 0),
-    h(99, "bpf_skc_lookup_tcp", SockCommonOrNull, [CTX, RO, SIZE, ANY, ANY], PKT | ACQ),
-    h(100, "bpf_tcp_check_syncookie", Int, [BSK, RO, SIZE, RO, SIZE], PKT),
+    h(99, "bpf_skc_lookup_tcp", SockCommonOrNull, [CTX, RO, SIZE0, ANY, ANY], PKT | ACQ),
+    h(100, "bpf_tcp_check_syncookie", Int, [BSK, RO, SIZE, RO, SIZE], GPL | PKT),
     h(101, "bpf_sysctl_get_name", Int, [CTX, OUT, SIZE, ANY, NO], 0),
     h(102, "bpf_sysctl_get_current_value", Int, [CTX, OUT, SIZE, NO, NO], 0),
     h(103, "bpf_sysctl_get_new_value", Int, [CTX, OUT, SIZE, NO, NO], 0),
     h(104, "bpf_sysctl_set_new_value", Int, [CTX, RO, SIZE, NO, NO], 0),
     h(105, "bpf_strtol", Int, [RO, SIZE, ANY, OUT8, NO], 0),
     h(106, "bpf_strtoul", Int, [RO, SIZE, ANY, OUT8, NO], 0),
-    h(107, "bpf_sk_storage_get", MapValueOrNull, [MAP, BSK0, VALUE0, ANY, NO], 0),
-    h(108, "bpf_sk_storage_delete", Int, [MAP, BSK0, NO, NO, NO], 0),
+    h(107, "bpf_sk_storage_get", MapValueOrNull, [MAP, BSK, VALUE0, ANY, NO], 0),
+    h(108, "bpf_sk_storage_delete", Int, [MAP, BSK, NO, NO, NO], 0),
     h(109, "bpf_send_signal", Int, [ANY, NO, NO, NO, NO], 0),
     h(110, "bpf_tcp_gen_syncookie", Int, [BSK, RO, SIZE, RO, SIZE], GPL | PKT),
     h(111, "bpf_skb_output", Int, [btf("sk_buff"), MAP, ANY, RO, SIZE0], GPL),
     h(112, "bpf_probe_read_user", Int, [OUT, SIZE0, ANY, NO, NO], GPL),
     h(113, "bpf_probe_read_kernel", Int, [OUT, SIZE0, ANY, NO, NO], GPL),
-    h(114, "bpf_probe_read_user_str", Int, [OUT, SIZE0, ANY, NO, NO], GPL),
-    h(115, "bpf_probe_read_kernel_str", Int, [OUT, SIZE0, ANY, NO, NO], GPL),
+    h(114, "bpf_probe_read_user_str", Int, [OUT, SIZE0, ANY, NO, NO], GPL | SIZED),
+    h(115, "bpf_probe_read_kernel_str", Int, [OUT, SIZE0, ANY, NO, NO], GPL | SIZED),
     h(116, "bpf_tcp_send_ack", Int, [btf("tcp_sock"), ANY, NO, NO, NO], 0),
     h(117, "bpf_send_signal_thread", Int, [ANY, NO, NO, NO, NO], 0),
     h(118, "bpf_jiffies64", Int, [NO, NO, NO, NO, NO], 0),
@@ -236,7 +249,7 @@ pub(crate) static HELPERS: [Helper; 211] = [
     h(138, "bpf_skc_to_tcp_timewait_sock", BtfIdOrNull("tcp_timewait_sock"), [BSK, NO, NO, NO, NO], 0),
     h(139, "bpf_skc_to_tcp_request_sock", BtfIdOrNull("tcp_request_sock"), [BSK, NO, NO, NO, NO], 0),
     h(140, "bpf_skc_to_udp6_sock", BtfIdOrNull("udp6_sock"), [BSK, NO, NO, NO, NO], 0),
-    h(141, "bpf_get_task_stack", Int, [btf("task_struct"), OUT, SIZE0, ANY, NO], 0),
+    h(141, "bpf_get_task_stack", Int, [btf("task_struct"), OUT, SIZE0, ANY, NO], SIZED),
     h(142, "bpf_load_hdr_opt", Int, [CTX, RW, SIZE, ANY, NO], 0),
     h(143, "bpf_store_hdr_opt", Int, [CTX, RO, SIZE, ANY, NO], CHANGES),
     h(144, "bpf_reserve_hdr_opt", Int, [CTX, ANY, ANY, NO, NO], 0),
@@ -244,7 +257,7 @@ pub(crate) static HELPERS: [Helper; 211] = [
     h(146, "bpf_inode_storage_delete", Int, [MAP, btf0("inode"), NO, NO, NO], 0),
     h(147, "bpf_d_path", Int, [btf("path"), OUT, SIZE0, NO, NO], 0),
     h(148, "bpf_copy_from_user", Int, [OUT, SIZE0, ANY, NO, NO], SLEEP),
-    h(149, "bpf_snprintf_btf", Int, [RW, SIZE, RO, SIZE, ANY], GPL),
+    h(149, "bpf_snprintf_btf", Int, [RW, SIZE, RO, SIZE, ANY], 0),
     h(150, "bpf_seq_printf_btf", Int, [btf("seq_file"), RO, SIZE0, ANY, NO], GPL),
     h(151, "bpf_skb_cgroup_classid", Int, [CTX, NO, NO, NO, NO], 0),
     h(152, "bpf_redirect_neigh", Int, [ANY, RO0, SIZE0, ANY, NO], 0),
@@ -260,7 +273,7 @@ pub(crate) static HELPERS: [Helper; 211] = [
     h(162, "bpf_sock_from_file", BtfIdOrNull("socket"), [btf("file"), NO, NO, NO, NO], 0),
     h(163, "bpf_check_mtu", Int, [CTX, ANY, RW.sized(4).aligned(), ANY, ANY], GPL),
     h(164, "bpf_for_each_map_elem", Int, [MAP, FUNC, STACK0, ANY, NO], 0),
-    h(165, "bpf_snprintf", Int, [RW0, SIZE0, STR, RO0, SIZE0], 0),
+    h(165, "bpf_snprintf", Int, [RW0, SIZE0, STR, RO0, SIZE0], GPL),
     h(166, "bpf_sys_bpf", Int, [ANY, RO, SIZE, NO, NO], 0),
     h(167, "bpf_btf_find_by_name_kind", Int, [RO, SIZE, ANY, ANY, NO], 0),
     h(168, "bpf_sys_close", Int, [ANY, NO, NO, NO, NO], 0),
@@ -271,7 +284,7 @@ pub(crate) static HELPERS: [Helper; 211] = [
     h(173, "bpf_get_func_ip", Int, [CTX, NO, NO, NO, NO], GPL),
     h(174, "bpf_get_attach_cookie", Int, [CTX, NO, NO, NO, NO], 0),
     h(175, "bpf_task_pt_regs", BtfId("pt_regs"), [btf("task_struct"), NO, NO, NO, NO], GPL),
-    h(176, "bpf_get_branch_snapshot", Int, [OUT, SIZE0, ANY, NO, NO], GPL),
+    h(176, "bpf_get_branch_snapshot", Int, [OUT, SIZE0, NO, NO, NO], GPL),
     h(177, "bpf_trace_vprintk", Int, [RO, SIZE, RO0, SIZE0, NO], GPL),
     h(178, "bpf_skc_to_unix_sock", BtfIdOrNull("unix_sock"), [BSK, NO, NO, NO, NO], 0),
     h(179, "bpf_kallsyms_lookup_name", Int, [RO, SIZE0, ANY, OUT8, NO], 0),
@@ -291,7 +304,7 @@ pub(crate) static HELPERS: [Helper; 211] = [
     h(193, "bpf_ima_file_hash", Int, [btf("file"), OUT, SIZE, NO, NO], SLEEP),
     h(194, "bpf_kptr_xchg", KptrOrNull, [KPTR, Arg::new(ArgKind::BtfId("")).or_null().release(), NO, NO, NO], ACQ),
     h(195, "bpf_map_lookup_percpu_elem", MapValueOrNull, [MAP, KEY, ANY, NO, NO], PKT),
-    h(196, "bpf_skc_to_mptcp_sock", BtfIdOrNull("mptcp_sock"), [BSK, NO, NO, NO, NO], 0),
+    h(196, "bpf_skc_to_mptcp_sock", BtfIdOrNull("mptcp_sock"), [SKC, NO, NO, NO, NO], 0),
     h(197, "bpf_dynptr_from_mem", Int, [RW, SIZE0, ANY, DYN_LOCAL_OUT, NO], 0),
     h(198, "bpf_ringbuf_reserve_dynptr", Int, [MAP, ANY, ANY, DYN_RING_OUT, NO], 0),
     h(199, "bpf_ringbuf_submit_dynptr", Void, [DYN_RING, ANY, NO, NO, NO], 0),
@@ -299,8 +312,8 @@ pub(crate) static HELPERS: [Helper; 211] = [
     h(201, "bpf_dynptr_read", Int, [OUT, SIZE0, DYN, ANY, ANY], 0),
     h(202, "bpf_dynptr_write", Int, [DYN, ANY, RO, SIZE0, ANY], 0),
     h(203, "bpf_dynptr_data", DynptrMemOrNull, [DYN, ANY, ALLOC, NO, NO], 0),
-    h(204, "bpf_tcp_raw_gen_syncookie_ipv4", Int, [ro(20), RO, SIZE, NO, NO], GPL | PKT),
-    h(205, "bpf_tcp_raw_gen_syncookie_ipv6", Int, [ro(40), RO, SIZE, NO, NO], GPL | PKT),
+    h(204, "bpf_tcp_raw_gen_syncookie_ipv4", Int, [ro(20), RO, SIZE0, NO, NO], GPL | PKT),
+    h(205, "bpf_tcp_raw_gen_syncookie_ipv6", Int, [ro(40), RO, SIZE0, NO, NO], GPL | PKT),
     h(206, "bpf_tcp_raw_check_syncookie_ipv4", Int, [ro(20), ro(20), NO, NO, NO], GPL | PKT),
     h(207, "bpf_tcp_raw_check_syncookie_ipv6", Int, [ro(40), ro(20), NO, NO, NO], GPL | PKT),
     h(208, "bpf_ktime_get_tai_ns", Int, [NO, NO, NO, NO, NO], 0),
@@ -312,7 +325,20 @@ pub(crate) static HELPERS: [Helper; 211] = [
 /// Prototypes that differ from [`HELPERS`] in programs of these types.
 #[rustfmt::skip]
 static VARIANTS: &[(&[ProgType], Helper)] = &[
+    (&[PerfEvent], h(27, "bpf_get_stackid", Int, [CTX, MAP, ANY, NO, NO], 0)),
+    (SKB_TYPES, h(17, "bpf_get_cgroup_classid", Int, [CTX, NO, NO, NO, NO], 0)),
+    (&[SkReuseport, Syscall, Tracing, Lsm], h(46, "bpf_get_socket_cookie", Int, [BSK.or_null(), NO, NO, NO, NO], 0)),
+    (&[CgroupSockopt, Tracing, StructOps, Lsm], h(49, "bpf_setsockopt", Int, [BSK, ANY, ANY, RO, SIZE], 0)),
+    (&[CgroupSockopt, Tracing, StructOps, Lsm], h(57, "bpf_getsockopt", Int, [BSK, ANY, ANY, OUT, SIZE], 0)),
+    (&[CgroupSock], h(107, "bpf_sk_storage_get", MapValueOrNull, [MAP, CTX, VALUE0, ANY, NO], 0)),
+    (&[Tracing, Syscall], h(107, "bpf_sk_storage_get", MapValueOrNull, [MAP, btf0("sock"), VALUE0, ANY, NO], 0)),
+    (&[Tracing, Syscall], h(108, "bpf_sk_storage_delete", Int, [MAP, btf0("sock"), NO, NO, NO], 0)),
+    (&[SkLookup], h(124, "bpf_sk_assign", Int, [CTX, SOCK0, ANY, NO, NO], 0)),
+    (&[Tracing, Syscall, Lsm], h(188, "bpf_xdp_get_buff_len", Int, [btf("xdp_buff"), NO, NO, NO, NO], 0)),
 ];
+
+/// Types whose context is a socket buffer on its way, not a task's.
+const SKB_TYPES: &[ProgType] = &[SchedCls, SchedAct, LwtIn, LwtOut, LwtXmit, LwtSeg6local];
 
 /// The prototype of the helper in programs of this type, when it is not the usual one.
 pub(crate) fn variant(prog_type: ProgType, id: u32) -> Option<&'static Helper> {

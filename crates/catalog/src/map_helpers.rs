@@ -84,7 +84,11 @@ const BY_MAP: &[(&[MapType], &[u32])] = {
         ),
         (
             &[M::InodeStorage],
-            &[id::INODE_STORAGE_GET, id::INODE_STORAGE_DELETE, id::KPTR_XCHG],
+            &[
+                id::INODE_STORAGE_GET,
+                id::INODE_STORAGE_DELETE,
+                id::KPTR_XCHG,
+            ],
         ),
         (
             &[M::TaskStorage],
