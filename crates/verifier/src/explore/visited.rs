@@ -224,20 +224,6 @@ impl Verifier<'_> {
         Ok(Meeting::Different)
     }
 
-    /// The newest unfinished state kept at `at` in this call chain: the round before this one.
-    pub fn previous_round(&self, at: u32) -> Option<StateId> {
-        let chain = self.store.chain_of(at, self.cur.frame().callsite);
-        let mut newest_first = self.store.chains[chain].iter().rev().copied();
-        newest_first.find(|&id| {
-            self.store.state(id).is_some_and(|old| {
-                old.insn == at
-                    && old.branches > 0
-                    && old.dfs_depth < self.cur.dfs_depth
-                    && same_callsites(old, &self.cur)
-            })
-        })
-    }
-
     fn covers(&mut self, id: StateId, exact: Exact) -> bool {
         let Some(old) = self.store.state(id) else {
             return false;
