@@ -52,9 +52,17 @@ pub(crate) struct Lpm {
     nodes: RwLock<Nodes>,
 }
 
+/// One prefix of the trie.
+#[derive(Clone)]
+struct Node {
+    piece: usize,
+    /// The data as it was given: walks show also the bits beyond the prefix.
+    data: Box<[u8]>,
+}
+
 #[derive(Default)]
 struct Nodes {
-    by_prefix: BTreeMap<Prefix, usize>,
+    by_prefix: BTreeMap<Prefix, Node>,
     /// How many prefixes there are of each length.
     lengths: Vec<u32>,
 }
@@ -79,7 +87,7 @@ impl Lpm {
     pub(crate) fn lookup(&self, key: &[u8]) -> Option<*mut u8> {
         let key = self.prefix(key).ok()?;
         let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
-        let piece = (0..=key.bits).rev().find_map(|bits| {
+        let node = (0..=key.bits).rev().find_map(|bits| {
             let present = nodes.lengths.get(bits as usize).is_some_and(|n| *n > 0);
             if present {
                 nodes.by_prefix.get(&shortened(&key, bits))
@@ -87,7 +95,7 @@ impl Lpm {
                 None
             }
         })?;
-        Some(value(*piece))
+        Some(value(node.piece))
     }
 
     /// Sets the value of exactly this prefix.
@@ -96,9 +104,10 @@ impl Lpm {
     /// `EINVAL` for a prefix longer than the data, `EEXIST` and `ENOENT` by the flags,
     /// `ENOSPC` when full, `ENOMEM`.
     pub(crate) fn update(&self, key: &[u8], from: &[u8], flags: ElemFlags) -> Result<(), Errno> {
+        let data = key.get(4..).unwrap_or_default().into();
         let key = self.prefix(key)?;
         let mut nodes = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
-        let old = nodes.by_prefix.get(&key).copied();
+        let old = nodes.by_prefix.get(&key).map(|n| n.piece);
         match old {
             Some(_) if flags.contains(ElemFlags::NOEXIST) => return Err(Errno::EEXIST),
             None if flags.contains(ElemFlags::EXIST) => return Err(Errno::ENOENT),
@@ -113,7 +122,13 @@ impl Lpm {
         {
             *n += 1;
         }
-        nodes.by_prefix.insert(key, piece as usize);
+        nodes.by_prefix.insert(
+            key,
+            Node {
+                piece: piece as usize,
+                data,
+            },
+        );
         self.give(old);
         Ok(())
     }
@@ -129,7 +144,7 @@ impl Lpm {
         if let Some(n) = nodes.lengths.get_mut(key.bits as usize) {
             *n -= 1;
         }
-        self.give(Some(old));
+        self.give(Some(old.piece));
         Ok(())
     }
 
@@ -145,12 +160,12 @@ impl Lpm {
             Some(key) => nodes.by_prefix.range((Excluded(key), Unbounded)).next(),
             None => nodes.by_prefix.iter().next(),
         };
-        let (prefix, _) = next.ok_or(Errno::ENOENT)?;
+        let (prefix, node) = next.ok_or(Errno::ENOENT)?;
         let bytes = prefix
             .bits
             .to_ne_bytes()
             .into_iter()
-            .chain(prefix.data.iter().copied());
+            .chain(node.data.iter().copied());
         for (to, from) in out.iter_mut().zip(bytes) {
             *to = from;
         }

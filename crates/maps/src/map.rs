@@ -64,6 +64,9 @@ enum Storage {
     Queue(Queue),
     Bloom(Bloom),
     Ring(Ring),
+    /// Stacks, which only programs put in, by a helper that has no stack to take here; so
+    /// there are never any.
+    Stacks,
     /// Made and verified against, but its elements are not modelled.
     Opaque,
 }
@@ -103,6 +106,7 @@ impl Map {
                 )?)
             }
             BloomFilter => Storage::Bloom(Bloom::new(entries, spec.map_extra, spec.seed)?),
+            StackTrace => Storage::Stacks,
             Ringbuf => Storage::Ring(Ring::new(entries)?),
             _ => Storage::Opaque,
         };
@@ -227,6 +231,7 @@ impl Map {
             }
             Storage::Queue(q) => q.next(out, false),
             Storage::Bloom(b) => b.peek(out),
+            Storage::Stacks => Err(Errno::ENOENT),
             Storage::Slots(_) | Storage::Ring(_) => Err(Errno::ENOTSUPP),
             Storage::Opaque => Err(Errno::EOPNOTSUPP),
         }
@@ -309,7 +314,7 @@ impl Map {
             }
             Storage::Queue(_) | Storage::Bloom(_) if side == Side::User => self.push(value, flags),
             Storage::Queue(_) => Err(Errno::EINVAL),
-            Storage::Bloom(_) => Err(Errno::EINVAL),
+            Storage::Bloom(_) | Storage::Stacks => Err(Errno::EINVAL),
             Storage::Slots(_) | Storage::Ring(_) => Err(Errno::ENOTSUPP),
             Storage::Opaque => Err(Errno::EOPNOTSUPP),
         }
@@ -324,6 +329,10 @@ impl Map {
             Storage::Hash(h) => h.delete(key, None),
             Storage::Lpm(l) => l.delete(key),
             Storage::Slots(s) => s.set(index(key).ok_or(Errno::E2BIG)?, None),
+            Storage::Stacks => match index(key) {
+                Some(at) if at < self.spec.max_entries.next_power_of_two() => Err(Errno::ENOENT),
+                _ => Err(Errno::E2BIG),
+            },
             Storage::Array(_) | Storage::Percpu(_) | Storage::Queue(_) => Err(Errno::EINVAL),
             Storage::Ring(_) => Err(Errno::ENOTSUPP),
             Storage::Bloom(_) | Storage::Opaque => Err(Errno::EOPNOTSUPP),
@@ -338,6 +347,7 @@ impl Map {
         match &self.storage {
             Storage::Hash(h) => h.delete(key, Some((out, flags.contains(ElemFlags::LOCK)))),
             Storage::Queue(q) => q.next(out, true),
+            Storage::Stacks => Err(Errno::ENOENT),
             _ => Err(Errno::ENOTSUPP),
         }
     }
@@ -365,6 +375,7 @@ impl Map {
             Storage::Hash(h) => h.next_key(key, out),
             Storage::Lpm(l) => l.next_key(key, out),
             Storage::Queue(_) => Err(Errno::EINVAL),
+            Storage::Stacks => Err(Errno::ENOENT),
             Storage::Ring(_) => Err(Errno::ENOTSUPP),
             Storage::Bloom(_) | Storage::Opaque => Err(Errno::EOPNOTSUPP),
         }

@@ -1,0 +1,95 @@
+//! What a kernel is like before its first command.
+
+use std::sync::Arc;
+
+use skep_btf::Btf;
+use skep_vm::world::{Real, Task, World};
+
+use crate::kernel::Kernel;
+use crate::task::Credentials;
+
+/// CPUs that Linux's distribution kernels are built for at most, as cpumaps see it.
+const CPUS_BUILT: u32 = 256;
+
+/// What the monotonic clock shows at the start: a machine that has been up for a while.
+const UPTIME_NS: u64 = 1_000_000_000_000;
+
+/// Describes a kernel; [`build`](Builder::build) makes it.
+pub struct Builder {
+    pub(crate) cpus: u32,
+    pub(crate) cpus_built: u32,
+    pub(crate) credentials: Credentials,
+    pub(crate) unprivileged_bpf: bool,
+    pub(crate) kernel_btf: Option<Arc<Btf>>,
+    pub(crate) world: Option<Arc<dyn World>>,
+    pub(crate) record_states: bool,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        let cpus = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+        Builder {
+            cpus,
+            cpus_built: CPUS_BUILT,
+            credentials: Credentials::root(),
+            unprivileged_bpf: false,
+            kernel_btf: None,
+            world: None,
+            record_states: false,
+        }
+    }
+}
+
+impl Builder {
+    /// How many virtual CPUs there are (at least 1): the number of values of an element of a
+    /// per-CPU map. By default, as many as this machine has.
+    pub fn cpus(mut self, cpus: u32) -> Self {
+        self.cpus = cpus.clamp(1, CPUS_BUILT);
+        self
+    }
+
+    /// Who the calling task is. By default root, with every capability.
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
+    /// Whether tasks without capabilities may use `bpf(2)` at all, for what needs none
+    /// (`kernel.unprivileged_bpf_disabled = 0`). By default they may not.
+    pub fn unprivileged_bpf(mut self, allowed: bool) -> Self {
+        self.unprivileged_bpf = allowed;
+        self
+    }
+
+    /// The BTF of the kernel itself, which programs may be checked against.
+    pub fn kernel_btf(mut self, btf: Arc<Btf>) -> Self {
+        self.kernel_btf = Some(btf);
+        self
+    }
+
+    /// Where time, random numbers and the current task come from. By default the real ones.
+    pub fn world(mut self, world: Arc<dyn World>) -> Self {
+        self.world = Some(world);
+        self
+    }
+
+    /// Whether the verifier keeps its abstract states, and runs check every step against
+    /// them.
+    pub fn record_states(mut self, record: bool) -> Self {
+        self.record_states = record;
+        self
+    }
+
+    /// The world, the real one when none was given.
+    pub(crate) fn world_or_real(&self) -> Arc<dyn World> {
+        match &self.world {
+            Some(world) => world.clone(),
+            None => Arc::new(Real::new(UPTIME_NS, self.cpus, Task::default())),
+        }
+    }
+
+    /// Makes the kernel.
+    pub fn build(self) -> Kernel {
+        Kernel::new(self)
+    }
+}

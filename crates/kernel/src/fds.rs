@@ -1,0 +1,120 @@
+//! The descriptors of a task: the lowest free number from 3 on, and what is behind it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use skep_abi::Errno;
+
+use crate::btf::BtfObject;
+use crate::map::{MapFile, MapObject};
+use crate::prog::Program;
+
+/// 0, 1 and 2 belong to the caller's standard streams.
+const FIRST: u32 = 3;
+/// The most descriptors of a task (the hard limit of common systems).
+const MOST: usize = 1 << 19;
+
+/// What a descriptor refers to.
+#[derive(Clone)]
+pub(crate) enum File {
+    Map(MapFile),
+    Prog(Arc<Program>),
+    Btf(Arc<BtfObject>),
+}
+
+/// The open descriptors.
+#[derive(Default)]
+pub(crate) struct Fds {
+    open: RwLock<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    files: BTreeMap<u32, File>,
+    /// No number below this one (from [`FIRST`] on) is free.
+    full_below: u32,
+}
+
+impl Fds {
+    /// Opens a descriptor.
+    ///
+    /// # Errors
+    /// `EMFILE`.
+    pub(crate) fn insert(&self, file: File) -> Result<u32, Errno> {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        if open.files.len() >= MOST {
+            return Err(Errno::EMFILE);
+        }
+        let mut fd = open.full_below.max(FIRST);
+        while open.files.contains_key(&fd) {
+            fd += 1;
+        }
+        open.files.insert(fd, file);
+        open.full_below = fd + 1;
+        Ok(fd)
+    }
+
+    /// Closes a descriptor and gives back what it referred to.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub(crate) fn remove(&self, fd: u32) -> Result<File, Errno> {
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        let file = open.files.remove(&fd).ok_or(Errno::EBADF)?;
+        open.full_below = open.full_below.min(fd);
+        Ok(file)
+    }
+
+    /// What the descriptor refers to.
+    ///
+    /// # Errors
+    /// `EBADF`, `EINVAL` for a standard stream, which is open but nothing of ours.
+    pub(crate) fn get(&self, fd: u32) -> Result<File, Errno> {
+        if fd < FIRST {
+            return Err(Errno::EINVAL);
+        }
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        open.files.get(&fd).cloned().ok_or(Errno::EBADF)
+    }
+
+    /// The map behind the descriptor, with what the descriptor allows.
+    ///
+    /// # Errors
+    /// `EBADF`, `EINVAL` when it is no map.
+    pub(crate) fn map(&self, fd: u32) -> Result<MapFile, Errno> {
+        match self.get(fd)? {
+            File::Map(map) => Ok(map),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// The map behind the descriptor.
+    ///
+    /// # Errors
+    /// `EBADF`, `EINVAL` when it is no map.
+    pub(crate) fn map_object(&self, fd: u32) -> Result<Arc<MapObject>, Errno> {
+        self.map(fd).map(|f| f.object().clone())
+    }
+
+    /// The program behind the descriptor.
+    ///
+    /// # Errors
+    /// `EBADF`, `EINVAL` when it is no program.
+    pub(crate) fn prog(&self, fd: u32) -> Result<Arc<Program>, Errno> {
+        match self.get(fd)? {
+            File::Prog(prog) => Ok(prog),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// The BTF behind the descriptor.
+    ///
+    /// # Errors
+    /// `EBADF`, `EINVAL` when it is no BTF.
+    pub(crate) fn btf(&self, fd: u32) -> Result<Arc<BtfObject>, Errno> {
+        match self.get(fd)? {
+            File::Btf(btf) => Ok(btf),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! `BPF_OBJ_GET_INFO_BY_FD`: what an object tells of itself.
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use skep_abi::info::{BtfInfo, MapInfo, ProgInfo};
+use skep_abi::{Errno, UserMemory, attr, copy_in, object_name};
+
+use crate::btf::BtfObject;
+use crate::fds::File;
+use crate::kernel::Kernel;
+use crate::map::MapObject;
+use crate::prog::{Program, Records};
+
+/// The most bytes of an info structure that are looked at (one page).
+const LEN_MAX: u32 = 4096;
+
+impl Kernel {
+    pub(crate) fn info_by_fd(
+        &self,
+        view: &mut attr::ObjGetInfo,
+        memory: &mut dyn UserMemory,
+    ) -> Result<(), Errno> {
+        let size = match self.fds.get(view.bpf_fd())? {
+            File::Map(file) => {
+                self.caller_info(view, MapInfo::SIZE, memory)?;
+                let info = map_info(file.object());
+                reply(view, info.bytes(), memory)?
+            }
+            File::Prog(prog) => {
+                let given = ProgInfo::prefix(&self.caller_info(view, ProgInfo::SIZE, memory)?);
+                let info = self.prog_info(&prog, &given, memory)?;
+                reply(view, info.bytes(), memory)?
+            }
+            File::Btf(btf) => {
+                let given = BtfInfo::prefix(&self.caller_info(view, BtfInfo::SIZE, memory)?);
+                let info = btf_info(&btf, &given, memory)?;
+                reply(view, info.bytes(), memory)?
+            }
+        };
+        view.set_info_len(size);
+        Ok(())
+    }
+
+    /// The caller's structure, as far as it is known here; what lies behind must be zero.
+    fn caller_info(
+        &self,
+        view: &attr::ObjGetInfo,
+        known: usize,
+        memory: &dyn UserMemory,
+    ) -> Result<Vec<u8>, Errno> {
+        if view.info_len() > LEN_MAX {
+            return Err(Errno::E2BIG);
+        }
+        let mut bytes = copy_in(memory, view.info(), view.info_len() as usize)?;
+        if bytes.iter().skip(known).any(|b| *b != 0) {
+            return Err(Errno::E2BIG);
+        }
+        bytes.truncate(known);
+        Ok(bytes)
+    }
+
+    fn prog_info(
+        &self,
+        prog: &Program,
+        given: &ProgInfo,
+        memory: &mut dyn UserMemory,
+    ) -> Result<ProgInfo, Errno> {
+        let mut info = ProgInfo::new();
+        info.set_prog_type(prog.prog_type)
+            .set_id(prog.id.number())
+            .set_tag(prog.tag);
+        info.set_load_time(prog.load_time)
+            .set_created_by_uid(prog.uid);
+        info.set_gpl_compatible(u32::from(prog.gpl_compatible))
+            .set_name(object_name(&prog.name));
+        info.set_verified_insns(prog.verified_insns);
+        info.set_btf_id(prog.btf.as_ref().map_or(0, |b| b.id.number()));
+        info.set_run_time_ns(prog.run_ns.load(Ordering::Relaxed));
+        info.set_run_cnt(prog.run_count.load(Ordering::Relaxed));
+        info.set_map_ids(given.map_ids());
+        let ids: Vec<u8> = prog
+            .maps
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .flat_map(|m| m.id.number().to_ne_bytes())
+            .collect();
+        info.set_nr_map_ids(fill(&ids, 4, given.map_ids(), given.nr_map_ids(), memory)?);
+        if !self.credentials.capable {
+            return Ok(info);
+        }
+        let insns: Vec<u8> = prog
+            .shown_insns()
+            .iter()
+            .flat_map(|i| i.to_bytes())
+            .collect();
+        info.set_xlated_prog_insns(given.xlated_prog_insns());
+        let room = given.xlated_prog_len();
+        info.set_xlated_prog_len(fill(&insns, 1, given.xlated_prog_insns(), room, memory)?);
+        let functions = prog.executable.subprograms.len().max(1) as u32;
+        let tags: Vec<u8> = prog.tag.repeat(functions as usize);
+        info.set_prog_tags(given.prog_tags());
+        info.set_nr_prog_tags(fill(
+            &tags,
+            8,
+            given.prog_tags(),
+            given.nr_prog_tags(),
+            memory,
+        )?);
+        info.set_jited_line_info_rec_size(8);
+        info.set_func_info_rec_size(8).set_line_info_rec_size(16);
+        let (func, line) = (trimmed(&prog.func_info, 8), trimmed(&prog.line_info, 16));
+        info.set_func_info(given.func_info())
+            .set_line_info(given.line_info());
+        info.set_nr_func_info(fill(
+            &func,
+            8,
+            given.func_info(),
+            given.nr_func_info(),
+            memory,
+        )?);
+        info.set_nr_line_info(fill(
+            &line,
+            16,
+            given.line_info(),
+            given.nr_line_info(),
+            memory,
+        )?);
+        Ok(info)
+    }
+}
+
+fn map_info(object: &MapObject) -> MapInfo {
+    let spec = object.map.spec();
+    let mut info = MapInfo::new();
+    info.set_map_type(spec.map_type.into())
+        .set_id(object.id.number());
+    info.set_key_size(spec.key_size)
+        .set_value_size(spec.value_size);
+    info.set_max_entries(spec.max_entries)
+        .set_map_flags(object.flags.0);
+    info.set_name(object_name(&object.name))
+        .set_map_extra(spec.map_extra);
+    if let Some(types) = &object.types {
+        info.set_btf_id(types.btf.id.number());
+        info.set_btf_key_type_id(types.key)
+            .set_btf_value_type_id(types.value);
+    }
+    info
+}
+
+fn btf_info(
+    object: &BtfObject,
+    given: &BtfInfo,
+    memory: &mut dyn UserMemory,
+) -> Result<BtfInfo, Errno> {
+    let raw = object.btf.raw();
+    let mut info = BtfInfo::new();
+    info.set_id(object.id.number())
+        .set_kernel_btf(u32::from(object.is_kernel));
+    info.set_btf(given.btf());
+    info.set_btf_size(fill(raw, 1, given.btf(), given.btf_size(), memory)?);
+    if (given.name() != 0) != (given.name_len() != 0) {
+        return Err(Errno::EINVAL);
+    }
+    info.set_name(given.name())
+        .set_name_len(object.name.len() as u32);
+    if given.name() != 0 {
+        let mut name = object.name.clone().into_bytes();
+        name.push(0);
+        let room = given.name_len() as usize;
+        if name.len() > room {
+            name.truncate(room.saturating_sub(1));
+            name.push(0);
+            memory.write(given.name(), &name)?;
+            return Err(Errno::ENOSPC);
+        }
+        memory.write(given.name(), &name)?;
+    }
+    Ok(info)
+}
+
+/// Copies as many records as there is room for, and answers how many there are.
+fn fill(
+    bytes: &[u8],
+    record: usize,
+    addr: u64,
+    room: u32,
+    memory: &mut dyn UserMemory,
+) -> Result<u32, Errno> {
+    let count = (bytes.len() / record).min(room as usize);
+    if count > 0 {
+        memory.write(addr, bytes.get(..count * record).unwrap_or_default())?;
+    }
+    Ok((bytes.len() / record) as u32)
+}
+
+/// Records cut to the size that this kernel knows.
+fn trimmed(records: &Records, size: usize) -> Vec<u8> {
+    let step = (records.record_size as usize).max(1);
+    records
+        .bytes
+        .chunks(step)
+        .flat_map(|r| r.get(..size).unwrap_or_default().to_vec())
+        .collect()
+}
+
+fn reply(view: &attr::ObjGetInfo, info: &[u8], memory: &mut dyn UserMemory) -> Result<u32, Errno> {
+    let len = info.len().min(view.info_len() as usize);
+    memory.write(view.info(), info.get(..len).unwrap_or_default())?;
+    Ok(len as u32)
+}

@@ -1,0 +1,206 @@
+//! A map as an object of the kernel: id, name, types, who may use it, when it is frozen.
+
+mod batch;
+mod create;
+mod elem;
+mod fields;
+mod inner;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use skep_abi::{Errno, MapFlags, MapType, attr};
+use skep_maps::Map;
+use skep_verifier::{MapFacts, MapId};
+
+use crate::btf::BtfObject;
+use crate::fds::File;
+use crate::id::Id;
+use crate::kernel::Kernel;
+
+/// The types of a map's keys and values.
+#[derive(Clone)]
+pub(crate) struct Types {
+    pub(crate) btf: Arc<BtfObject>,
+    pub(crate) key: u32,
+    pub(crate) value: u32,
+}
+
+/// A map with everything around it.
+pub(crate) struct MapObject {
+    pub(crate) id: Id<MapObject>,
+    pub(crate) name: String,
+    pub(crate) map: Map,
+    /// The flags as the map reports them.
+    pub(crate) flags: MapFlags,
+    pub(crate) types: Option<Types>,
+    /// The template that inner maps must resemble.
+    pub(crate) inner: Option<Arc<MapFacts>>,
+    /// Whether the value holds fields other than the caller's bytes.
+    pub(crate) has_fields: bool,
+    /// Which programs a prog array takes, set by the first that uses it.
+    pub(crate) owner: Mutex<Option<Owner>>,
+    frozen: AtomicBool,
+    writers: Mutex<u32>,
+    users: AtomicU64,
+}
+
+/// The kind of programs that may call each other through one prog array.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Owner {
+    pub(crate) prog_type: u32,
+    pub(crate) attach_type: u32,
+    pub(crate) sleepable: bool,
+    pub(crate) xdp_has_frags: bool,
+}
+
+impl MapObject {
+    pub(crate) fn kind(&self) -> MapType {
+        self.map.spec().map_type
+    }
+
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.frozen.load(Ordering::Acquire)
+    }
+
+    /// Runs `body` as a writer from the side of system calls, which keeps the map from being
+    /// frozen meanwhile.
+    pub(crate) fn write<T>(&self, body: impl FnOnce() -> T) -> T {
+        *self.writers.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        let out = body();
+        *self.writers.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        out
+    }
+
+    /// Whether programs cannot write and system calls no longer can, so that its bytes are
+    /// constants.
+    pub(crate) fn is_constant(&self) -> bool {
+        let writers = *self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        self.flags.contains(MapFlags::RDONLY_PROG) && self.is_frozen() && writers == 0
+    }
+
+    /// What the verifier is told.
+    pub(crate) fn facts(&self) -> MapFacts {
+        let spec = self.map.spec();
+        MapFacts {
+            id: MapId(self.id.number()),
+            map_type: spec.map_type.into(),
+            key_size: spec.key_size,
+            value_size: spec.value_size,
+            max_entries: spec.max_entries,
+            flags: self.flags.0,
+            name: self.name.clone(),
+            frozen: self.is_frozen(),
+            inner: self.inner.clone(),
+            btf: self
+                .types
+                .as_ref()
+                .map(|t| (t.btf.btf.clone(), t.key, t.value)),
+            map_extra: spec.map_extra,
+        }
+    }
+
+    /// The address that stands for the map where Linux shows one of its own.
+    pub(crate) fn shown_address(&self) -> u64 {
+        0xffff_8880_0000_0000 | u64::from(self.id.number()) << 12
+    }
+}
+
+/// An open map: the map and what this descriptor allows. Counts as one user of the map.
+pub(crate) struct MapFile {
+    object: Arc<MapObject>,
+    readable: bool,
+    writable: bool,
+}
+
+impl MapFile {
+    /// Opens a map; `flags` may hold `RDONLY` or `WRONLY`.
+    pub(crate) fn open(object: Arc<MapObject>, flags: MapFlags) -> MapFile {
+        object.users.fetch_add(1, Ordering::AcqRel);
+        MapFile {
+            object,
+            readable: !flags.contains(MapFlags::WRONLY),
+            writable: !flags.contains(MapFlags::RDONLY),
+        }
+    }
+
+    pub(crate) fn object(&self) -> &Arc<MapObject> {
+        &self.object
+    }
+
+    /// # Errors
+    /// `EPERM` when the descriptor is not for reading.
+    pub(crate) fn need_read(&self) -> Result<&MapObject, Errno> {
+        if self.readable {
+            Ok(&self.object)
+        } else {
+            Err(Errno::EPERM)
+        }
+    }
+
+    /// # Errors
+    /// `EPERM` when the descriptor is not for writing, or the map is frozen.
+    pub(crate) fn need_write(&self) -> Result<&MapObject, Errno> {
+        if self.writable && !self.object.is_frozen() {
+            Ok(&self.object)
+        } else {
+            Err(Errno::EPERM)
+        }
+    }
+}
+
+impl Clone for MapFile {
+    fn clone(&self) -> Self {
+        self.object.users.fetch_add(1, Ordering::AcqRel);
+        MapFile {
+            object: self.object.clone(),
+            ..*self
+        }
+    }
+}
+
+impl Drop for MapFile {
+    fn drop(&mut self) {
+        if self.object.users.fetch_sub(1, Ordering::AcqRel) == 1
+            && self.object.kind() == MapType::ProgArray
+        {
+            // Programs in the array may use the array, so without this neither would go.
+            self.object.map.release();
+        }
+    }
+}
+
+impl Kernel {
+    /// `BPF_MAP_FREEZE`: from now on system calls only read.
+    pub(crate) fn map_freeze(&self, view: &attr::MapFreeze) -> Result<(), Errno> {
+        let file = self.fds.map(view.map_fd())?;
+        let object = file.object();
+        if object.has_fields || object.kind() == MapType::StructOps {
+            return Err(Errno::ENOTSUPP);
+        }
+        file.need_write()?;
+        let writers = object
+            .writers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if *writers != 0 || object.frozen.swap(true, Ordering::AcqRel) {
+            return Err(Errno::EBUSY);
+        }
+        Ok(())
+    }
+
+    /// `BPF_MAP_GET_FD_BY_ID`.
+    pub(crate) fn map_fd_by_id(&self, view: &attr::MapGetFdById) -> Result<u32, Errno> {
+        let flags = MapFlags(view.open_flags());
+        let rights = MapFlags::RDONLY | MapFlags::WRONLY;
+        if view.next_id() != 0 || !flags.beyond(rights).is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        self.need_capable()?;
+        if flags.contains(rights) {
+            return Err(Errno::EINVAL);
+        }
+        let object = self.maps.get(view.map_id())?;
+        self.fds.insert(File::Map(MapFile::open(object, flags)))
+    }
+}

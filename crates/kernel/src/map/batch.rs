@@ -1,0 +1,227 @@
+//! The batch commands: many elements in one call, with the count of those that were done.
+
+use skep_abi::{Cmd, ElemFlags, Errno, MapType, UserMemory, attr, copy_in};
+
+use super::MapObject;
+use super::elem::lock_exists;
+use crate::kernel::Kernel;
+
+impl Kernel {
+    /// `BPF_MAP_*_BATCH`. `count` in the view becomes what was done, also on failure.
+    pub(crate) fn map_batch(
+        &self,
+        cmd: Cmd,
+        view: &mut attr::MapBatch,
+        memory: &mut dyn UserMemory,
+    ) -> Result<(), Errno> {
+        let file = self.fds.map(view.map_fd())?;
+        let reads = matches!(cmd, Cmd::MapLookupBatch | Cmd::MapLookupAndDeleteBatch);
+        let writes = cmd != Cmd::MapLookupBatch;
+        if reads {
+            file.need_read()?;
+        }
+        if writes {
+            file.need_write()?;
+        }
+        let object = file.object();
+        if !has_batch(object.kind(), cmd) {
+            return Err(Errno::ENOTSUPP);
+        }
+        let flags = ElemFlags(view.elem_flags());
+        if !flags.beyond(ElemFlags::LOCK).is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        lock_exists(object, flags)?;
+        match cmd {
+            Cmd::MapUpdateBatch => object.write(|| self.update_batch(object, view, memory)),
+            Cmd::MapDeleteBatch => object.write(|| self.delete_batch(object, view, memory)),
+            _ if object.map.buckets().is_some() => {
+                let delete = cmd == Cmd::MapLookupAndDeleteBatch;
+                if delete {
+                    object.write(|| bucket_batch(object, view, memory, true))
+                } else {
+                    bucket_batch(object, view, memory, false)
+                }
+            }
+            _ => self.lookup_batch(object, view, memory),
+        }
+    }
+
+    fn update_batch(
+        &self,
+        object: &MapObject,
+        view: &mut attr::MapBatch,
+        memory: &mut dyn UserMemory,
+    ) -> Result<(), Errno> {
+        let flags = ElemFlags(view.elem_flags());
+        let (key_size, value_size) = sizes(object);
+        let mut done = 0;
+        let wanted = view.count();
+        let step = |n: u32| {
+            let key = copy_in(memory, at(view.keys(), n, key_size)?, key_size)?;
+            let value = copy_in(memory, at(view.values(), n, value_size)?, value_size)?;
+            self.write_value(object, &key, &value, flags)
+        };
+        let mut out = Ok(());
+        while done < wanted {
+            out = step(done);
+            if out.is_err() {
+                break;
+            }
+            done += 1;
+        }
+        view.set_count(done);
+        out
+    }
+
+    fn delete_batch(
+        &self,
+        object: &MapObject,
+        view: &mut attr::MapBatch,
+        memory: &mut dyn UserMemory,
+    ) -> Result<(), Errno> {
+        let (key_size, _) = sizes(object);
+        let mut done = 0;
+        let wanted = view.count();
+        let mut out = Ok(());
+        while done < wanted {
+            out = at(view.keys(), done, key_size)
+                .and_then(|at| copy_in(memory, at, key_size))
+                .and_then(|key| object.map.delete(&key));
+            if out.is_err() {
+                break;
+            }
+            done += 1;
+        }
+        view.set_count(done);
+        out
+    }
+
+    /// Lookups of types without buckets go from key to key.
+    fn lookup_batch(
+        &self,
+        object: &MapObject,
+        view: &mut attr::MapBatch,
+        memory: &mut dyn UserMemory,
+    ) -> Result<(), Errno> {
+        let wanted = view.count();
+        if wanted == 0 {
+            return Ok(());
+        }
+        view.set_count(0);
+        let (key_size, value_size) = sizes(object);
+        let mut before = match view.in_batch() {
+            0 => None,
+            at => Some(copy_in(memory, at, key_size)?),
+        };
+        let flags = ElemFlags(view.elem_flags());
+        let mut done = 0;
+        let mut out = Ok(());
+        while done < wanted {
+            let mut key = vec![0; key_size];
+            out = object.map.next_key(before.as_deref(), &mut key);
+            if out.is_err() {
+                break;
+            }
+            let mut value = vec![0; value_size];
+            match self.read_value(object, &key, flags, &mut value) {
+                Ok(()) => {
+                    memory.write(at(view.keys(), done, key_size)?, &key)?;
+                    memory.write(at(view.values(), done, value_size)?, &value)?;
+                    done += 1;
+                }
+                // Deleted between the two steps, or an empty slot: the next one, then.
+                Err(Errno::ENOENT) => {}
+                Err(other) => {
+                    out = Err(other);
+                    break;
+                }
+            }
+            before = Some(key);
+        }
+        view.set_count(done);
+        if let (Some(last), true) = (before, done > 0) {
+            memory.write(view.out_batch(), &last)?;
+        }
+        out
+    }
+}
+
+/// Lookups of hash tables go by whole buckets; the position is a bucket's number.
+fn bucket_batch(
+    object: &MapObject,
+    view: &mut attr::MapBatch,
+    memory: &mut dyn UserMemory,
+    delete: bool,
+) -> Result<(), Errno> {
+    if view.flags() != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let wanted = view.count();
+    if wanted == 0 {
+        return Ok(());
+    }
+    view.set_count(0);
+    let mut number = 0;
+    if view.in_batch() != 0 {
+        let mut raw = [0; 4];
+        memory.read(view.in_batch(), &mut raw)?;
+        number = u64::from(u32::from_ne_bytes(raw));
+    }
+    let buckets = object.map.buckets().unwrap_or(0);
+    if number >= buckets {
+        return Err(Errno::ENOENT);
+    }
+    let (key_size, value_size) = sizes(object);
+    let mut done = 0;
+    let mut out = Ok(());
+    loop {
+        let bucket = match object.map.bucket(number, wanted - done, delete) {
+            Ok(bucket) => bucket,
+            Err(_) => {
+                if done == 0 {
+                    out = Err(Errno::ENOSPC);
+                }
+                break;
+            }
+        };
+        if bucket.count > 0 {
+            memory.write(at(view.keys(), done, key_size)?, &bucket.keys)?;
+            memory.write(at(view.values(), done, value_size)?, &bucket.values)?;
+            done += bucket.count;
+        }
+        number += 1;
+        if number >= buckets {
+            out = Err(Errno::ENOENT);
+            break;
+        }
+    }
+    memory.write(view.out_batch(), &(number as u32).to_ne_bytes())?;
+    view.set_count(done);
+    out
+}
+
+fn sizes(object: &MapObject) -> (usize, usize) {
+    (
+        object.map.spec().key_size as usize,
+        object.map.user_value_size(),
+    )
+}
+
+/// The address of record `n` of an array of records.
+fn at(start: u64, n: u32, size: usize) -> Result<u64, Errno> {
+    let offset = u64::from(n).checked_mul(size as u64).ok_or(Errno::EFAULT)?;
+    start.checked_add(offset).ok_or(Errno::EFAULT)
+}
+
+fn has_batch(map_type: MapType, cmd: Cmd) -> bool {
+    use MapType::*;
+    match map_type {
+        Hash | PercpuHash | LruHash | LruPercpuHash => true,
+        Array | PercpuArray => matches!(cmd, Cmd::MapLookupBatch | Cmd::MapUpdateBatch),
+        LpmTrie => cmd != Cmd::MapLookupAndDeleteBatch,
+        ArrayOfMaps => matches!(cmd, Cmd::MapLookupBatch | Cmd::MapUpdateBatch),
+        HashOfMaps => cmd != Cmd::MapLookupAndDeleteBatch,
+        _ => false,
+    }
+}

@@ -1,0 +1,150 @@
+//! `BPF_MAP_CREATE`: every check in Linux's order, then the map.
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
+
+use skep_abi::{Errno, MapFlags, MapType, attr};
+use skep_maps::{Limits, Map, Spec};
+
+use super::fields::Fields;
+use super::{MapFile, MapObject, Types};
+use crate::fds::File;
+use crate::kernel::Kernel;
+use crate::name::object_name;
+
+/// The interface that every machine has.
+const LOOPBACK: u32 = 1;
+
+impl Kernel {
+    /// Makes a map and opens it.
+    ///
+    /// # Errors
+    /// As Linux; `EOPNOTSUPP` for what is not modelled (struct_ops, exclusive maps).
+    pub(crate) fn map_create(&self, view: &attr::MapCreate) -> Result<u32, Errno> {
+        let flags = MapFlags(view.map_flags());
+        self.check_form(view, flags)?;
+        let map_type = MapType::from_u32(view.map_type()).ok_or(Errno::EINVAL)?;
+        if map_type == MapType::Unspec {
+            return Err(Errno::EINVAL);
+        }
+        if map_type == MapType::StructOps {
+            return Err(if view.btf_vmlinux_value_type_id() == 0 {
+                Errno::EINVAL
+            } else {
+                Errno::EOPNOTSUPP
+            });
+        }
+        let mut spec = Spec {
+            map_type,
+            key_size: view.key_size(),
+            value_size: view.value_size(),
+            max_entries: view.max_entries(),
+            flags: flags_of_type(flags),
+            map_extra: view.map_extra(),
+            typed: view.btf_key_type_id() != 0 && view.btf_value_type_id() != 0,
+            holes: Vec::new(),
+            limits: Limits {
+                cpus: self.cpus,
+                cpus_built: self.cpus_built,
+            },
+            seed: u64::from(self.world.random_u32()) << 32 | u64::from(self.world.random_u32()),
+        };
+        spec.check()?;
+        if view.map_ifindex() != 0 {
+            // The loopback device is the only one, and it takes no maps.
+            let offloads = matches!(map_type, MapType::Hash | MapType::Array);
+            let unable = offloads && view.map_ifindex() == LOOPBACK;
+            return Err(if unable {
+                Errno::EOPNOTSUPP
+            } else {
+                Errno::EINVAL
+            });
+        }
+        if flags.contains(MapFlags::TOKEN_FD) {
+            self.fds
+                .get(u32::try_from(view.map_token_fd()).map_err(|_| Errno::EBADF)?)?;
+            return Err(Errno::EINVAL);
+        }
+        self.may_create(map_type)?;
+        let inner = match map_type {
+            MapType::ArrayOfMaps | MapType::HashOfMaps => {
+                Some(Arc::new(self.inner_template(view.inner_map_fd())?))
+            }
+            _ => None,
+        };
+        let name = object_name(view.map_name())?;
+        if view.excl_prog_hash() != 0 || view.excl_prog_hash_size() != 0 {
+            let whole = view.excl_prog_hash() != 0 && view.excl_prog_hash_size() == 32;
+            return Err(if whole {
+                Errno::EOPNOTSUPP
+            } else {
+                Errno::EINVAL
+            });
+        }
+        let types = self.map_types(view)?;
+        let fields = match &types {
+            Some(types) => Fields::check(&spec, types)?,
+            None => Fields::default(),
+        };
+        spec.holes = fields.holes;
+        let map = Map::new(spec, self.grace.clone())?;
+        let object = self.maps.register(|id| MapObject {
+            id,
+            name,
+            map,
+            flags: shown_flags(map_type, flags),
+            types,
+            inner,
+            has_fields: fields.any,
+            owner: Mutex::new(None),
+            frozen: AtomicBool::new(false),
+            writers: Mutex::new(0),
+            users: AtomicU64::new(0),
+        });
+        self.fds.insert(File::Map(MapFile::open(object, flags)))
+    }
+
+    /// The checks that do not depend on the type.
+    fn check_form(&self, view: &attr::MapCreate, flags: MapFlags) -> Result<(), Errno> {
+        let need = |holds: bool| if holds { Ok(()) } else { Err(Errno::EINVAL) };
+        let map_type = MapType::from_u32(view.map_type());
+        if view.btf_vmlinux_value_type_id() != 0 {
+            let no_types = view.btf_key_type_id() == 0 && view.btf_value_type_id() == 0;
+            need(map_type == Some(MapType::StructOps) && no_types)?;
+        } else {
+            need(view.btf_key_type_id() == 0 || view.btf_value_type_id() != 0)?;
+        }
+        let has_extra = matches!(map_type, Some(MapType::BloomFilter | MapType::Arena));
+        need(has_extra || view.map_extra() == 0)?;
+        need(!flags.contains(MapFlags::RDONLY | MapFlags::WRONLY))?;
+        // There is one memory node.
+        need(!flags.contains(MapFlags::NUMA_NODE) || view.numa_node() == 0)
+    }
+
+    /// The types that the attribute names, checked against the sizes.
+    fn map_types(&self, view: &attr::MapCreate) -> Result<Option<Types>, Errno> {
+        let (key, value) = (view.btf_key_type_id(), view.btf_value_type_id());
+        if key == 0 && value == 0 {
+            return Ok(None);
+        }
+        let btf = self.fds.btf(view.btf_fd())?;
+        if btf.is_kernel {
+            return Err(Errno::EACCES);
+        }
+        Ok(Some(Types { btf, key, value }))
+    }
+}
+
+/// The flags that the type itself looks at: a token is the caller's affair.
+fn flags_of_type(flags: MapFlags) -> MapFlags {
+    flags.beyond(MapFlags::TOKEN_FD)
+}
+
+/// The flags as the map reports them: programs never write to a device map.
+fn shown_flags(map_type: MapType, flags: MapFlags) -> MapFlags {
+    let flags = flags_of_type(flags);
+    match map_type {
+        MapType::Devmap | MapType::DevmapHash => flags | MapFlags::RDONLY_PROG,
+        _ => flags,
+    }
+}

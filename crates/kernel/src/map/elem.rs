@@ -1,0 +1,229 @@
+//! The element commands, one element at a time.
+
+use std::sync::Arc;
+
+use skep_abi::{ElemFlags, Errno, MapType, UserMemory, attr, copy_in};
+use skep_maps::{Held, Side};
+
+use super::inner::resembles;
+use super::{MapObject, Owner};
+use crate::kernel::Kernel;
+use crate::prog::Program;
+
+impl Kernel {
+    /// `BPF_MAP_LOOKUP_ELEM`.
+    pub(crate) fn map_lookup(
+        &self,
+        view: &attr::MapElem,
+        memory: &mut dyn UserMemory,
+    ) -> Result<(), Errno> {
+        let flags = only_lock(view.flags())?;
+        let file = self.fds.map(view.map_fd())?;
+        let object = file.need_read()?;
+        lock_exists(object, flags)?;
+        let key = user_key(object, view.key(), memory)?;
+        let mut value = vec![0; object.map.user_value_size()];
+        if object.kind() == MapType::BloomFilter {
+            memory.read(view.value(), &mut value)?;
+            return object.map.read(&key, flags, &mut value);
+        }
+        self.read_value(object, &key, flags, &mut value)?;
+        memory.write(view.value(), &value)
+    }
+
+    /// `BPF_MAP_UPDATE_ELEM`.
+    pub(crate) fn map_update(
+        &self,
+        view: &attr::MapElem,
+        memory: &mut dyn UserMemory,
+    ) -> Result<(), Errno> {
+        let flags = ElemFlags(view.flags());
+        let file = self.fds.map(view.map_fd())?;
+        let object = file.need_write()?;
+        lock_exists(object, flags)?;
+        let key = user_key(object, view.key(), memory)?;
+        let value = copy_in(memory, view.value(), object.map.user_value_size())?;
+        object.write(|| self.write_value(object, &key, &value, flags))
+    }
+
+    /// `BPF_MAP_DELETE_ELEM`.
+    pub(crate) fn map_delete(
+        &self,
+        view: &attr::MapDeleteElem,
+        memory: &mut dyn UserMemory,
+    ) -> Result<(), Errno> {
+        let file = self.fds.map(view.map_fd())?;
+        let object = file.need_write()?;
+        let key = user_key(object, view.key(), memory)?;
+        object.write(|| object.map.delete(&key))
+    }
+
+    /// `BPF_MAP_GET_NEXT_KEY`.
+    pub(crate) fn map_next_key(
+        &self,
+        view: &attr::MapGetNextKey,
+        memory: &mut dyn UserMemory,
+    ) -> Result<(), Errno> {
+        let file = self.fds.map(view.map_fd())?;
+        let object = file.need_read()?;
+        let key = match view.key() {
+            0 => None,
+            at => Some(user_key(object, at, memory)?),
+        };
+        let mut next = vec![0; object.map.spec().key_size as usize];
+        object.map.next_key(key.as_deref(), &mut next)?;
+        memory.write(view.next_key(), &next)
+    }
+
+    /// `BPF_MAP_LOOKUP_AND_DELETE_ELEM`.
+    pub(crate) fn map_take(
+        &self,
+        view: &attr::MapElem,
+        memory: &mut dyn UserMemory,
+    ) -> Result<(), Errno> {
+        let flags = only_lock(view.flags())?;
+        let file = self.fds.map(view.map_fd())?;
+        file.need_read()?;
+        let object = file.need_write()?;
+        let queue = matches!(object.kind(), MapType::Queue | MapType::Stack);
+        if queue && !flags.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        lock_exists(object, flags)?;
+        let key = user_key(object, view.key(), memory)?;
+        let mut value = vec![0; object.map.user_value_size()];
+        object.write(|| object.map.take(&key, flags, &mut value))?;
+        memory.write(view.value(), &value)
+    }
+
+    /// Copies an element out; references are seen as ids.
+    pub(crate) fn read_value(
+        &self,
+        object: &MapObject,
+        key: &[u8],
+        flags: ElemFlags,
+        value: &mut [u8],
+    ) -> Result<(), Errno> {
+        match object.kind() {
+            MapType::ProgArray | MapType::ArrayOfMaps => {
+                let index = key.first_chunk().map(|k| u32::from_ne_bytes(*k));
+                let pass = self.grace.enter();
+                let held = index
+                    .and_then(|i| object.map.held(i, &pass))
+                    .ok_or(Errno::ENOENT)?;
+                for (to, from) in value.iter_mut().zip(held.id.to_ne_bytes()) {
+                    *to = from;
+                }
+                Ok(())
+            }
+            _ => object.map.read(key, flags, value),
+        }
+    }
+
+    /// Writes an element; references are given as descriptors.
+    pub(crate) fn write_value(
+        &self,
+        object: &MapObject,
+        key: &[u8],
+        value: &[u8],
+        flags: ElemFlags,
+    ) -> Result<(), Errno> {
+        match object.kind() {
+            MapType::ProgArray
+            | MapType::ArrayOfMaps
+            | MapType::PerfEventArray
+            | MapType::CgroupArray => self.write_reference(object, key, value, flags),
+            MapType::StackTrace => Err(Errno::EINVAL),
+            _ => object.map.update(key, value, flags, Side::User),
+        }
+    }
+
+    fn write_reference(
+        &self,
+        object: &MapObject,
+        key: &[u8],
+        value: &[u8],
+        flags: ElemFlags,
+    ) -> Result<(), Errno> {
+        let word = |bytes: &[u8]| bytes.first_chunk().map(|b| u32::from_ne_bytes(*b));
+        if !flags.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        let index = word(key).ok_or(Errno::EINVAL)?;
+        if index >= object.map.spec().max_entries {
+            return Err(Errno::E2BIG);
+        }
+        let fd = word(value).ok_or(Errno::EINVAL)?;
+        let held = match object.kind() {
+            MapType::ProgArray => {
+                let prog = self.fds.prog(fd)?;
+                if !takes(object, &prog) {
+                    return Err(Errno::EINVAL);
+                }
+                Held {
+                    id: prog.id.number(),
+                    object: prog,
+                }
+            }
+            MapType::ArrayOfMaps => {
+                let inner = self.fds.map_object(fd)?;
+                let template = object.inner.as_ref().ok_or(Errno::EINVAL)?;
+                if !resembles(template, &inner) {
+                    return Err(Errno::EINVAL);
+                }
+                Held {
+                    id: inner.id.number(),
+                    object: inner,
+                }
+            }
+            _ => {
+                // No descriptor of this kernel is a perf event or a cgroup.
+                self.fds.get(fd)?;
+                return Err(Errno::EINVAL);
+            }
+        };
+        object.map.hold(index, held)
+    }
+}
+
+/// Whether a prog array takes a program: all its programs and users are of one kind.
+pub(crate) fn takes(array: &MapObject, prog: &Arc<Program>) -> bool {
+    agrees(array, prog.owner())
+}
+
+/// Whether programs of this kind may be in, or call through, a prog array; the first one
+/// decides for all that follow.
+pub(crate) fn agrees(array: &MapObject, kind: Owner) -> bool {
+    let mut owner = array
+        .owner
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    *owner.get_or_insert(kind) == kind
+}
+
+/// The key behind an address, of the map's size.
+fn user_key(object: &MapObject, at: u64, memory: &dyn UserMemory) -> Result<Vec<u8>, Errno> {
+    match object.map.spec().key_size as usize {
+        0 if at != 0 => Err(Errno::EINVAL),
+        0 => Ok(Vec::new()),
+        size => copy_in(memory, at, size),
+    }
+}
+
+/// The flags of a lookup.
+fn only_lock(flags: u64) -> Result<ElemFlags, Errno> {
+    let flags = ElemFlags(flags);
+    if flags.beyond(ElemFlags::LOCK).is_empty() {
+        Ok(flags)
+    } else {
+        Err(Errno::EINVAL)
+    }
+}
+
+/// `BPF_F_LOCK` needs a lock.
+pub(super) fn lock_exists(object: &MapObject, flags: ElemFlags) -> Result<(), Errno> {
+    if flags.contains(ElemFlags::LOCK) && !object.map.has_lock() {
+        return Err(Errno::EINVAL);
+    }
+    Ok(())
+}

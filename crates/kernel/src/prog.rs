@@ -1,0 +1,99 @@
+//! A loaded program as an object of the kernel.
+
+mod attach;
+mod env;
+mod load;
+mod sha256;
+mod tag;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use skep_abi::{Errno, ProgFlags, attr};
+use skep_isa::Insn;
+use skep_verifier::Executable;
+
+use crate::btf::BtfObject;
+use crate::id::Id;
+use crate::kernel::Kernel;
+use crate::map::{MapObject, Owner};
+
+/// Records of function or line information, as the caller gave them.
+#[derive(Clone, Default)]
+pub(crate) struct Records {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) record_size: u32,
+}
+
+/// A program that was accepted.
+pub(crate) struct Program {
+    pub(crate) id: Id<Program>,
+    pub(crate) prog_type: u32,
+    pub(crate) attach_type: u32,
+    pub(crate) flags: ProgFlags,
+    pub(crate) name: String,
+    pub(crate) tag: [u8; 8],
+    pub(crate) gpl_compatible: bool,
+    pub(crate) uid: u32,
+    /// Nanoseconds on the boot clock when it was loaded.
+    pub(crate) load_time: u64,
+    pub(crate) verified_insns: u32,
+    pub(crate) executable: Arc<Executable>,
+    /// The maps of the executable, in its order, then those bound to it otherwise.
+    pub(crate) maps: std::sync::RwLock<Vec<Arc<MapObject>>>,
+    pub(crate) btf: Option<Arc<BtfObject>>,
+    pub(crate) func_info: Records,
+    pub(crate) line_info: Records,
+    pub(crate) run_ns: AtomicU64,
+    pub(crate) run_count: AtomicU64,
+}
+
+impl Program {
+    /// What prog arrays ask of it.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner {
+            prog_type: self.prog_type,
+            attach_type: self.attach_type,
+            sleepable: self.flags.contains(ProgFlags::SLEEPABLE),
+            xdp_has_frags: self.flags.contains(ProgFlags::XDP_HAS_FRAGS),
+        }
+    }
+
+    /// The instructions as the kernel shows them: references to maps carry map ids.
+    pub(crate) fn shown_insns(&self) -> Vec<Insn> {
+        let mut insns = self.executable.insns.clone();
+        for insn in &mut insns {
+            let map_load = insn.code == LD_IMM64 && matches!(insn.src, 1 | 2);
+            if map_load
+                && let Some(id) = usize::try_from(insn.imm)
+                    .ok()
+                    .and_then(|i| self.executable.maps.get(i))
+            {
+                insn.imm = id.0 as i32;
+            }
+        }
+        insns
+    }
+}
+
+/// The opcode of a 64-bit immediate load.
+pub(crate) const LD_IMM64: u8 = 0x18;
+
+impl Kernel {
+    /// `BPF_PROG_BIND_MAP`: keeps a map alive as long as a program.
+    pub(crate) fn prog_bind_map(&self, view: &attr::ProgBindMap) -> Result<(), Errno> {
+        if view.flags() != 0 {
+            return Err(Errno::EINVAL);
+        }
+        let prog = self.fds.prog(view.prog_fd())?;
+        let map = self.fds.map_object(view.map_fd())?;
+        let mut maps = prog
+            .maps
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !maps.iter().any(|m| Arc::ptr_eq(m, &map)) {
+            maps.push(map);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,268 @@
+//! `BPF_PROG_LOAD`: every check in Linux's order, the verifier, then the program.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::{Arc, RwLock};
+
+use skep_abi::{
+    Errno, MAX_INSNS_PRIVILEGED, MAX_INSNS_UNPRIVILEGED, ProgFlags, ProgType, UserMemory, attr,
+    copy_in, copy_in_string,
+};
+use skep_isa::{INSN_SIZE, Insn};
+use skep_verifier::{Executable, MapId, Outcome, Privilege, Request, Verdict};
+use skep_vm::world::Clock;
+
+use super::env::LoadEnv;
+use super::{Program, Records, attach, tag::tag};
+use crate::btf::BtfObject;
+use crate::fds::File;
+use crate::kernel::Kernel;
+use crate::log::UserLog;
+use crate::map::MapObject;
+use crate::name::object_name;
+
+/// Bytes of a licence that are looked at, its NUL included.
+const LICENSE_MAX: usize = 128;
+/// The licences that may call GPL-only helpers.
+const GPL_COMPATIBLE: [&[u8]; 6] = [
+    b"GPL",
+    b"GPL v2",
+    b"GPL and additional rights",
+    b"Dual BSD/GPL",
+    b"Dual MIT/GPL",
+    b"Dual MPL/GPL",
+];
+/// The most bytes of one record of function or line information.
+const RECORD_MAX: u32 = 252;
+
+impl Kernel {
+    /// Loads a program and opens it.
+    ///
+    /// # Errors
+    /// As Linux; `EOPNOTSUPP` when the verifier cannot decide, with the reason as the last
+    /// line of the log.
+    pub(crate) fn prog_load(
+        &self,
+        view: &mut attr::ProgLoad,
+        memory: &mut dyn UserMemory,
+    ) -> Result<u32, Errno> {
+        let flags = ProgFlags(view.prog_flags());
+        if !flags.beyond(ProgFlags::KNOWN).is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        let attach_type = attach::implied(view.prog_type(), view.expected_attach_type());
+        self.check_rights(view, flags)?;
+        self.check_target(view)?;
+        attach::check(view, attach_type)?;
+        let raw = copy_in(memory, view.insns(), view.insn_cnt() as usize * INSN_SIZE)?;
+        let insns = Insn::slice_from_bytes(&raw).map_err(|_| Errno::EINVAL)?;
+        let license = copy_in_string(memory, view.license(), LICENSE_MAX - 1)?;
+        let gpl_compatible = GPL_COMPATIBLE.contains(&license.as_slice());
+        if view.signature() != 0 || view.signature_size() != 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        if view.prog_ifindex() != 0 || flags.contains(ProgFlags::XDP_DEV_BOUND_ONLY) {
+            // There is no device to bind to.
+            return Err(Errno::EINVAL);
+        }
+        match ProgType::from_u32(view.prog_type()) {
+            None | Some(ProgType::Unspec) => return Err(Errno::EINVAL),
+            Some(_) => {}
+        }
+        let name = object_name(view.prog_name())?;
+        let log = UserLog::new(view.log_level(), view.log_buf(), view.log_size())?;
+        let env = LoadEnv {
+            kernel: self,
+            memory,
+            fd_array: view.fd_array(),
+            maps: RefCell::new(BTreeMap::new()),
+        };
+        keep_array(&env, view.fd_array_cnt())?;
+        let btf = self.prog_btf(view)?;
+        let func_info = records(
+            memory,
+            view.func_info(),
+            view.func_info_cnt(),
+            view.func_info_rec_size(),
+        )?;
+        let line_info = records(
+            memory,
+            view.line_info(),
+            view.line_info_cnt(),
+            view.line_info_rec_size(),
+        )?;
+        let request = Request {
+            insns: &insns,
+            prog_type: view.prog_type(),
+            expected_attach_type: attach_type,
+            flags: flags.0,
+            name: &name,
+            gpl_compatible,
+            btf: btf.as_ref().map(|b| b.btf.clone()),
+            func_info: (&func_info.bytes, func_info.record_size),
+            line_info: (&line_info.bytes, line_info.record_size),
+            attach_btf_id: view.attach_btf_id(),
+            log_level: log.level(),
+            privilege: self.privilege(),
+            record_states: self.record_states,
+        };
+        let Outcome {
+            verdict,
+            log: mut text,
+            stats,
+        } = skep_verifier::verify(&request, &env);
+        let maps = env.maps.into_inner();
+        if let Verdict::Unsupported(reason) = &verdict
+            && !self.explains(&text, reason)
+        {
+            text.extend_from_slice(format!("unsupported: {reason}\n").as_bytes());
+        }
+        view.set_log_true_size(log.true_size(&text));
+        log.finish(&text, memory)?;
+        let executable = match verdict {
+            Verdict::Accept(executable) => executable,
+            Verdict::Reject(reject) => return Err(reject.errno),
+            Verdict::Unsupported(_) => return Err(Errno::EOPNOTSUPP),
+        };
+        let maps = used_maps(&executable, maps)?;
+        let prog = self.progs.register(|id| Program {
+            id,
+            prog_type: view.prog_type(),
+            attach_type,
+            flags,
+            name,
+            tag: tag(&insns),
+            gpl_compatible,
+            uid: self.credentials.uid,
+            load_time: self.world.now_ns(Clock::Boot),
+            verified_insns: stats.insns_processed,
+            executable: Arc::new(*executable),
+            maps: RwLock::new(maps),
+            btf,
+            func_info,
+            line_info,
+            run_ns: Default::default(),
+            run_count: Default::default(),
+        });
+        self.fds.insert(File::Prog(prog))
+    }
+
+    /// Whether the log already ends with the reason.
+    fn explains(&self, text: &[u8], reason: &str) -> bool {
+        text.ends_with(format!("unsupported: {reason}\n").as_bytes())
+    }
+
+    fn check_rights(&self, view: &attr::ProgLoad, flags: ProgFlags) -> Result<(), Errno> {
+        if flags.contains(ProgFlags::TOKEN_FD) {
+            self.fds
+                .get(u32::try_from(view.prog_token_fd()).map_err(|_| Errno::EBADF)?)?;
+            return Err(Errno::EINVAL);
+        }
+        self.need_bpf()?;
+        let most = if self.credentials.capable {
+            MAX_INSNS_PRIVILEGED
+        } else {
+            MAX_INSNS_UNPRIVILEGED
+        };
+        if view.insn_cnt() == 0 || view.insn_cnt() > most {
+            return Err(Errno::E2BIG);
+        }
+        self.may_load(view.prog_type())
+    }
+
+    /// What the program is to be attached to, by descriptor or BTF id.
+    fn check_target(&self, view: &attr::ProgLoad) -> Result<(), Errno> {
+        if view.attach_prog_fd() == 0 {
+            let needs_kernel = view.attach_btf_id() != 0 && self.kernel_btf.is_none();
+            return if needs_kernel {
+                Err(Errno::EINVAL)
+            } else {
+                Ok(())
+            };
+        }
+        let takes_program = matches!(
+            ProgType::from_u32(view.prog_type()),
+            Some(ProgType::Tracing | ProgType::Ext)
+        );
+        match self.fds.get(view.attach_prog_fd())? {
+            File::Prog(_) if takes_program => Ok(()),
+            File::Btf(btf) if btf.is_kernel && view.attach_btf_id() != 0 => Ok(()),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    fn prog_btf(&self, view: &attr::ProgLoad) -> Result<Option<Arc<BtfObject>>, Errno> {
+        if view.func_info_cnt() == 0 && view.line_info_cnt() == 0 {
+            return Ok(None);
+        }
+        let btf = self.fds.btf(view.prog_btf_fd())?;
+        if btf.is_kernel {
+            return Err(Errno::EACCES);
+        }
+        Ok(Some(btf))
+    }
+
+    fn privilege(&self) -> Privilege {
+        if self.credentials.capable {
+            return Privilege::FULL;
+        }
+        Privilege {
+            allow_ptr_leaks: false,
+            allow_uninit_stack: false,
+            bypass_spec_v1: false,
+            bypass_spec_v4: false,
+            bpf_capable: false,
+        }
+    }
+}
+
+/// Every descriptor of a counted array must be a map or BTF; the program keeps the maps.
+fn keep_array(env: &LoadEnv<'_>, count: u32) -> Result<(), Errno> {
+    for index in 0..count {
+        let fd = u32::try_from(env.array_fd(index)?).map_err(|_| Errno::EBADF)?;
+        match env.kernel.fds.get(fd)? {
+            File::Map(file) => {
+                env.keep(file.object().clone());
+            }
+            File::Btf(_) => {}
+            File::Prog(_) => return Err(Errno::EINVAL),
+        }
+    }
+    Ok(())
+}
+
+/// Copies records in. What their bytes mean, and which sizes are right, the verifier says.
+fn records(
+    memory: &dyn UserMemory,
+    addr: u64,
+    count: u32,
+    record_size: u32,
+) -> Result<Records, Errno> {
+    if count == 0 {
+        return Ok(Records::default());
+    }
+    if !(8..=RECORD_MAX).contains(&record_size) || !record_size.is_multiple_of(4) {
+        return Err(Errno::EINVAL);
+    }
+    let len = (count as usize)
+        .checked_mul(record_size as usize)
+        .ok_or(Errno::EINVAL)?;
+    let bytes = copy_in(memory, addr, len)?;
+    Ok(Records { bytes, record_size })
+}
+
+/// The maps of the executable in its order, then the others that were kept.
+fn used_maps(
+    executable: &Executable,
+    mut kept: BTreeMap<MapId, Arc<MapObject>>,
+) -> Result<Vec<Arc<MapObject>>, Errno> {
+    let mut out = Vec::with_capacity(kept.len());
+    for id in &executable.maps {
+        // The same map may stand at two places of the list; it is kept for the second one.
+        let map = kept.get(id).cloned().ok_or(Errno::EFAULT)?;
+        out.push(map);
+    }
+    kept.retain(|id, _| !executable.maps.contains(id));
+    out.extend(kept.into_values());
+    Ok(out)
+}
