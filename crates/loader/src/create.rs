@@ -90,8 +90,7 @@ fn create<'k>(
         create.set_inner_map_fd(inner.raw());
     }
     let plain = create.clone();
-    let described = def.key_type.is_some() || def.value_type.is_some();
-    let with_btf = btf.filter(|_| described && takes_btf(def.map_type));
+    let with_btf = btf.filter(|_| takes_btf(def.map_type));
     if let Some(btf) = with_btf {
         create
             .set_btf_fd(btf.raw())

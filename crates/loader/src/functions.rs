@@ -34,6 +34,8 @@ pub(crate) struct Function {
     pub(crate) name: String,
     pub(crate) section: SectionIndex,
     pub(crate) section_name: String,
+    /// It can only be called from this file.
+    pub(crate) is_static: bool,
     /// Its first slot in the section.
     pub(crate) start: usize,
     pub(crate) insns: Vec<Insn>,
@@ -81,22 +83,16 @@ impl Functions {
             else {
                 continue;
             };
-            let is_static = symbol.binding == Binding::Local;
-            if is_static && Some(section.index) != layout.text {
-                let problem = format!(
-                    "a static function cannot be a program (section '{}'; make it global, or \
-                     move it out of the section)",
-                    section.name
-                );
-                return Err(OpenError::function(symbol.name, problem));
-            }
             let function = read(symbol.name, section, symbol.value, symbol.size)?;
             slots = slots.saturating_add(function.insns.len());
             if slots > MAX_SLOTS {
                 let problem = format!("the functions of the file exceed {MAX_SLOTS} instructions");
                 return Err(OpenError::function(symbol.name, problem));
             }
-            all.push(function);
+            all.push(Function {
+                is_static: symbol.binding == Binding::Local,
+                ..function
+            });
         }
         all.sort_by_key(|f| (f.section, f.start));
         let mut functions = Functions { all };
@@ -209,6 +205,7 @@ fn read(name: &str, section: &Section<'_>, offset: u64, size: u64) -> Result<Fun
         name: name.to_string(),
         section: section.index,
         section_name: section.name.to_string(),
+        is_static: false,
         start: usize::try_from(offset).unwrap_or(usize::MAX) / INSN_SIZE,
         insns,
         needs: Vec::new(),

@@ -304,7 +304,8 @@ fn fill_slots(
 
 /// Links a program for each function that is one.
 ///
-/// Functions of `.text` are only called by others, unless the file has but one function.
+/// Functions of `.text` are only called by others, unless the file has but one function;
+/// static functions anywhere likewise (libbpf refuses those outside of `.text`).
 fn link_programs(
     functions: &Functions,
     layout: &Layout<'_>,
@@ -317,7 +318,7 @@ fn link_programs(
     let mut programs = Vec::new();
     let mut slots = 0usize;
     for (index, function) in functions.all.iter().enumerate() {
-        if Some(function.section) == layout.text && !alone {
+        if (function.is_static || Some(function.section) == layout.text) && !alone {
             continue;
         }
         let callback = callbacks.get(&function.name).copied();

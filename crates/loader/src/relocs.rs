@@ -134,10 +134,10 @@ fn classify(
         return Err("the symbol lies in no section".to_string());
     };
     let value = i64::try_from(symbol.value).map_err(|_| "it lies too far away".to_string())?;
-    let in_text = Some(section) == layout.text;
+    let in_code = layout.code_section(section).is_some();
     if insn.is_pseudo_call() {
-        if !in_text {
-            return Err("only functions of .text can be called".to_string());
+        if !in_code {
+            return Err("it lies in no section of code".to_string());
         }
         // A call through a section counts from the instruction behind the call.
         let slot = slots(value)?
@@ -154,7 +154,7 @@ fn classify(
     }
     let is_function = symbol.kind == SymbolKind::Func
         || symbol.kind == SymbolKind::Section && symbol.binding == Binding::Local;
-    if in_text && is_function {
+    if in_code && is_function {
         return Ok(Needs::Code {
             section,
             slot: slots(value)? + slots(addend)?,

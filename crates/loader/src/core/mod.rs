@@ -1,0 +1,107 @@
+//! Fitting a program to the target's types (CO-RE): each relocation asks something about a
+//! type of the object, is answered by the type of the same name in the target, and the
+//! answer is written into the instruction.
+//!
+//! Sources: `Documentation/bpf/llvm_reloc.rst` of Linux, and what libbpf answers.
+
+mod candidates;
+mod compat;
+mod lookup;
+mod patch;
+mod spec;
+mod value;
+
+use skep_btf::{Btf, CoreKind, CoreRelo};
+use skep_isa::Insn;
+
+use crate::error::LoadError;
+use crate::load::Loaded;
+use crate::program::Program;
+use candidates::Candidates;
+use spec::Spec;
+use value::Answer;
+
+/// Applies a program's CO-RE relocations to its instructions.
+pub(crate) fn relocate(
+    loaded: &Loaded<'_>,
+    program: &Program,
+    insns: &mut [Insn],
+) -> Result<(), LoadError> {
+    let (Some(first), Some(local)) = (program.core_relos.first(), &loaded.object().btf) else {
+        return Ok(());
+    };
+    let target = loaded
+        .options
+        .target_btf
+        .as_ref()
+        .or_else(|| loaded.kernel_btf());
+    let Some(target) = target else {
+        return Err(LoadError::Unsupported(format!(
+            "CO-RE relocation {} of program '{}' needs the BTF of a target kernel, and none is \
+             given",
+            describe(local, first),
+            program.name
+        )));
+    };
+    let mut candidates = Candidates::new(target);
+    for relo in &program.core_relos {
+        let refuse = |problem: String| LoadError::Unresolved {
+            program: program.name.clone(),
+            problem: format!(
+                "CO-RE relocation {} at instruction {}: {problem}",
+                describe(local, relo),
+                relo.insn_off
+            ),
+        };
+        let answer = answer(local, target, &mut candidates, relo).map_err(refuse)?;
+        patch::apply(insns, relo.insn_off as usize, &answer).map_err(refuse)?;
+    }
+    Ok(())
+}
+
+/// The relocation as libbpf prints it: `<byte_off> [7] struct foo.bar.baz (0:1:2)`.
+fn describe(btf: &Btf, relo: &CoreRelo) -> String {
+    let access = btf.string(relo.access).unwrap_or("");
+    let what = match Spec::parse(btf, relo) {
+        Ok(spec) => spec.text(btf),
+        Err(_) => btf
+            .type_by_id(relo.type_id)
+            .map_or("", |ty| ty.name())
+            .to_string(),
+    };
+    format!("<{}> {} {what} ({access})", relo.kind.name(), relo.type_id)
+}
+
+/// What the target answers. Several types of the same name must answer alike.
+fn answer(
+    local: &Btf,
+    target: &Btf,
+    candidates: &mut Candidates<'_>,
+    relo: &CoreRelo,
+) -> Result<Answer, String> {
+    let spec = Spec::parse(local, relo)?;
+    if relo.kind == CoreKind::TypeIdLocal {
+        return Ok(Answer::number(u64::from(relo.type_id.0)));
+    }
+    let mut chosen: Option<(Spec, Answer)> = None;
+    for id in candidates.of(local, spec.root)? {
+        let Some(found) = lookup::find(local, &spec, target, *id)? else {
+            continue;
+        };
+        let answer = value::of(relo.kind, (local, &spec), Some((target, &found)))?;
+        match &chosen {
+            None => chosen = Some((found, answer)),
+            Some((first, same)) if first.bit_offset == found.bit_offset && *same == answer => {}
+            Some((first, _)) => {
+                return Err(format!(
+                    "types {} and {} of the target answer differently",
+                    first.root, found.root
+                ));
+            }
+        }
+    }
+    match chosen {
+        Some((_, answer)) => Ok(answer),
+        None => value::of(relo.kind, (local, &spec), None),
+    }
+}
