@@ -22,12 +22,14 @@ mod ctx_rows;
 mod helper;
 pub mod helper_id;
 mod helper_rows;
+mod map;
 mod map_helpers;
 mod prog;
 
 pub use avail::{Caps, HelperSet, helper_allowed, helper_capability, helper_set};
 pub use ctx::{CtxField, CtxValue, Sizes, ctx_access, ctx_fields, shadow_offset};
 pub use helper::{Arg, ArgKind, Capability, DynptrKind, Helper, ResultBound, Ret};
+pub use map::{has_direct_values, map_fits, sleepable_map};
 pub use map_helpers::map_takes_helper;
 pub use prog::{AttachTypes, LoadRight, PacketAccess, ProgTypeRow, Sleep, prog_type, return_range};
 

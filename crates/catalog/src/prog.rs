@@ -112,7 +112,7 @@ rows! {
     LwtIn, "__sk_buff", 192, NetAdmin, Never, Read, true, Any;
     LwtOut, "__sk_buff", 192, NetAdmin, Never, Read, true, Any;
     LwtXmit, "__sk_buff", 192, NetAdmin, Never, ReadWrite, true, Any;
-    SockOps, "bpf_sock_ops", 224, NetAdmin, Never, NoPacket, false, Any;
+    SockOps, "bpf_sock_ops", 224, NetAdmin, Never, Read, false, Any;
     SkSkb, "__sk_buff", 192, NetAdmin, Never, ReadWrite, false, Any;
     CgroupDevice, "bpf_cgroup_dev_ctx", 12, NetAdmin, Never, NoPacket, false, Any;
     SkMsg, "sk_msg_md", 80, NetAdmin, Never, ReadWrite, false, Any;
@@ -140,6 +140,21 @@ rows! {
 pub fn prog_type(prog_type: ProgType) -> Option<&'static ProgTypeRow> {
     let index = (prog_type as usize).checked_sub(1)?;
     ROWS.get(index)
+}
+
+/// Whether a program of this type may pass memory of the packet to a helper; `pkt_access` is
+/// the helper's [`Helper::pkt_access`](crate::Helper::pkt_access), `writes` whether the helper
+/// writes there (Linux: `helper access to the packet is not allowed`).
+#[must_use]
+pub fn packet_to_helper(prog_type: ProgType, pkt_access: bool, writes: bool) -> bool {
+    let packet = self::prog_type(prog_type).map_or(NoPacket, |row| row.packet);
+    match (prog_type, packet) {
+        // What is called a packet there is the option's value.
+        (ProgType::CgroupSockopt, _) => true,
+        (ProgType::SockOps, _) | (_, NoPacket) => false,
+        (_, Read) => pkt_access && !writes,
+        (_, ReadWrite) => pkt_access,
+    }
 }
 
 /// The numbers that a program of this kind may return, both ends included; `None` when any.
