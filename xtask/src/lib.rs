@@ -4,6 +4,7 @@
 pub mod ask;
 pub mod ci;
 pub mod corpus;
+pub mod oracle;
 pub mod record;
 pub mod tidy;
 

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use xtask::{Outcome, ask, ci, record, tidy};
+use xtask::{Outcome, ask, ci, oracle, record, tidy};
 
 const USAGE: &str = "\
 cargo xtask ci                    fmt, clippy, tests and tidy, as a reviewer would run them
@@ -26,6 +26,7 @@ fn run() -> Outcome {
         "ask" => ask::run(&rest),
         "ci" => ci::run(),
         "tidy" => tidy::run(),
+        "oracle" => oracle::run(&rest),
         "record" => record::run(&rest),
         _ => {
             print!("{USAGE}");

@@ -18,6 +18,7 @@ mod overlay;
 pub mod packets;
 mod question;
 mod recorded;
+mod skep;
 mod subject;
 mod trace;
 
@@ -28,5 +29,6 @@ pub use case::{Case, Element, Fnv, Input, MapSpec, Stored};
 pub use filetest::{Filetest, FiletestError};
 pub use question::{NoQuestion, Question, questions};
 pub use recorded::{Book, BookError};
+pub use skep::Skep;
 pub use subject::{AllowUnprivileged, Linux, Subject, Work};
 pub use trace::{Trace, describe};

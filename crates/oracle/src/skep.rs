@@ -1,0 +1,65 @@
+//! skep's own kernel as one who is asked.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use skep_abi::Errno;
+use skep_btf::Btf;
+use skep_kernel::{Credentials, Kernel};
+
+use crate::ask::Unasked;
+use crate::subject::{Subject, Work};
+
+/// The count of CPUs of every kernel that is asked.
+const CPUS: u32 = 2;
+/// Where a Linux kernel shows its own types.
+const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// skep, a new kernel for each question.
+#[derive(Default)]
+pub struct Skep {
+    btf: OnceLock<Option<Arc<Btf>>>,
+}
+
+impl Skep {
+    /// skep with the types of the running kernel, where these can be read.
+    pub fn new() -> Skep {
+        Skep::default()
+    }
+
+    fn kernel_btf(&self) -> Option<Arc<Btf>> {
+        let read = || {
+            let bytes = std::fs::read(Path::new(KERNEL_BTF)).ok()?;
+            Btf::parse_on(bytes, None).ok().map(Arc::new)
+        };
+        self.btf.get_or_init(read).clone()
+    }
+}
+
+impl Subject for Skep {
+    fn name(&self) -> String {
+        "skep".to_owned()
+    }
+
+    /// A panic of skep is a failure to ask, so that one report names every trouble.
+    fn with(&self, unprivileged: bool, work: Work<'_>) -> Result<(), Unasked> {
+        let credentials = if unprivileged {
+            Credentials::unprivileged()
+        } else {
+            Credentials::root()
+        };
+        let mut builder = Kernel::builder()
+            .cpus(CPUS)
+            .credentials(credentials)
+            .unprivileged_bpf(true);
+        if let Some(btf) = self.kernel_btf() {
+            builder = builder.kernel_btf(btf);
+        }
+        let kernel = builder.build();
+        catch_unwind(AssertUnwindSafe(|| work(&kernel))).map_err(|_| Unasked {
+            what: "skep panicked".to_owned(),
+            errno: Errno::EFAULT,
+        })
+    }
+}
