@@ -107,13 +107,6 @@ const NEED_PERFMON: HelperSet = set(&[
     PROBE_READ_USER_STR,
     PROBE_READ_KERNEL_STR,
     SEND_SIGNAL_THREAD,
-    SKC_TO_TCP6_SOCK,
-    SKC_TO_TCP_SOCK,
-    SKC_TO_TCP_TIMEWAIT_SOCK,
-    SKC_TO_TCP_REQUEST_SOCK,
-    SKC_TO_UDP6_SOCK,
-    SKC_TO_UNIX_SOCK,
-    SKC_TO_MPTCP_SOCK,
     GET_TASK_STACK,
     COPY_FROM_USER,
     SNPRINTF_BTF,
@@ -126,36 +119,21 @@ const NEED_PERFMON: HelperSet = set(&[
     COPY_FROM_USER_TASK,
 ]);
 
-/// Helpers that a program may call though its loader has not even `CAP_BPF`. Not probed: the
-/// kernel at hand does not load such programs at all.
-const NEED_NOTHING: HelperSet = set(&[
-    MAP_LOOKUP_ELEM,
-    MAP_UPDATE_ELEM,
-    MAP_DELETE_ELEM,
-    MAP_PUSH_ELEM,
-    MAP_POP_ELEM,
-    MAP_PEEK_ELEM,
-    MAP_LOOKUP_PERCPU_ELEM,
-    GET_PRANDOM_U32,
-    GET_SMP_PROCESSOR_ID,
-    GET_NUMA_NODE_ID,
-    TAIL_CALL,
-    KTIME_GET_NS,
-    KTIME_GET_BOOT_NS,
-    KTIME_GET_TAI_NS,
-    RINGBUF_OUTPUT,
-    RINGBUF_RESERVE,
-    RINGBUF_SUBMIT,
-    RINGBUF_DISCARD,
-    RINGBUF_QUERY,
-    STRNCMP,
-    STRTOL,
-    STRTOUL,
-    GET_CURRENT_PID_TGID,
-    GET_NS_CURRENT_PID_TGID,
+/// Casts of sockets to the kernel's own types. Programs that meet sockets on the network need
+/// `CAP_PERFMON` for them, system-call programs do not.
+const CASTS: HelperSet = set(&[
+    SKC_TO_TCP6_SOCK,
+    SKC_TO_TCP_SOCK,
+    SKC_TO_TCP_TIMEWAIT_SOCK,
+    SKC_TO_TCP_REQUEST_SOCK,
+    SKC_TO_UDP6_SOCK,
+    SKC_TO_UNIX_SOCK,
+    SKC_TO_MPTCP_SOCK,
 ]);
 
-/// Helpers that every program type has from the common set.
+/// Helpers of the common set for which `CAP_BPF` is needed; maps, numbers, time, ring buffers,
+/// strings and the calling process are open to all. Not probed: the kernel at hand loads nothing
+/// without `CAP_BPF`.
 const COMMON: HelperSet = set(&[
     GET_CURRENT_UID_GID,
     GET_CGROUP_CLASSID,
@@ -191,9 +169,13 @@ const COMMON: HelperSet = set(&[
 /// What the caller needs for a helper, besides what the program type asks for.
 #[must_use]
 pub const fn helper_capability(prog_type: ProgType, id: u32) -> Capability {
-    if NEED_PERFMON.contains(id) || matches!((prog_type, id), (ProgType::Syscall, SYS_BPF)) {
+    let is_syscall = matches!(prog_type, ProgType::Syscall);
+    if NEED_PERFMON.contains(id)
+        || (CASTS.contains(id) && !is_syscall)
+        || (id == SYS_BPF && is_syscall)
+    {
         Capability::Perfmon
-    } else if !NEED_NOTHING.contains(id) && COMMON.contains(id) {
+    } else if COMMON.contains(id) {
         Capability::Bpf
     } else {
         Capability::None

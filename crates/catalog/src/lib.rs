@@ -31,7 +31,10 @@ pub use ctx::{CtxField, CtxValue, Sizes, ctx_access, ctx_fields, shadow_offset};
 pub use helper::{Arg, ArgKind, Capability, DynptrKind, Helper, ResultBound, Ret};
 pub use map::{has_direct_values, map_fits, sleepable_map};
 pub use map_helpers::map_takes_helper;
-pub use prog::{AttachTypes, LoadRight, PacketAccess, ProgTypeRow, Sleep, prog_type, return_range};
+pub use prog::{
+    AttachTypes, LoadRight, PacketAccess, ProgTypeRow, Sleep, packet_to_helper, prog_type,
+    return_range,
+};
 
 /// The prototype of the helper with this number; programs of some types have another one for
 /// it, see [`helper_for`].
