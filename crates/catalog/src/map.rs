@@ -29,6 +29,7 @@ const RING: &[u32] = &[
 
 /// Map types that only these helpers take. All other types are taken by every helper that
 /// asks for a map and is not in [`BY_HELPER`].
+#[rustfmt::skip]
 static BY_MAP: &[(&[MapType], HelperSet)] = &[
     (&[ProgArray], set(&[TAIL_CALL])),
     (&[PerfEventArray], set(PERF)),
@@ -98,6 +99,7 @@ static BY_MAP: &[(&[MapType], HelperSet)] = &[
 ];
 
 /// Helpers that only take these map types.
+#[rustfmt::skip]
 static BY_HELPER: &[(&[u32], &[MapType])] = &[
     (&[TAIL_CALL], &[ProgArray]),
     (PERF, &[PerfEventArray]),
@@ -155,25 +157,32 @@ static SOCKMAP_UPDATERS: &[ProgType] = &[
 /// The attach type of iterators.
 const ITER: u32 = 28;
 
-/// Whether a program of this kind may pass a map of this type to the helper (Linux: `cannot
-/// pass map_type 3 into func bpf_map_lookup_elem#1`).
+/// Whether the helper takes maps of this type in programs of some kind.
 #[must_use]
-pub fn map_fits(map_type: MapType, helper: u32, prog_type: ProgType, attach_type: u32) -> bool {
+pub fn map_takes_helper(map_type: u32, helper: u32) -> bool {
+    let Some(map_type) = MapType::from_u32(map_type) else {
+        return false;
+    };
     let for_others = BY_MAP
         .iter()
         .any(|(types, set)| types.contains(&map_type) && !set.contains(helper));
     let for_other_maps = BY_HELPER
         .iter()
         .any(|(ids, types)| ids.contains(&helper) && !types.contains(&map_type));
-    if for_others || for_other_maps {
-        return false;
-    }
+    !for_others && !for_other_maps
+}
+
+/// Whether a program of this kind may pass a map of this type to the helper (Linux: `cannot
+/// pass map_type 3 into func bpf_map_lookup_elem#1`).
+#[must_use]
+pub fn map_fits(map_type: MapType, helper: u32, prog_type: ProgType, attach_type: u32) -> bool {
     let changes_sockets = matches!(map_type, Sockmap | Sockhash)
         && matches!(helper, MAP_UPDATE_ELEM | MAP_DELETE_ELEM);
-    !changes_sockets
+    let may_change = !changes_sockets
         || SOCKMAP_UPDATERS.contains(&prog_type)
         || (prog_type == ProgType::Tracing && attach_type == ITER)
-        || (prog_type == ProgType::SockOps && helper == MAP_DELETE_ELEM)
+        || (prog_type == ProgType::SockOps && helper == MAP_DELETE_ELEM);
+    may_change && map_takes_helper(map_type.into(), helper)
 }
 
 /// Whether a program that may sleep may use maps of this type (Linux: `Sleepable programs can
