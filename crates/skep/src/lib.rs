@@ -1,1 +1,30 @@
 //! skep as one dependency: kernels, objects, programs and maps.
+//!
+//! ```no_run
+//! use skep::{Kernel, LogOptions, Object, verify_program};
+//!
+//! let bytes = std::fs::read("firewall.bpf.o")?;
+//! let object = Object::open(&bytes, "firewall.bpf.o")?;
+//! let kernel = Kernel::builder().build();
+//! let loaded = object.prepare(&kernel, skep::LoadOptions::default())?;
+//! for (index, program) in object.programs.iter().enumerate() {
+//!     let report = verify_program(&loaded, skep::ProgIndex(index), &LogOptions::BRIEF);
+//!     println!("{}: {:?} {}", program.name, report.verdict, report.message);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod test_run;
+mod verifier_log;
+mod verify;
+
+pub use skep_abi as abi;
+pub use skep_kernel::Kernel;
+pub use skep_loader::{
+    AttachTarget, Extern, Fd, KernelConfig, LoadError, LoadOptions, Loaded, LogOptions, MapDef,
+    MapIndex, MapOrigin, Object, OpenError, ProgIndex, Program, ProgramLoad, SECTIONS, SectionDef,
+};
+pub use test_run::{RunInput, RunOutput, test_run};
+pub use verifier_log::{LogStats, VerifierLog};
+pub use verify::{Fault, Verdict, VerifyReport, verify_program};

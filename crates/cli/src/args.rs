@@ -1,0 +1,174 @@
+//! The command line.
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+/// What `verify` and `run` have in common.
+pub struct Common {
+    /// The programs asked for; all when empty.
+    pub programs: Vec<String>,
+    /// `skep` or `kernel`
+    pub backend: String,
+    /// A file of BTF that stands for the kernel's.
+    pub btf: Option<String>,
+    /// One JSON object a line instead of text for people.
+    pub json: bool,
+}
+
+/// `skep verify`
+pub struct Verify {
+    /// The objects.
+    pub files: Vec<String>,
+    /// The level of the log to show.
+    pub log_level: Option<u32>,
+    /// Show the kernel's log.
+    pub verbose: bool,
+    /// The rest.
+    pub common: Common,
+}
+
+/// `skep run`
+pub struct Run {
+    /// The object.
+    pub file: String,
+    /// The packet: a file, or `hex:…`.
+    pub data: Option<String>,
+    /// The context: a file, or `hex:…`.
+    pub ctx: Option<String>,
+    /// How many times to run.
+    pub repeat: u32,
+    /// The rest.
+    pub common: Common,
+}
+
+pub fn command() -> Command {
+    let verify = Command::new("verify")
+        .about("Say whether the kernel takes the programs of an object, and why not")
+        .after_help("Exit code: 0 all accepted, 1 one rejected, 2 an error or not supported.")
+        .arg(
+            Arg::new("file")
+                .required(true)
+                .num_args(1..)
+                .help("Object files (.bpf.o)"),
+        )
+        .arg(
+            Arg::new("log-level")
+                .long("log-level")
+                .value_name("N")
+                .value_parser(value_parser!(u32))
+                .help("Level of the kernel's log: 1 brief, 2 verbose, 4 statistics, or a sum"),
+        )
+        .arg(
+            Arg::new("verbose")
+                .short('v')
+                .long("verbose")
+                .action(ArgAction::SetTrue)
+                .help("Show the kernel's log"),
+        );
+    let run = Command::new("run")
+        .about("Run a program of an object on given input")
+        .after_help("INPUT is a file of bytes, a file of hexadecimal digits (.hex), or hex:DIGITS.")
+        .arg(Arg::new("file").required(true).help("Object file (.bpf.o)"))
+        .arg(input("in", "The packet"))
+        .arg(input("ctx-in", "The context structure"))
+        .arg(
+            Arg::new("repeat")
+                .long("repeat")
+                .value_name("N")
+                .default_value("1")
+                .value_parser(value_parser!(u32))
+                .help("How many times to run; the duration is the average"),
+        )
+        .arg(
+            Arg::new("engine")
+                .long("engine")
+                .default_value("interp")
+                .value_parser(PossibleValuesParser::new(["interp"]))
+                .help("How to run it in skep"),
+        );
+    Command::new("skep")
+        .about("The Linux BPF subsystem in user space")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(common(verify))
+        .subcommand(common(run))
+}
+
+fn input(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name("INPUT").help(help)
+}
+
+fn common(command: Command) -> Command {
+    command
+        .arg(
+            Arg::new("prog")
+                .long("prog")
+                .value_name("NAME")
+                .action(ArgAction::Append)
+                .help("Only this program"),
+        )
+        .arg(
+            Arg::new("backend")
+                .long("backend")
+                .default_value("skep")
+                .value_parser(PossibleValuesParser::new(["skep", "kernel"]))
+                .help("Who answers: skep in this process, or the running Linux"),
+        )
+        .arg(
+            Arg::new("btf")
+                .long("btf")
+                .value_name("FILE")
+                .help("The kernel's BTF (default: the running kernel's, if readable)"),
+        )
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .action(ArgAction::SetTrue)
+                .help("One JSON object a line"),
+        )
+}
+
+fn text(matches: &ArgMatches, name: &str) -> Option<String> {
+    matches.get_one::<String>(name).cloned()
+}
+
+impl From<&ArgMatches> for Common {
+    fn from(matches: &ArgMatches) -> Common {
+        let programs = matches.get_many::<String>("prog");
+        Common {
+            programs: programs
+                .map(|names| names.cloned().collect())
+                .unwrap_or_default(),
+            backend: text(matches, "backend").unwrap_or_default(),
+            btf: text(matches, "btf"),
+            json: matches.get_flag("json"),
+        }
+    }
+}
+
+impl From<&ArgMatches> for Verify {
+    fn from(matches: &ArgMatches) -> Verify {
+        let files = matches.get_many::<String>("file");
+        Verify {
+            files: files
+                .map(|files| files.cloned().collect())
+                .unwrap_or_default(),
+            log_level: matches.get_one("log-level").copied(),
+            verbose: matches.get_flag("verbose"),
+            common: Common::from(matches),
+        }
+    }
+}
+
+impl From<&ArgMatches> for Run {
+    fn from(matches: &ArgMatches) -> Run {
+        Run {
+            file: text(matches, "file").unwrap_or_default(),
+            data: text(matches, "in"),
+            ctx: text(matches, "ctx-in"),
+            repeat: matches.get_one("repeat").copied().unwrap_or(1),
+            common: Common::from(matches),
+        }
+    }
+}

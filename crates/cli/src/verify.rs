@@ -1,0 +1,135 @@
+//! `skep verify`: one report per program.
+
+use std::io::Write;
+
+use serde_json::Value;
+use skep::{LogOptions, Object, ProgIndex, Program, Verdict, VerifyReport, verify_program};
+
+use crate::Outcome;
+use crate::args::Verify;
+use crate::backend::{self, Chosen};
+use crate::json::Line;
+use crate::people;
+
+/// Carries the command out. Errors that concern one file are reports; the `Err` is for those
+/// that concern everything.
+pub fn command(args: &Verify) -> Result<Outcome, String> {
+    let chosen = backend::choose(&args.common)?;
+    let mut worst = Outcome::Good;
+    for file in &args.files {
+        worst = worst.max(verify_file(args, &chosen, file));
+    }
+    Ok(worst)
+}
+
+fn verify_file(args: &Verify, chosen: &Chosen, file: &str) -> Outcome {
+    let opened = std::fs::read(file)
+        .map_err(|error| error.to_string())
+        .and_then(|bytes| Object::open(&bytes, file).map_err(|error| error.to_string()));
+    let object = match opened {
+        Ok(object) => object,
+        Err(message) => return no_programs(args, file, &message),
+    };
+    let wanted = |program: &Program| {
+        args.common.programs.is_empty() || args.common.programs.contains(&program.name)
+    };
+    let selected: Vec<_> = object
+        .programs
+        .iter()
+        .enumerate()
+        .filter(|(_, program)| wanted(program))
+        .collect();
+    if selected.is_empty() {
+        let message = match args.common.programs.as_slice() {
+            [] => "the object has no programs".to_string(),
+            names => format!("the object has no program '{}'", names.join("', '")),
+        };
+        return no_programs(args, file, &message);
+    }
+    let log = LogOptions::at(args.log_level.unwrap_or(1));
+    let loaded = object.prepare(chosen.kernel.as_ref(), chosen.options.clone());
+    let mut worst = Outcome::Good;
+    for (index, program) in selected {
+        let report = match &loaded {
+            Ok(loaded) => verify_program(loaded, ProgIndex(index), &log),
+            Err(error) => VerifyReport::of_error(error, program.insns.len()),
+        };
+        show(args, file, &object, program, &report);
+        worst = worst.max(match report.verdict {
+            Verdict::Accept => Outcome::Good,
+            Verdict::Reject => Outcome::Rejected,
+            Verdict::Unsupported | Verdict::Error => Outcome::Failed,
+        });
+    }
+    worst
+}
+
+fn show(args: &Verify, file: &str, object: &Object, program: &Program, report: &VerifyReport) {
+    if !args.common.json {
+        let text = people::report(file, object, program, report);
+        let log = if args.verbose {
+            report.log.as_str()
+        } else {
+            ""
+        };
+        return print(&format!("{text}{log}"));
+    }
+    let stats = report.stats;
+    let errno = report.errno.map(|errno| errno.to_string());
+    let log = (args.log_level.is_some() || args.verbose).then_some(report.log.as_str());
+    let line = Line::new()
+        .field("object", file)
+        .field("program", program.name.as_str())
+        .field("section", program.section.as_str())
+        .field("prog_type", program.prog_type.map(|ty| ty.name()))
+        .field("verdict", report.verdict.name())
+        .field("errno", errno)
+        .field("message", report.message.as_str())
+        .field("insns_processed", stats.insns_processed)
+        .field("total_states", stats.total_states)
+        .field("peak_states", stats.peak_states)
+        .field("max_states_per_insn", stats.max_states_per_insn)
+        .field("verification_time_us", stats.verification_time_us)
+        .field("stack_depth", stats.stack_depth)
+        .field("insns", report.insns)
+        .field("log", log);
+    print(&format!("{line}\n"));
+}
+
+/// A row for a file of which no program can be named.
+fn no_programs(args: &Verify, file: &str, message: &str) -> Outcome {
+    if !args.common.json {
+        print(&format!("error: {message}\n --> {file}\n"));
+        return Outcome::Failed;
+    }
+    let mut line = Line::new()
+        .field("object", file)
+        .field("program", Value::Null)
+        .field("section", Value::Null)
+        .field("prog_type", Value::Null)
+        .field("verdict", Verdict::Error.name())
+        .field("errno", Value::Null)
+        .field("message", message);
+    let unknown = [
+        "insns_processed",
+        "total_states",
+        "peak_states",
+        "max_states_per_insn",
+        "verification_time_us",
+        "stack_depth",
+        "insns",
+        "log",
+    ];
+    for name in unknown {
+        line = line.field(name, Value::Null);
+    }
+    print(&format!("{line}\n"));
+    Outcome::Failed
+}
+
+/// Prints, and ends quietly when nobody reads any more.
+pub fn print(text: &str) {
+    if std::io::stdout().write_all(text.as_bytes()).is_err() {
+        std::process::exit(2);
+    }
+}
