@@ -4,6 +4,7 @@ use std::fmt;
 
 use skep_verifier::{RecordedReg, RecordedState};
 
+use crate::cell::Regs;
 use crate::memory::Stack;
 
 /// The place of a value that a state speaks of.
@@ -91,7 +92,7 @@ impl States {
         &self,
         insn: u32,
         frame: u32,
-        regs: &[u64; 16],
+        regs: &Regs,
         stack: &Stack,
         live: u32,
     ) -> Result<(), Box<Violation>> {
@@ -122,7 +123,7 @@ impl States {
 /// The first place of a state that the machine does not fit, and how many fitted before.
 fn misfit(
     state: &RecordedState,
-    regs: &[u64; 16],
+    regs: &Regs,
     stack: &Stack,
     live: u32,
 ) -> Option<(usize, Claim, u64, RecordedReg)> {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
+use crate::cell::Regs;
 use crate::host::Trap;
 use crate::memory::{MAX_FRAMES, Stack};
 use crate::run::Mode;
@@ -24,7 +25,7 @@ const SLICE: u64 = 100_000;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame {
     /// Where it goes on.
-    pub pc: u32,
+    pub at: u32,
     /// Its r6 to r9.
     pub saved: [u64; 4],
     /// The jumps that `may_goto` still lets pass.
@@ -36,6 +37,10 @@ pub(crate) struct Frame {
 pub struct Cpu {
     id: u32,
     pub(crate) stack: Stack,
+    /// Register files that nothing uses at present; boxed, because two kilobytes are handed
+    /// out and taken back around every function.
+    #[allow(clippy::vec_box)]
+    pub(crate) spare: Vec<Box<Regs>>,
     /// Waiting callers, over all nested executions.
     pub(crate) callers: Vec<Frame>,
     /// The frame that is running, from 1; 0 when nothing runs.
@@ -62,6 +67,7 @@ impl Cpu {
         Cpu {
             id,
             stack: Stack::new(),
+            spare: Vec::new(),
             callers: Vec::with_capacity(8),
             frame: 0,
             first_frame: 1,
@@ -117,15 +123,13 @@ impl Cpu {
     ///
     /// Errors: [`Trap::Fuel`], [`Trap::Deadline`].
     #[cold]
-    pub(crate) fn refill(&mut self, fuel: &mut i64) -> Result<(), Trap> {
-        self.charged = self.charged.saturating_add_signed(self.slice - *fuel);
+    pub(crate) fn refill(&mut self) -> Result<(), Trap> {
+        self.charged = self.charged.saturating_add_signed(self.slice - self.fuel);
         (self.slice, self.fuel) = (0, 0);
         if self.limits.fuel.is_some_and(|limit| self.charged > limit) {
-            *fuel = 0;
             return Err(Trap::Fuel);
         }
         self.slice = self.next_slice();
-        *fuel = self.slice;
         self.fuel = self.slice;
         match self.limits.deadline {
             Some(deadline) if Instant::now() >= deadline => Err(Trap::Deadline),

@@ -13,13 +13,16 @@
 mod cell;
 mod check;
 mod cpu;
+mod flow;
 mod fuse;
+mod handlers;
 mod host;
 mod link;
 #[allow(unsafe_code)]
 mod memory;
 mod program;
 mod run;
+mod simple;
 pub mod world;
 
 pub use check::{Claim, Violation};

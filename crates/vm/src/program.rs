@@ -5,25 +5,26 @@ use std::fmt;
 use skep_isa::DecodeError;
 use skep_verifier::{Executable, MapId};
 
-use crate::cell::{Cell, Code};
+use crate::cell::Cell;
 use crate::check::States;
 use crate::host::Linker;
 use crate::link;
+use crate::memory::{Checked, Trust};
 
 /// A program that is ready to run: decoded, its references resolved.
-#[derive(Debug)]
 pub struct Program {
     /// What the trusting mode runs: neighbours may be fused.
-    pub(crate) cells: Box<[Cell]>,
+    pub(crate) cells: Box<[Cell<Trust>]>,
     /// What the checking mode runs: the same without fusing.
-    pub(crate) plain: Box<[Cell]>,
+    pub(crate) plain: Box<[Cell<Checked>]>,
     /// For each cell, the instruction of the original program.
     pub(crate) origin: Box<[u32]>,
     /// Where each subprogram begins.
     pub(crate) starts: Box<[u32]>,
     /// What the verifier claims before each original instruction.
     pub(crate) states: States,
-    maps: Box<[MapId]>,
+    pub(crate) maps: Box<[MapId]>,
+    pub(crate) helpers: Box<[i32]>,
 }
 
 /// Why an executable cannot be linked. The verifier makes no such executables, except for
@@ -65,24 +66,6 @@ impl Program {
         link::link(executable, linker)
     }
 
-    pub(crate) fn new(
-        plain: Vec<Cell>,
-        origin: Vec<u32>,
-        starts: Vec<u32>,
-        executable: &Executable,
-    ) -> Program {
-        let mut cells = plain.clone();
-        crate::fuse::fuse(&mut cells);
-        Program {
-            cells: cells.into(),
-            plain: plain.into(),
-            origin: origin.into(),
-            starts: starts.into(),
-            states: States::new(&executable.recorded),
-            maps: executable.maps.clone().into(),
-        }
-    }
-
     /// The maps that the program refers to.
     pub fn maps(&self) -> &[MapId] {
         &self.maps
@@ -99,15 +82,24 @@ impl Program {
     }
 
     /// The helpers that the program calls, each once, ascending.
-    pub fn helpers(&self) -> Vec<i32> {
-        let helper = |cell: &Cell| match cell.code {
-            Code::CallHelper => Some(cell.imm as i32),
-            Code::TailCall => Some(link::TAIL_CALL),
-            _ => None,
-        };
-        let mut helpers: Vec<i32> = self.plain.iter().filter_map(helper).collect();
-        helpers.sort_unstable();
-        helpers.dedup();
-        helpers
+    pub fn helpers(&self) -> &[i32] {
+        &self.helpers
+    }
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Program {
+            plain,
+            starts,
+            maps,
+            helpers,
+            ..
+        } = self;
+        write!(
+            f,
+            "Program({} slots, starts {starts:?}, {maps:?}, helpers {helpers:?})",
+            plain.len()
+        )
     }
 }

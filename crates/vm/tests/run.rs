@@ -302,3 +302,73 @@ fn failures_name_the_instruction() {
         }
     }
 }
+
+/// A long run needs no more native stack than a short one, whichever instructions stand
+/// side by side; and instructions that are fused do what they do apart.
+#[test]
+fn neighbours_and_long_runs() {
+    let simple = [
+        "r2 = r3",
+        "w2 = w3",
+        "r2 = 77",
+        "r2 += 5",
+        "r2 += r3",
+        "r2 *= r3",
+        "r2 |= r3",
+        "r2 &= 0x7ff",
+        "r2 &= r3",
+        "r2 ^= r3",
+        "r2 <<= 3",
+        "r2 >>= 3",
+        "w2 += 5",
+        "w2 += w3",
+        "w2 |= w3",
+        "w2 &= 0x7ff",
+        "w2 &= w3",
+        "w2 ^= w3",
+        "w2 <<= 3",
+        "w2 >>= 3",
+        "r2 = *(u8 *)(r1 +3)",
+        "r2 = *(u16 *)(r1 +2)",
+        "r2 = *(u32 *)(r1 +4)",
+        "r2 = *(u64 *)(r1 +0)",
+        "*(u8 *)(r1 +1) = r2",
+        "*(u32 *)(r1 +4) = r2",
+        "*(u64 *)(r1 +0) = r2",
+        "r2 /= 3",
+        "r2 s%= 7",
+        "w2 s>>= 1",
+        "r2 = -r2",
+        "r2 = be16 r2",
+        "r2 = 0x123456789 ll",
+        "if r2 == 77 goto +0",
+        "if r2 != r3 goto +0",
+        "if w2 > w3 goto +0",
+        "if r2 < 9 goto +0",
+        "if r2 s> r3 goto +0",
+        "lock *(u64 *)(r1 +0) += r2",
+        "r2 = atomic64_xchg((u64 *)(r1 +0), r2)",
+    ];
+    let test = move || {
+        for first in simple {
+            for second in simple {
+                let source = format!(
+                    "r2 = 0x1122334455667788 ll; r3 = 0x99aabbccddeeff00 ll; r5 = 0; r4 = 2000; \
+                     loop:; r3 += 0x1234567; {first}; {second}; r5 *= 31; r5 += r2; r4 += -1; \
+                     if r4 != 0 goto loop; r0 = *(u64 *)(r1 +0); r0 += r5; exit"
+                );
+                let executable = executable(&source);
+                let limits = Limits::default();
+                let checked = run_checked(&executable, &mut TestHost::new(), limits);
+                let trusted = run_trusted(&executable, &mut TestHost::new(), limits);
+                assert!(checked.is_ok(), "{source}");
+                assert_eq!(checked, trusted, "{source}");
+            }
+        }
+    };
+    let small = std::thread::Builder::new()
+        .stack_size(256 << 10)
+        .spawn(test)
+        .expect("a thread");
+    small.join().expect("no failure");
+}

@@ -136,12 +136,14 @@ pub fn executable(source: &str) -> Executable {
     starts.sort_unstable();
     let mut insns = done.insns;
     // The verifier names functions by their index where a program has their distance.
-    for at in 0..insns.len() {
-        if insns[at].is_pseudo_func() {
-            let target = at as i64 + 1 + i64::from(insns[at].imm);
-            let index = starts.iter().position(|s| i64::from(*s) == target);
-            insns[at].imm = index.expect("a label that begins with f") as i32;
-        }
+    for (at, insn) in insns
+        .iter_mut()
+        .enumerate()
+        .filter(|(_, i)| i.is_pseudo_func())
+    {
+        let target = at as i64 + 1 + i64::from(insn.imm);
+        let index = starts.iter().position(|s| i64::from(*s) == target);
+        insn.imm = index.expect("a label that begins with f") as i32;
     }
     of_insns(insns, &starts)
 }
