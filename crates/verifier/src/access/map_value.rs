@@ -1,5 +1,7 @@
 //! Whether an access to a value or a key of a map is allowed.
 
+use skep_abi::MapType;
+
 use crate::access::{Access, Attempt};
 use crate::context::{Res, Stop, Verifier};
 use crate::env::MapFacts;
@@ -43,6 +45,33 @@ impl Verifier<'_> {
             None => self.mark_unknown(value),
         }
         Ok(())
+    }
+
+    /// An access through the pointer to the map itself: its fields may be read.
+    pub(crate) fn access_map_object(&mut self, at: &Attempt) -> Res {
+        let map_type = self.map_of(self.reg(at.reg)).map_type;
+        let Some(name) = MapType::from_u32(map_type).and_then(kernel_struct) else {
+            return Err(Stop::Unsupported("access to a field of a map".into()));
+        };
+        if !self.request.privilege.allow_ptr_leaks {
+            refuse!(
+                self,
+                EPERM,
+                "'struct {name}' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN"
+            );
+        }
+        let (reg, off) = (at.reg, at.off);
+        if off < 0 {
+            refuse!(
+                self,
+                EACCES,
+                "R{reg} is {name} invalid negative access: off={off}"
+            );
+        }
+        if at.writes() {
+            refuse!(self, EACCES, "only read from {name} is supported");
+        }
+        Err(Stop::Unsupported(format!("read of a field of {name}")))
     }
 
     /// The number at a place whose content cannot change.
@@ -139,6 +168,27 @@ impl Verifier<'_> {
         }
         Ok(())
     }
+}
+
+/// The kernel's structure behind a map of this type.
+fn kernel_struct(map_type: MapType) -> Option<&'static str> {
+    Some(match map_type {
+        MapType::Array
+        | MapType::PercpuArray
+        | MapType::ProgArray
+        | MapType::PerfEventArray
+        | MapType::CgroupArray
+        | MapType::ArrayOfMaps => "bpf_array",
+        MapType::Hash
+        | MapType::PercpuHash
+        | MapType::LruHash
+        | MapType::LruPercpuHash
+        | MapType::HashOfMaps => "bpf_htab",
+        MapType::LpmTrie => "lpm_trie",
+        MapType::Queue | MapType::Stack => "bpf_queue_stack",
+        MapType::Ringbuf | MapType::UserRingbuf => "bpf_ringbuf_map",
+        _ => return None,
+    })
 }
 
 /// Who accesses the value.

@@ -33,7 +33,14 @@ pub(crate) struct Bits(pub skep_domain::Tnum);
 
 impl std::fmt::Display for Bits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "({:#x}; {:#x})", self.0.value, self.0.mask)
+        let (value, mask) = (self.0.value, self.0.mask);
+        if mask != 0 {
+            write!(f, "({value:#x}; {mask:#x})")
+        } else if i16::try_from(value as i64).is_ok() {
+            write!(f, "{}", value as i64)
+        } else {
+            skep_domain::format_unsigned(value, f)
+        }
     }
 }
 
@@ -117,7 +124,12 @@ impl Verifier<'_> {
 
     fn dispatch(&mut self, at: &Attempt) -> Res {
         let reg = *self.reg(at.reg);
+        let modified = reg.flags != Flags::NONE;
         match reg.kind {
+            // Only these can be followed while they carry a modifier.
+            kind if modified && !matches!(kind, Kind::Mem | Kind::BtfId | Kind::Buf) => {
+                self.refuse_kind(at.reg)
+            }
             Kind::MapKey => self.access_map_key(at),
             Kind::MapValue => self.access_map_value(at),
             Kind::Mem => self.access_mem(at),
@@ -125,16 +137,14 @@ impl Verifier<'_> {
             Kind::Stack => self.access_stack(at),
             Kind::Packet | Kind::PacketMeta => self.access_packet(at),
             Kind::FlowKeys => self.access_flow_keys(at),
-            Kind::Socket | Kind::SockCommon | Kind::TcpSock | Kind::XdpSock
-                if !reg.maybe_null() =>
-            {
+            Kind::Socket | Kind::SockCommon | Kind::TcpSock | Kind::XdpSock => {
                 self.access_sock(at)
             }
-            Kind::TpBuffer if !reg.maybe_null() => self.access_tp_buffer(at),
+            Kind::TpBuffer => self.access_tp_buffer(at),
             Kind::BtfId if !reg.maybe_null() => {
                 Err(Stop::Unsupported("access through a BTF pointer".into()))
             }
-            Kind::ConstMapPtr => Err(Stop::Unsupported("access to a field of a map".into())),
+            Kind::ConstMapPtr => self.access_map_object(at),
             Kind::Buf if !reg.maybe_null() => self.access_buf(at),
             Kind::Arena => Err(Stop::Unsupported("access to an arena".into())),
             _ => self.refuse_kind(at.reg),
@@ -217,16 +227,5 @@ impl Verifier<'_> {
             subreg_def: slot.subreg_def,
             ..value
         };
-    }
-
-    /// Makes a register a pointer to the start of something.
-    pub(crate) fn fill_pointer(&mut self, reg: u8, kind: Kind, flags: Flags) {
-        self.fill(
-            reg,
-            Reg {
-                flags,
-                ..Reg::pointer(kind)
-            },
-        );
     }
 }

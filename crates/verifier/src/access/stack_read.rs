@@ -66,9 +66,6 @@ impl Verifier<'_> {
             }
             return Ok(true);
         };
-        if self.request.privilege.bpf_capable {
-            self.link_spilled(frame, index);
-        }
         *self.reg_mut(value) = self.cur.frames[frame].stack[index].spilled;
         Ok(true)
     }

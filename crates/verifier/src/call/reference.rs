@@ -1,6 +1,6 @@
 //! What a program holds and must give back: taking, releasing, and holding it too long.
 
-use crate::context::{Res, Verifier};
+use crate::context::{Res, Stop, Verifier};
 use crate::refuse;
 use crate::say;
 use crate::state::whole::{Reference, ReferenceKind};
@@ -43,13 +43,13 @@ impl Verifier<'_> {
         true
     }
 
-    /// What a register holds whose pointer became stale: nothing that may be read, or for a
-    /// caller that must not learn addresses, a number nothing is known of.
+    /// What a register holds whose pointer became stale: a number nothing is known of, or
+    /// for a caller that must not learn addresses, nothing that may be read.
     fn invalid_reg(&self) -> Reg {
         if self.request.privilege.allow_ptr_leaks {
-            Reg::NOT_INIT
-        } else {
             self.unknown_scalar()
+        } else {
+            Reg::NOT_INIT
         }
     }
 
@@ -70,7 +70,7 @@ impl Verifier<'_> {
     /// `EINVAL`.
     pub fn check_resource_leak(&mut self, exception: bool, check_locks: bool, place: &str) -> Res {
         if exception || self.cur.depth() == 0 {
-            self.check_reference_leak()?;
+            self.check_reference_leak(place)?;
         }
         if !check_locks {
             return Ok(());
@@ -95,7 +95,7 @@ impl Verifier<'_> {
     }
 
     /// Demands that no reference is held.
-    fn check_reference_leak(&mut self) -> Res {
+    fn check_reference_leak(&mut self, place: &str) -> Res {
         let held: Vec<Reference> = self
             .cur
             .refs
@@ -103,18 +103,16 @@ impl Verifier<'_> {
             .filter(|held| held.kind == ReferenceKind::Pointer)
             .copied()
             .collect();
-        let Some((last, others)) = held.split_last() else {
+        let Some(Reference { id, insn, .. }) = held.last() else {
             return Ok(());
         };
-        for Reference { id, insn, .. } in others {
+        let message = format!("Unreleased reference id={id} alloc_insn={insn}");
+        for Reference { id, insn, .. } in &held {
             say!(self, "Unreleased reference id={id} alloc_insn={insn}\n");
         }
-        let Reference { id, insn, .. } = last;
-        refuse!(
-            self,
-            EINVAL,
-            "Unreleased reference id={id} alloc_insn={insn}"
-        );
+        say!(self, "{place} would lead to reference leak\n");
+        self.message = message;
+        Err(Stop::Reject(skep_abi::Errno::EINVAL))
     }
 }
 

@@ -28,11 +28,11 @@ impl Verifier<'_> {
         match insn.imm {
             XCHG | CMPXCHG => self.atomic_update(insn),
             LOAD_ACQ => {
-                self.check_load(insn, false, false, "atomic_load")?;
+                self.check_load(insn, true, false, "atomic_load")?;
                 self.check_atomic_memory(insn.src, "loads from")
             }
             STORE_REL => {
-                self.check_store(insn)?;
+                self.check_store(insn, true)?;
                 self.check_atomic_memory(insn.dst, "stores into")
             }
             imm => match imm & !FETCH {

@@ -13,11 +13,11 @@ impl Verifier<'_> {
     /// `rD = *(size *)(rS + off)`.
     pub fn step_load(&mut self, insn: Insn) -> Res {
         let signed = insn.mode() == mode::MEMSX;
-        self.check_load(insn, signed, true, "ldx")
+        self.check_load(insn, false, signed, "ldx")
     }
 
-    /// A load, also as the reading half of other instructions.
-    pub fn check_load(&mut self, insn: Insn, signed: bool, trusting: bool, context: &str) -> Res {
+    /// A load, also as an atomic one, which must be aligned (`strict`).
+    pub fn check_load(&mut self, insn: Insn, strict: bool, signed: bool, context: &str) -> Res {
         self.check_reg_read(insn.src)?;
         self.check_reg_write(insn.dst, false)?;
         let source = *self.reg(insn.src);
@@ -28,10 +28,10 @@ impl Verifier<'_> {
             insn.size_bytes() as i32,
             Access::Read,
             Some(insn.dst),
-            false,
+            strict,
             signed,
         )?;
-        self.note_pointer_kind(&source, trusting)?;
+        self.note_pointer_kind(&source)?;
         self.check_bounds_sane(insn.dst, context)
     }
 
@@ -40,11 +40,11 @@ impl Verifier<'_> {
         if insn.mode() != mode::MEM || insn.imm != 0 {
             refuse!(self, EINVAL, "BPF_STX uses reserved fields");
         }
-        self.check_store(insn)
+        self.check_store(insn, false)
     }
 
-    /// A store of a register, also as the writing half of other instructions.
-    pub fn check_store(&mut self, insn: Insn) -> Res {
+    /// A store of a register, also as an atomic one, which must be aligned (`strict`).
+    pub fn check_store(&mut self, insn: Insn, strict: bool) -> Res {
         self.check_reg_read(insn.src)?;
         self.check_reg_read(insn.dst)?;
         let target = *self.reg(insn.dst);
@@ -55,10 +55,10 @@ impl Verifier<'_> {
             insn.size_bytes() as i32,
             Access::Write,
             Some(insn.src),
-            false,
+            strict,
             false,
         )?;
-        self.note_pointer_kind(&target, false)
+        self.note_pointer_kind(&target)
     }
 
     /// `*(size *)(rD + off) = imm`.
@@ -78,12 +78,12 @@ impl Verifier<'_> {
             false,
             false,
         )?;
-        self.note_pointer_kind(&target, false)
+        self.note_pointer_kind(&target)
     }
 
     /// One instruction is rewritten one way, so it may not meet two kinds of pointer that
     /// are rewritten differently.
-    fn note_pointer_kind(&mut self, pointer: &Reg, _trusting: bool) -> Res {
+    fn note_pointer_kind(&mut self, pointer: &Reg) -> Res {
         let kind = (pointer.kind, pointer.flags);
         let aux = self.aux_mut();
         match aux.ptr_kind {
