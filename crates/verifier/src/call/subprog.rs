@@ -110,6 +110,7 @@ impl Verifier<'_> {
         state
             .frames
             .push(Box::new(Frame::new(callsite, depth as u32, subprog as u32)));
+        self.scratch_all();
         Ok(())
     }
 

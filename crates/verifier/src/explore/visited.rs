@@ -244,7 +244,6 @@ impl Verifier<'_> {
         if self.aux[self.insn_idx as usize].jump_point {
             self.push_history(Default::default(), 0);
         }
-        self.update_live_stack()?;
         let current = std::mem::take(&mut self.cur);
         let (current, outcome) = self.propagate_precision(id, current);
         self.cur = current;
@@ -379,10 +378,17 @@ impl Verifier<'_> {
     /// One path is done: its ancestors wait for one less.
     pub fn finish_path(&mut self) -> Res {
         let finished = std::mem::take(&mut self.cur);
+        let counted = self.count_finished(&finished);
+        self.cur = finished;
+        counted?;
+        self.update_live_stack()
+    }
+
+    fn count_finished(&mut self, finished: &State) -> Res {
         if finished.branches > 1 {
             return Ok(());
         }
-        self.maybe_exit_scc_current(&finished)?;
+        self.maybe_exit_scc_current(finished)?;
         let mut next = finished.parent;
         while let Some(id) = next {
             let state = &mut self.store.get_mut(id).state;

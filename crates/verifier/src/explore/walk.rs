@@ -29,6 +29,7 @@ impl Verifier<'_> {
             .frames
             .push(Box::new(Frame::new(MAIN_CALLSITE, 0, subprog)));
         self.cur = state;
+        self.scratch_all();
         self.enter_function(subprog)?;
         let done = self.walk_paths();
         self.cur = State::default();

@@ -266,11 +266,12 @@ impl Verifier<'_> {
     /// Writes what the last instruction changed: behind its text when that still ends the
     /// log, on a line of its own otherwise.
     pub fn log_changes(&mut self) {
-        /// The column, and half of it, that the changes are aligned to.
+        /// The first column of changes, and the distance to the next when a text is longer.
         const COLUMN: u64 = 40;
+        const STEP: u64 = 8;
         if self.log.prev_end != 0 && self.log.prev_end == self.log.end() {
             let length = self.log.prev_insn_len;
-            let width = COLUMN.max(length + COLUMN / 2).next_multiple_of(COLUMN) - length - 1;
+            let width = COLUMN.max(length + STEP / 2).next_multiple_of(STEP) - length - 1;
             self.log.reset(self.log.prev_end - 1);
             self.log
                 .write(format_args!("{:>1$};", ' ', width as usize));

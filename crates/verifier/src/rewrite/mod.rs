@@ -5,6 +5,7 @@ pub mod barrier;
 pub mod ctx_convert;
 pub mod dead;
 pub mod draft;
+pub mod extra_stack;
 
 use crate::context::{Res, Verifier};
 use crate::env::Executable;
@@ -27,5 +28,7 @@ pub fn run(v: &mut Verifier<'_>) -> Res<Executable> {
     }
     ctx_convert::run(v, &mut draft)?;
     barrier::insert(v, &mut draft);
-    assemble::run(v, &draft)
+    let executable = assemble::run(v, &draft)?;
+    extra_stack::settle(v, &draft);
+    Ok(executable)
 }

@@ -107,8 +107,13 @@ impl Flags {
     }
 }
 
-/// Set in [`Reg::id`] when the register is its id's scalar plus the constant in `off`.
-pub const ADD_CONST: u32 = 1 << 31;
+/// Set in [`Reg::id`] when the register is its id's scalar plus the constant in `off`,
+/// added in 64 bits.
+pub const ADD_CONST64: u32 = 1 << 31;
+/// The same, added in 32 bits to a scalar whose upper half was zero.
+pub const ADD_CONST32: u32 = 1 << 30;
+/// Either of both.
+pub const ADD_CONST: u32 = ADD_CONST64 | ADD_CONST32;
 
 /// The packet range of a pointer known to lie at the end of the packet.
 pub const AT_PKT_END: i32 = -1;

@@ -6,7 +6,7 @@ use skep_isa::field::{alu as op, class};
 
 use crate::context::{Res, Stop, Verifier};
 use crate::refuse;
-use crate::state::reg::{ADD_CONST, DEF_NOT_SUBREG};
+use crate::state::reg::{ADD_CONST, ADD_CONST32, ADD_CONST64, DEF_NOT_SUBREG};
 use crate::state::{Kind, Reg};
 
 /// The operators as the log writes them, by opcode.
@@ -59,12 +59,24 @@ impl Verifier<'_> {
         if self.is_pointer_value(insn.dst) {
             refuse!(self, EACCES, "R{} pointer arithmetic prohibited", insn.dst);
         }
-        if insn.op() == op::NEG && self.reg(insn.dst).is_scalar() {
-            self.check_reg_write(insn.dst, false)?;
-            self.scalar_alu(insn, self.reg(insn.dst).num)
-        } else {
-            self.check_reg_write(insn.dst, true)
+        if !self.reg(insn.dst).is_scalar() {
+            return self.check_reg_write(insn.dst, true);
         }
+        self.check_reg_write(insn.dst, false)?;
+        if insn.op() == op::NEG {
+            self.scalar_alu(insn, self.reg(insn.dst).num)?;
+        } else if insn.class() == class::ALU64 || insn.is_src_reg() {
+            self.reg_mut(insn.dst).num.byte_swap(insn.imm as u32 / 8);
+        } else if insn.imm < 64 {
+            self.reg_mut(insn.dst)
+                .num
+                .to_little_endian(insn.imm as u32 / 8);
+        } else {
+            // To little endian, whole: nothing happens, and links stay.
+            return Ok(());
+        }
+        self.reg_mut(insn.dst).id = 0;
+        Ok(())
     }
 
     fn step_mov(&mut self, insn: Insn) -> Res {
@@ -273,31 +285,42 @@ impl Verifier<'_> {
             }
             constant
         };
+        let delta = self.delta(insn, &dst, &src);
         self.scalar_alu(insn, src.num)?;
-        self.keep_delta(insn, &src);
+        let dst = self.reg_mut(insn.dst);
+        match delta {
+            Some((kind, delta)) => {
+                dst.id |= kind;
+                dst.off = delta;
+            }
+            None => {
+                dst.id = 0;
+                dst.off = 0;
+            }
+        }
         Ok(())
     }
 
-    /// `rD += K` keeps the link to the number it was copied from, at a distance.
-    fn keep_delta(&mut self, insn: Insn, src: &Reg) {
-        let capable = self.request.privilege.bpf_capable;
-        let dst = self.reg_mut(insn.dst);
-        if capable
-            && insn.op() == op::ADD
-            && insn.class() == class::ALU64
-            && dst.id != 0
-            && src.num.var_off.is_const()
-        {
-            let delta = src.num.var_off.value;
-            if dst.id & ADD_CONST != 0 || delta > i32::MAX as u64 {
-                dst.id = 0;
-                dst.off = 0;
-            } else {
-                dst.id |= ADD_CONST;
-                dst.off = delta as i32;
-            }
+    /// The delta by which `rD += K` or `rD -= K` keeps the link to the number it was copied
+    /// from, if it does; `dst` is the register before.
+    fn delta(&self, insn: Insn, dst: &Reg, src: &Reg) -> Option<(u32, i32)> {
+        if !self.request.privilege.bpf_capable || dst.id == 0 || dst.id & ADD_CONST != 0 {
+            return None;
+        }
+        let (kind, value) = if insn.class() == class::ALU64 {
+            (ADD_CONST64, src.num.const_value()? as i64)
         } else {
-            dst.id = 0;
+            if dst.num.umax > u64::from(u32::MAX) {
+                return None;
+            }
+            let low = src.num.subreg_const_value()?;
+            (ADD_CONST32, i64::from(low as i32))
+        };
+        let delta = i32::try_from(value).ok()?;
+        match insn.op() {
+            op::ADD => Some((kind, delta)),
+            op::SUB => Some((kind, delta.checked_neg()?)),
+            _ => None,
         }
     }
 

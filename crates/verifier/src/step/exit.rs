@@ -24,7 +24,6 @@ impl Verifier<'_> {
             return Ok(Next::Returned(self.return_to_caller()?));
         }
         self.check_return_value()?;
-        self.update_live_stack()?;
         Ok(Next::PathEnds)
     }
 

@@ -3,9 +3,9 @@
 
 use skep_domain::{Alu, Scalar, alu64};
 
-use crate::context::{InsnAux, Verifier};
+use crate::context::InsnAux;
 use crate::explore::precision::LINKED_MAX;
-use crate::state::reg::ADD_CONST;
+use crate::state::reg::{ADD_CONST, ADD_CONST32};
 use crate::state::{Kind, Reg, State};
 
 /// Where a linked number is: frame, register or slot, and its number.
@@ -67,36 +67,30 @@ pub fn sync(state: &mut State, known: Reg, at: Place, places: &[Place]) {
         if reg.kind != Kind::Scalar || (reg.id ^ known.id) & !ADD_CONST != 0 {
             continue;
         }
-        let at_distance = (reg.id | known.id) & ADD_CONST != 0 && reg.off != known.off;
-        if at_distance {
-            let delta = i64::from(reg.off).wrapping_sub(i64::from(known.off));
-            let mut num = known.num;
-            alu64(Alu::Add, &mut num, &Scalar::known(delta as u64));
-            *reg = Reg {
-                num,
-                subreg_def: reg.subreg_def,
-                off: reg.off,
-                id: reg.id,
-                ..known
-            };
-        } else {
+        let (own, its) = (reg.id & ADD_CONST, known.id & ADD_CONST);
+        if own != 0 && its != 0 && own != its {
+            // A distance in 32 bits says nothing of one in 64.
+            continue;
+        }
+        if own | its == 0 || reg.off == known.off {
             *reg = Reg {
                 subreg_def: reg.subreg_def,
                 ..known
             };
+            continue;
         }
-    }
-}
-
-impl Verifier<'_> {
-    /// Notes that linked places changed, for the log.
-    pub fn scratch_places(&mut self, places: &[Place]) {
-        for &(_, is_reg, number) in places {
-            if is_reg {
-                self.scratch_reg(number);
-            } else {
-                self.scratch_slot(number as usize);
-            }
+        let delta = i64::from(reg.off).wrapping_sub(i64::from(known.off));
+        let mut num = known.num;
+        alu64(Alu::Add, &mut num, &Scalar::known(delta as u64));
+        if (own | its) & ADD_CONST32 != 0 {
+            num.mov32();
         }
+        *reg = Reg {
+            num,
+            subreg_def: reg.subreg_def,
+            off: reg.off,
+            id: reg.id,
+            ..known
+        };
     }
 }
