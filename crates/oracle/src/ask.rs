@@ -1,5 +1,7 @@
 //! How a case is put to a kernel: through the seam, and nothing else.
 
+mod functions;
+
 use skep_abi::{Backend, Buffers, Cmd, Errno, ProgType, attr, object_name};
 use skep_isa::Insn;
 
@@ -73,7 +75,16 @@ pub fn ask(kernel: &dyn Backend, case: &Case) -> Result<Answer, Unasked> {
                 errno,
             })?;
     }
-    let (loaded, log) = load(kernel, case, &maps);
+    let mut btf = None;
+    if !case.functions.is_empty() {
+        let declared = functions::declare(kernel, &case.functions).map_err(|errno| Unasked {
+            what: "loading BTF".to_owned(),
+            errno,
+        })?;
+        open.fds.push(declared.0);
+        btf = Some(declared);
+    }
+    let (loaded, log) = load(kernel, case, &maps, btf.as_ref());
     let mut answer = Answer::new(loaded.map(drop), &log);
     if let Ok(fd) = loaded {
         open.fds.push(fd);
@@ -137,7 +148,12 @@ fn fill(
 }
 
 /// Loads the program; the descriptor and the log.
-fn load(kernel: &dyn Backend, case: &Case, maps: &[u32]) -> (Result<u32, Errno>, String) {
+fn load(
+    kernel: &dyn Backend,
+    case: &Case,
+    maps: &[u32],
+    btf: Option<&(u32, Vec<u8>)>,
+) -> (Result<u32, Errno>, String) {
     let mut insns = case.insns.clone();
     for (slot, map) in &case.map_slots {
         let fd = maps.get(*map).and_then(|fd| i32::try_from(*fd).ok());
@@ -157,6 +173,12 @@ fn load(kernel: &dyn Backend, case: &Case, maps: &[u32]) -> (Result<u32, Errno>,
     load.set_insns(memory.input(&bytes))
         .set_license(memory.input(&license));
     load.set_prog_flags(case.flags).set_log_level(case.level);
+    if let Some((fd, records)) = btf {
+        load.set_prog_btf_fd(*fd)
+            .set_func_info(memory.input(records))
+            .set_func_info_rec_size(functions::RECORD_SIZE);
+        load.set_func_info_cnt(case.functions.len().try_into().unwrap_or(u32::MAX));
+    }
     if log_size != 0 {
         load.set_log_size(log_size)
             .set_log_buf(memory.output(&mut log));

@@ -26,6 +26,8 @@ pub struct Case {
     pub insns: Vec<Insn>,
     /// The slots whose `imm` is to become the descriptor of a map, by index in `maps`.
     pub map_slots: Vec<(usize, usize)>,
+    /// The slots at which functions begin, with their names, if BTF is to describe them.
+    pub functions: Vec<(u32, String)>,
     /// The inputs.
     pub runs: Vec<Input>,
 }
@@ -107,6 +109,9 @@ impl Case {
             )
         );
         hash.write(rest.as_bytes());
+        if !self.functions.is_empty() {
+            hash.write(format!("{:?}", self.functions).as_bytes());
+        }
         hash.finish()
     }
 }

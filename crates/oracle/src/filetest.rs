@@ -9,6 +9,7 @@
 //! license: GPL                   default GPL
 //! flags: strict_alignment, …     program flags by name, or a number
 //! caps: all | none               none: the caller has no capability; default all
+//! btf: static                    BTF describes the functions, all but the first static
 //! level: 2                       level of the log, default 1
 //! map: NAME TYPE key=4 value=8 entries=16 [flags=…] [inner=NAME] [frozen]
 //! elem: MAP KEYHEX VALUEHEX      also `self` (this program) or `map=NAME` as the value
@@ -27,8 +28,10 @@
 mod header;
 mod judge;
 
+use std::collections::BTreeMap;
+
 use skep_abi::Errno;
-use skep_isa::asm::{Symbols, assemble};
+use skep_isa::asm::{Assembled, Symbols, assemble};
 
 use crate::case::Case;
 use header::Header;
@@ -152,6 +155,9 @@ impl Filetest {
                 }
             }
         }
+        if header.btf {
+            case.functions = functions(&program);
+        }
         case.insns = program.insns;
         let mut notes = program.notes.into_iter();
         let fault = notes.next().map(|note| (note.at, note.text));
@@ -175,4 +181,31 @@ impl Filetest {
             runs: header.runs,
         })
     }
+}
+
+/// Where the functions of a program begin, by its calls and function addresses, and their
+/// names: a label's, or one made from the slot.
+fn functions(program: &Assembled) -> Vec<(u32, String)> {
+    let mut starts = BTreeMap::from([(0, "main".to_owned())]);
+    for (slot, insn) in program.insns.iter().enumerate() {
+        if !matches!((insn.code, insn.src), (0x85, 1) | (0x18, 4)) {
+            continue;
+        }
+        let start = isize::try_from(insn.imm)
+            .ok()
+            .and_then(|by| slot.checked_add_signed(by)?.checked_add(1));
+        if let Some(start) = start.and_then(|start| u32::try_from(start).ok()) {
+            starts.entry(start).or_insert_with(|| format!("f{start}"));
+        }
+    }
+    for (label, slot) in &program.labels {
+        if let Some(name) = u32::try_from(*slot)
+            .ok()
+            .filter(|slot| *slot != 0)
+            .and_then(|slot| starts.get_mut(&slot))
+        {
+            name.clone_from(label);
+        }
+    }
+    starts.into_iter().collect()
 }

@@ -9,6 +9,7 @@ use crate::hex;
 /// What has been read so far.
 pub(super) struct Header {
     pub(super) case: Case,
+    pub(super) btf: bool,
     pub(super) verdict: Option<Result<(), Errno>>,
     pub(super) log: Vec<String>,
     pub(super) states: Vec<(usize, String)>,
@@ -30,8 +31,10 @@ impl Default for Header {
                 elements: Vec::new(),
                 insns: Vec::new(),
                 map_slots: Vec::new(),
+                functions: Vec::new(),
                 runs: Vec::new(),
             },
+            btf: false,
             verdict: None,
             log: Vec::new(),
             states: Vec::new(),
@@ -120,6 +123,10 @@ impl Header {
                     other => return Err(format!("`caps: {other}` is neither all nor none")),
                 };
             }
+            "btf" => match value {
+                "static" => self.btf = true,
+                other => return Err(format!("`btf: {other}` is not static")),
+            },
             "level" => case.level = number(value)?,
             "map" => self.map(value)?,
             "elem" => self.element(value)?,
