@@ -40,7 +40,8 @@ impl<W: Wide> ScalarOf<W> {
         self.sync();
     }
 
-    /// The low `bits` bits, their sign above them, as a 64-bit move does it.
+    /// The low `bits` bits (no more than the half), their sign above them, as a 64-bit move does
+    /// it.
     ///
     /// Precise when all its numbers agree above those bits and do not change sign.
     #[inline]
