@@ -248,6 +248,9 @@ impl Verifier<'_> {
         if !is_global {
             return Ok(None);
         }
+        if tags.nullable {
+            refuse!(self, EINVAL, "arg#{index} has invalid combination of tags");
+        }
         let (kind, name) = pointee.map_or(("UNKNOWN", ""), |ty| (ty.kind().name(), ty.name()));
         let Some(size) = pointee.and_then(|ty| btf.size_of(ty.id())) else {
             refuse!(

@@ -10,6 +10,7 @@ use crate::context::{Res, Stop, Verifier};
 use crate::log::LEVEL2;
 use crate::refuse;
 use crate::say;
+use crate::step::Next;
 
 /// One more than the greatest number of a helper.
 const MAX_ID: i32 = 212;
@@ -20,7 +21,7 @@ impl Verifier<'_> {
     /// # Errors
     /// `EINVAL` for a helper that may not be called here, `EACCES` for arguments that do not
     /// fit; unsupported for what needs BTF objects.
-    pub(crate) fn call_helper(&mut self, insn: Insn) -> Res {
+    pub(crate) fn call_helper(&mut self, insn: Insn) -> Res<Next> {
         let helper = self.find_helper(insn.imm)?;
         self.check_context_of_call(helper)?;
         let mut call = Call::new(helper);
@@ -38,7 +39,24 @@ impl Verifier<'_> {
         if helper.changes_packet {
             self.forget_packet_pointers();
         }
-        Ok(())
+        let next = self.insn_idx + 1;
+        if helper.id == id::TAIL_CALL && self.cur.depth() > 0 {
+            return self.leave_or_go_on(next, |v| v.mark_unknown(0));
+        }
+        Ok(Next::Insn(next))
+    }
+
+    /// An instruction that may end the function it is in, with a result that `set_result`
+    /// gives: the path that goes on is put aside, this one returns to the caller.
+    pub(crate) fn leave_or_go_on(
+        &mut self,
+        next: u32,
+        set_result: impl FnOnce(&mut Self),
+    ) -> Res<Next> {
+        self.push_branch(next, self.insn_idx, false)?;
+        set_result(self);
+        let back = self.return_to_caller()?;
+        Ok(Next::Insn(back))
     }
 
     fn find_helper(&mut self, number: i32) -> Res<&'static Helper> {

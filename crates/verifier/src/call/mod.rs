@@ -44,10 +44,7 @@ impl Verifier<'_> {
         }
         let next = match insn.src {
             pseudo::CALL => self.call_subprog()?,
-            0 => {
-                self.call_helper(insn)?;
-                Next::Insn(self.insn_idx + 1)
-            }
+            0 => self.call_helper(insn)?,
             _ => return Err(Stop::Unsupported("call of a kernel function".into())),
         };
         self.scratch_reg(0);

@@ -134,11 +134,7 @@ impl Verifier<'_> {
         let depth = self.cur.depth();
         self.precision.start(depth);
         if self.cur.frames[depth].regs[reg as usize].kind != Kind::Scalar {
-            refuse!(
-                self,
-                EFAULT,
-                "verifier bug: backtracking misuse of r{reg}"
-            );
+            refuse!(self, EFAULT, "verifier bug: backtracking misuse");
         }
         self.precision.set_reg(reg);
         let state = std::mem::take(&mut self.cur);

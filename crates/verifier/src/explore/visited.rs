@@ -140,9 +140,9 @@ impl Verifier<'_> {
             let mut in_loop = false;
             if old.branches > 0 {
                 match self.meet_unfinished(id)? {
-                    Meeting::Covered => {
+                    Meeting::Covered { back_edge } => {
                         found = true;
-                        in_loop = true;
+                        in_loop = back_edge;
                     }
                     Meeting::Different => {
                         if !force
@@ -194,11 +194,12 @@ impl Verifier<'_> {
             && old.may_goto_depth != self.cur.may_goto_depth
             && self.covers(id, Exact::RangeWithin)
         {
-            return Ok(Meeting::Covered);
+            return Ok(Meeting::Covered { back_edge: true });
         }
         if self.aux[insn as usize].calls_callback {
             return Ok(if self.covers(id, Exact::RangeWithin) {
-                Meeting::Covered
+                // Rounds of a callback leave no back edge behind.
+                Meeting::Covered { back_edge: false }
             } else {
                 Meeting::Different
             });
@@ -406,7 +407,7 @@ impl Verifier<'_> {
 
 /// How a meeting with an unfinished state went.
 enum Meeting {
-    Covered,
+    Covered { back_edge: bool },
     Different,
 }
 

@@ -86,7 +86,8 @@ impl Instance {
             && cell.may_read | mask != cell.may_read
         {
             cell.may_read |= mask;
-            self.changed = true;
+            // What was alive there already makes no difference to what lies before.
+            self.changed |= cell.may_read | cell.live_before != cell.live_before;
         }
     }
 

@@ -77,10 +77,11 @@ fn resolve(
         return Err(Stop::Reject(skep_abi::Errno::EFAULT));
     };
     if flow::is_pseudo_func(insn) {
-        let Ok(index) = subprograms.binary_search_by_key(&to, |s| s.start) else {
-            return Err(Stop::Reject(skep_abi::Errno::EFAULT));
-        };
-        insn.imm = index as i32;
+        match subprograms.binary_search_by_key(&to, |s| s.start) {
+            Ok(index) => insn.imm = index as i32,
+            // No path ever calls the function, so it is gone; nor is its address used.
+            Err(_) => (insn.src, insn.imm) = (0, 0),
+        }
         return Ok(insn);
     }
     let distance = i64::from(to) - at - 1;

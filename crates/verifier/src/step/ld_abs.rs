@@ -7,6 +7,7 @@ use skep_isa::field::{mode, size};
 use crate::context::{Res, Verifier};
 use crate::refuse;
 use crate::state::Kind;
+use crate::step::Next;
 
 /// The register that holds the socket buffer.
 const SKB: u8 = 6;
@@ -17,7 +18,7 @@ impl Verifier<'_> {
     ///
     /// # Errors
     /// `EINVAL`.
-    pub fn step_ld_abs(&mut self, insn: Insn) -> Res {
+    pub fn step_ld_abs(&mut self, insn: Insn) -> Res<Next> {
         let legacy = matches!(
             ProgType::from_u32(self.request.prog_type),
             Some(ProgType::SocketFilter | ProgType::SchedCls | ProgType::SchedAct)
@@ -52,6 +53,11 @@ impl Verifier<'_> {
         self.mark_unknown(0);
         // At most 32 bits are loaded.
         self.reg_mut(0).subreg_def = self.insn_idx + 1;
-        Ok(())
+        let next = self.insn_idx + 1;
+        if self.cur.depth() > 0 {
+            // Too short a packet ends a function with 0 as its result.
+            return self.leave_or_go_on(next, |v| v.mark_known(0, 0));
+        }
+        Ok(Next::Insn(next))
     }
 }

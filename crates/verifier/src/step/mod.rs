@@ -77,10 +77,7 @@ impl Verifier<'_> {
 
     fn step_ld(&mut self, insn: skep_isa::Insn) -> Res<Next> {
         match insn.mode() {
-            mode::ABS | mode::IND => {
-                self.step_ld_abs(insn)?;
-                Ok(Next::Insn(self.insn_idx + 1))
-            }
+            mode::ABS | mode::IND => self.step_ld_abs(insn),
             mode::IMM => {
                 self.step_ld_imm(insn)?;
                 // The second slot is part of the instruction.
