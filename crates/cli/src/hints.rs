@@ -91,8 +91,16 @@ const HINTS: &[(&[&str], &str)] = &[
         "this helper does not exist, or not for this program type",
     ),
     (
+        &["invalid func unknown#195896080"],
+        "a field, type or enumerator that is read here does not exist in the target kernel (CO-RE): guard the access with bpf_core_field_exists() and the like",
+    ),
+    (
+        &["invalid func unknown#2002"],
+        "a weak kernel function that is called here does not exist in the target kernel: guard the call with bpf_ksym_exists()",
+    ),
+    (
         &["invalid func unknown"],
-        "this helper does not exist; a weak kernel function that is missing looks like this too",
+        "there is no helper of this number",
     ),
     (
         &["combined stack size"],

@@ -70,7 +70,7 @@ pub struct Extern {
     pub(crate) type_id: TypeId,
 }
 
-/// Finds the externs of a file, in the order of its symbols, and lays out `.kconfig`.
+/// Finds the externs of a file and lays out `.kconfig`.
 pub(crate) fn collect(file: &ObjectFile<'_>, btf: Option<&Btf>) -> Result<Vec<Extern>, OpenError> {
     let declared = btf.map(declared).unwrap_or_default();
     let mut externs = Vec::new();
@@ -178,33 +178,27 @@ fn kconfig_kind(btf: &Btf, id: TypeId) -> Option<KconfigKind> {
     }
 }
 
-/// Gives the variables of `.kconfig` their offsets as libbpf does: by alignment from large
-/// to small, then by size, then by name.
+/// Puts externs in libbpf's order and lays out `.kconfig`: its variables come first, by
+/// alignment from large to small, then by size, then by name; kernel symbols by name.
 fn lay_out(externs: &mut [Extern]) {
-    let mut order: Vec<(u32, u32, String, usize)> = Vec::new();
-    for (index, ext) in externs.iter().enumerate() {
-        if let ExternKind::Kconfig { size, align, .. } = ext.kind {
-            order.push((u32::MAX - align, size, ext.name.clone(), index));
+    externs.sort_by_cached_key(|ext| match ext.kind {
+        ExternKind::Kconfig { size, align, .. } => {
+            (false, u32::MAX - align, size, ext.name.clone())
         }
-    }
-    order.sort();
+        _ => (true, 0, 0, ext.name.clone()),
+    });
     let mut end = 0u32;
-    for (_, _, _, index) in order {
-        let Some(Extern {
-            kind:
-                ExternKind::Kconfig {
-                    size,
-                    align,
-                    offset,
-                    ..
-                },
+    for ext in externs {
+        if let ExternKind::Kconfig {
+            size,
+            align,
+            offset,
             ..
-        }) = externs.get_mut(index)
-        else {
-            continue;
-        };
-        *offset = end.next_multiple_of((*align).max(1));
-        end = offset.saturating_add(*size);
+        } = &mut ext.kind
+        {
+            *offset = end.next_multiple_of((*align).max(1));
+            end = offset.saturating_add(*size);
+        }
     }
 }
 
