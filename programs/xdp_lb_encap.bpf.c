@@ -27,6 +27,7 @@ struct {
 } backends SEC(".maps");
 
 const volatile be32 own_addr = htonl(0x0a000001);
+const volatile be32 fallback_addr = htonl(0x0a0000fe); // for slots that are not configured
 
 INLINE u32 mix(u32 h, u32 v)
 {
@@ -55,7 +56,10 @@ int xdp_lb_encap(struct xdp_md *ctx)
 		return XDP_ABORTED;
 	u32 which = *index;
 	struct backend *b = bpf_map_lookup_elem(&backends, &which);
-	if (!b || !b->addr)
+	if (!b)
+		return XDP_ABORTED;
+	be32 to = b->addr ? b->addr : fallback_addr;
+	if (!to)
 		return XDP_PASS;
 
 	u16 inner_len = ntohs(ip->tot_len);
@@ -87,7 +91,7 @@ int xdp_lb_encap(struct xdp_md *ctx)
 	outer->proto = IPPROTO_IPIP;
 	outer->check = 0;
 	outer->src = own_addr;
-	outer->dst = b->addr;
+	outer->dst = to;
 
 	u64 sum = 0;
 	u16 *half = (void *)outer;

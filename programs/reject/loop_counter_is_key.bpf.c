@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // The loop counter is itself the key passed by address, so it lives on the stack and
 // the verifier meets the loop head again in a state it cannot tell from the last.
-#include "../include/net.h"
+#include "net.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+// Packet pointers are used after bpf_xdp_adjust_head, which moved the packet.
+#include "net.h"
+
+SEC("xdp")
+int stale_after_adjust_head(struct xdp_md *ctx)
+{
+	struct ethhdr *eth = PTR(ctx->data);
+
+	if (!INSIDE(eth, sizeof(*eth), PTR(ctx->data_end)))
+		return XDP_DROP;
+	if (bpf_xdp_adjust_head(ctx, -4))
+		return XDP_DROP;
+	eth->proto = htons(ETH_P_8021Q);
+	return XDP_TX;
+}
+
+LICENSE("Dual MIT/GPL");
