@@ -70,8 +70,8 @@ fn prepare(v: &mut Verifier<'_>) -> Res {
 fn explore(v: &mut Verifier<'_>) -> Res {
     v.walk_function(0)?;
     let mut walked = vec![false; v.subprog_count()];
-    while let Some(next) = (1..walked.len())
-        .find(|&i| v.subprogs[i].is_global && v.subprogs[i].called && !walked[i])
+    while let Some(next) =
+        (1..walked.len()).find(|&i| v.subprogs[i].is_global && v.subprogs[i].called && !walked[i])
     {
         walk_round(v, next, &mut walked)?;
     }

@@ -91,7 +91,9 @@ fn settle(v: &mut Verifier<'_>, liveness: &mut StackLiveness, index: usize) {
         }
     }
     instance.changed = false;
-    if let Some(chain) = &chain {
+    if let Some(chain) = &chain
+        && passes > 1
+    {
         v.log.write(format_args!(
             "{chain} live stack update done in {passes} iterations\n"
         ));

@@ -91,7 +91,11 @@ fn resolve(
         insn.off = off;
     } else {
         let old = step.old;
-        refuse!(v, ERANGE, "insn {old} cannot be patched due to 16-bit range");
+        refuse!(
+            v,
+            ERANGE,
+            "insn {old} cannot be patched due to 16-bit range"
+        );
     }
     Ok(insn)
 }

@@ -48,7 +48,10 @@ fn leads_to_next(draft: &Draft, index: usize) -> bool {
     let Some(&to) = draft.step_of.get(target as usize) else {
         return false;
     };
-    to > index && draft.steps[index + 1..to].iter().all(|between| !between.kept)
+    to > index
+        && draft.steps[index + 1..to]
+            .iter()
+            .all(|between| !between.kept)
 }
 
 /// Without `CAP_BPF` dead code stays, as jumps to themselves: only a mispredicted branch

@@ -3,6 +3,7 @@
 use skep_abi::ProgType;
 use skep_catalog::Helper;
 
+use crate::context::Verifier;
 use crate::env::Request;
 
 /// How a helper runs a function of the program.
@@ -41,9 +42,10 @@ pub fn might_sleep(helper: i32) -> bool {
     row(helper).is_some_and(|row| row.might_sleep)
 }
 
-/// How many arguments the helper takes; `None` when there is no such helper.
-pub fn argument_count(helper: i32) -> Option<u32> {
-    let used = row(helper)?.args.iter().take_while(|arg| arg.is_used());
+/// How many arguments the helper takes; `None` when the program has no such helper.
+pub fn argument_count(v: &Verifier<'_>, helper: i32) -> Option<u32> {
+    let helper = v.available_helper(u32::try_from(helper).ok()?)?;
+    let used = helper.args.iter().take_while(|arg| arg.is_used());
     Some(used.count() as u32)
 }
 

@@ -42,13 +42,13 @@ fn uses_at(v: &Verifier<'_>, at: usize) -> Uses {
             writes: 0,
         };
     }
-    uses(insn, first_args(argument_count(insn)))
+    uses(insn, first_args(argument_count(v, insn)))
 }
 
 /// How many argument registers a call takes; five when that is not known yet.
-fn argument_count(insn: Insn) -> u32 {
+fn argument_count(v: &Verifier<'_>, insn: Insn) -> u32 {
     if flow::is_helper_call(insn) {
-        helpers::argument_count(insn.imm).unwrap_or(5)
+        helpers::argument_count(v, insn.imm).unwrap_or(5)
     } else {
         5
     }

@@ -80,11 +80,19 @@ fn check_fields(v: &mut Verifier<'_>, map: &MapFacts) -> Res {
     let kind = ProgType::from_u32(v.request.prog_type);
     let tracing = kind.is_some_and(is_tracing);
     if tracing && has(&[FieldKind::ListHead, FieldKind::RbRoot]) {
-        refuse!(v, EINVAL, "tracing progs cannot use bpf_{{list_head,rb_root}} yet");
+        refuse!(
+            v,
+            EINVAL,
+            "tracing progs cannot use bpf_{{list_head,rb_root}} yet"
+        );
     }
     if has(&[FieldKind::SpinLock]) {
         if kind == Some(ProgType::SocketFilter) {
-            refuse!(v, EINVAL, "socket filter progs cannot use bpf_spin_lock yet");
+            refuse!(
+                v,
+                EINVAL,
+                "socket filter progs cannot use bpf_spin_lock yet"
+            );
         }
         if tracing {
             refuse!(v, EINVAL, "tracing progs cannot use bpf_spin_lock yet");
