@@ -274,6 +274,8 @@ pub struct Verifier<'a> {
     pub figures: Stats,
     /// The last error line, kept also when there is no log.
     pub message: String,
+    /// One past the last byte of the context that was accessed.
+    pub max_ctx_offset: u32,
     /// Abstract states, when they are to be kept.
     pub recorded: Vec<crate::env::RecordedState>,
 }

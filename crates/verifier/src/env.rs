@@ -207,6 +207,8 @@ pub struct Executable {
     pub changes_packet: bool,
     /// Bytes of stack over the deepest chain of calls.
     pub max_stack_depth: u32,
+    /// One past the last byte of the context that the program looks at.
+    pub max_ctx_offset: u32,
     /// The abstract states for the checking interpreter, when asked for.
     pub recorded: Vec<RecordedState>,
 }

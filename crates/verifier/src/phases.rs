@@ -28,6 +28,7 @@ pub fn verify(request: &Request<'_>, env: &dyn Env) -> Outcome {
     let verdict = match result {
         Ok(mut executable) => {
             executable.recorded = std::mem::take(&mut v.recorded);
+            executable.max_ctx_offset = v.max_ctx_offset;
             Verdict::Accept(Box::new(executable))
         }
         Err(Stop::Reject(errno)) => Verdict::Reject(Reject {
@@ -148,6 +149,7 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
         changes_packet: false,
         figures: Stats::default(),
         message: String::new(),
+        max_ctx_offset: 0,
         recorded: Vec::new(),
     }
 }

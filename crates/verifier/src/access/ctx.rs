@@ -68,7 +68,11 @@ impl Verifier<'_> {
             _ => None,
         };
         match field.filter(|field| self.caps().include(field.capability)) {
-            Some(field) => Ok(field.value),
+            Some(field) => {
+                let end = u32::try_from(off.saturating_add(size)).unwrap_or(0);
+                self.max_ctx_offset = self.max_ctx_offset.max(end);
+                Ok(field.value)
+            }
             None => refuse!(
                 self,
                 EACCES,
