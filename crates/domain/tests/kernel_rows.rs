@@ -8,8 +8,8 @@
 use std::path::Path;
 
 use skep_domain::{
-    Alu, Cmp, Scalar, Tnum, alu32, alu64, branch_taken, format_bounds, format_const, refine,
-    refine_same,
+    Alu, Cmp, Scalar, Tnum, alu32, alu64, branch_taken, format_bounds, format_const, pointer_add,
+    pointer_sub, refine, refine_same,
 };
 
 fn number(text: &str) -> u64 {
@@ -127,6 +127,8 @@ fn answer(operation: &str, a: &str, b: &str) -> String {
         "tole" => dst.to_little_endian(bits() / 8),
         "fill" => dst.truncate(bits()),
         "fills" => dst.sign_extend(bits()),
+        "padd" => dst = pointer_add(&dst, &src),
+        "psub" => dst = pointer_sub(&dst, &src),
         "jmp64" | "jmp32" => return jump(cmp(detail), &dst, &src, name == "jmp32"),
         "jmp64same" | "jmp32same" => {
             return jump_same(cmp(detail), &dst, name == "jmp32same");

@@ -268,16 +268,67 @@ def rows(p, log, emit):
                 if r not in new and r in st and st[r][1]:
                     st.pop(r)
         st.update(new)
+
+
+def pointer_state(text):
+    """The bounds of the map-value pointer in r7."""
+    match = re.search(r'R7=map_value\((.*?)\)(?: R|$| fp|\n)', text)
+    if not match:
+        return None
+    parts = re.split(r',(?![^(]*\))', match.group(1))
+    bounds = [p for p in parts if not re.match(r'(map|ks|vs|off|id|imm)=', p)]
+    return ','.join(bounds) or '0'
+
+def pointer_rows(array, emit):
+    """A walk of a pointer into a large array by random scalars."""
+    code = insn(24, 7, 2, 0, array) + insn(0, 0, 0, 0, random.choice([0, 8, 4096]))
+    for _ in range(4):
+        code += insn(133, 0, 0, 0, 7) + insn(191, 6, 0)
+        code += insn(87, 6, 0, 0, random.choice([255, 65535, 65520, 7, 16376, 1, 61680]))
+        if random.random() < 0.4:
+            code += insn(7, 6, 0, 0, random.randint(-300, 300))
+        if random.random() < 0.3:
+            code += insn(103, 6, 0, 0, random.randint(0, 2))
+        code += insn(15 if random.random() < 0.7 else 31, 7, 6)
+    (fd, _, log) = load(code + insn(183, 0) + insn(149))
+    if fd >= 0:
+        os.close(fd)
+    pointer = done = None
+    for line in log.split('\n'):
+        shown = re.match(r'^\d+: \(..\) (.*?)\s*(?:; (.*))?$', line)
+        if shown:
+            (done, text) = shown.groups()
+            if text is None:
+                continue
+        else:
+            shown = re.match(r'^\d+: (R.*)$', line)
+            if not shown or not done:
+                continue
+            text = shown.group(1)
+        after = pointer_state(text)
+        scalar = parse(text).get(6)
+        if done in ('r7 += r6', 'r7 -= r6') and pointer and after and scalar:
+            emit('%s x\t%s\t%s\t%s' % ('padd' if '+=' in done else 'psub', pointer, scalar[0], after))
+        pointer = after or pointer
+
+def large_array():
+    """An array of one value of a megabyte."""
+    (fd, _, _) = bpf(0, struct.pack('<IIIII', 2, 4, 1 << 20, 1, 0) + bytes(52))
+    return fd
+
 if __name__ == '__main__':
-    seed = int(sys.argv[1])
-    n = int(sys.argv[2])
+    (seed, programs, output) = (int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
     out = set()
     random.seed(seed)
-    for i in range(n):
-        p = build(random.randint(4, 40))
-        r, e, l = load(b''.join(p.c), level=2)
-        if r >= 0:
-            os.close(r)
-        rows(p, l, out.add)
-    open(sys.argv[3], 'w').write('\n'.join(sorted(out)) + '\n')
+    array = large_array()
+    for i in range(programs):
+        program = build(random.randint(4, 40))
+        (fd, _, log) = load(b''.join(program.c), level=2)
+        if fd >= 0:
+            os.close(fd)
+        rows(program, log, out.add)
+        if i % 8 == 0:
+            pointer_rows(array, out.add)
+    with open(output, 'w') as file:
+        file.write('\n'.join(sorted(out)) + '\n')
     print(len(out), 'rows', file=sys.stderr)
