@@ -17,7 +17,7 @@ impl Verifier<'_> {
         if subprog == 0 {
             return self.enter_main();
         }
-        if self.log.at(LEVEL) {
+        if self.log.enabled() {
             let name = self.subprog_name(index);
             say!(self, "Validating {name}() func#{subprog}...\n");
         }
