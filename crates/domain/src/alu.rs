@@ -63,6 +63,12 @@ impl Alu {
 /// `dst = dst op src` on all 64 bits. [`Alu::Neg`] does not look at `src`.
 #[inline]
 pub fn alu64<W: Wide>(op: Alu, dst: &mut ScalarOf<W>, src: &ScalarOf<W>) {
+    if let (Some(a), Some(b)) = (dst.const_value(), src.const_value())
+        && let Some(value) = constants(op, a, b)
+    {
+        *dst = ScalarOf::known(value);
+        return;
+    }
     let count = src.umin.count();
     let one_number = src.is_const() && src.umin == src.umax && src.smin == src.smax;
     match op {
@@ -83,6 +89,12 @@ pub fn alu64<W: Wide>(op: Alu, dst: &mut ScalarOf<W>, src: &ScalarOf<W>) {
 /// `dst = dst op src` on the low 32 bits, zeros above them. [`Alu::Neg`] does not look at `src`.
 #[inline]
 pub fn alu32<W: Wide>(op: Alu, dst: &mut ScalarOf<W>, src: &ScalarOf<W>) {
+    if let (Some(a), Some(b)) = (dst.subreg_const_value(), src.subreg_const_value())
+        && let Some(value) = constants(op, a, b)
+    {
+        *dst = ScalarOf::known(W::from_half(value));
+        return;
+    }
     let one_number =
         src.subreg_is_const() && src.u32_min == src.u32_max && src.s32_min == src.s32_max;
     let count = src.u32_min.count();
@@ -105,6 +117,20 @@ pub fn alu32<W: Wide>(op: Alu, dst: &mut ScalarOf<W>, src: &ScalarOf<W>) {
     }
     dst.zext_32_to_64();
     dst.sync();
+}
+
+/// The result of a sum or a bit operation on two constants, which is a constant whatever the
+/// bounds say.
+#[inline]
+fn constants<W: Word>(op: Alu, a: W, b: W) -> Option<W> {
+    Some(match op {
+        Alu::Add => a.plus(b),
+        Alu::Sub => a.minus(b),
+        Alu::And => a & b,
+        Alu::Or => a | b,
+        Alu::Xor => a ^ b,
+        _ => return None,
+    })
 }
 
 /// The two states in which Linux goes on before `dst &= src` and `dst |= src` when `src` is a

@@ -207,14 +207,23 @@ impl<W: Wide> ScalarOf<W> {
     /// to bits, bits to bounds again. Not a fixed point: exactly as far as Linux 6.18 goes.
     #[inline]
     pub fn sync(&mut self) {
-        let (mut full, mut half) = (self.full(), self.half());
-        let mut bits = self.var_off;
+        if self.is_const() && self.full().are_exactly(self.var_off.value) {
+            let low = self.var_off.value.low();
+            if self.half().are_exactly(low) {
+                return;
+            }
+        }
+        let (mut bits, mut full, mut half) = (self.var_off, self.full(), self.half());
         bounds_from_bits(&mut bits, &mut full, &mut half);
         for _ in 0..3 {
+            let before = (bits, full, half);
             half_from_full(&mut half, &full);
             half.unsigned_and_signed();
             full.unsigned_and_signed();
             full_from_half(&mut bits, &mut full, &half);
+            if before == (bits, full, half) {
+                break;
+            }
         }
         bits = bits.intersect(TnumOf::range(full.umin, full.umax));
         bits = bits.with_low(bits.low().intersect(TnumOf::range(half.umin, half.umax)));
@@ -261,6 +270,10 @@ pub(crate) fn bounds_from_bits<W: Wide>(
 /// is the last number is not noticed.
 #[inline]
 fn only_number<W: Word>(bits: TnumOf<W>, min: W, max: W) -> Option<W> {
+    // Two neighbours at the start settle most cases.
+    if min < max && bits.contains(min) && bits.contains(min.plus(W::ONE)) {
+        return None;
+    }
     let last = bits.max();
     let above = |number: W| bits.next_above(number).unwrap_or(last);
     let next = above(min);
