@@ -36,8 +36,6 @@ impl std::fmt::Display for Bits {
         let (value, mask) = (self.0.value, self.0.mask);
         if mask != 0 {
             write!(f, "({value:#x}; {mask:#x})")
-        } else if i16::try_from(value as i64).is_ok() {
-            write!(f, "{}", value as i64)
         } else {
             skep_domain::format_unsigned(value, f)
         }

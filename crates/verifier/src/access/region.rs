@@ -4,7 +4,7 @@ use crate::access::MAX_VAR_OFF;
 use crate::context::{Res, Verifier};
 use crate::refuse;
 use crate::say;
-use crate::state::Kind;
+use crate::state::{Flags, Kind};
 
 impl Verifier<'_> {
     /// Demands that `size` bytes lie inside `mem_size` bytes at every offset the pointer may
@@ -78,7 +78,13 @@ impl Verifier<'_> {
             return Ok(());
         }
         let pointer = self.reg(reg);
-        let (kind, id) = (pointer.kind, pointer.id);
+        let id = pointer.id;
+        // A pointer that may be null counts as memory of no particular kind.
+        let kind = if pointer.flags == Flags::NONE {
+            pointer.kind
+        } else {
+            Kind::Mem
+        };
         let mem = mem_size as i32;
         match kind {
             Kind::MapKey => refuse!(

@@ -94,6 +94,9 @@ impl Verifier<'_> {
         let arg = self.resolve_map_value(call, arg)?;
         if !(reg.is_null() && arg.nullable) {
             self.check_arg_kind(&arg, &reg, number)?;
+            if let ArgKind::Dynptr(_) = arg.kind {
+                return Err(Stop::Unsupported("dynptr".into()));
+            }
             self.check_arg_offset(&reg, number, arg.releases)?;
         }
         if arg.releases {
@@ -280,9 +283,9 @@ impl Verifier<'_> {
             ArgKind::SpinLock => self.use_spin_lock(call.helper.id, number),
             ArgKind::Timer => Err(Stop::Unsupported("timer in a map value".into())),
             ArgKind::Kptr => Err(Stop::Unsupported("kernel pointer in a map value".into())),
-            ArgKind::Dynptr(_) => Err(Stop::Unsupported("dynptr".into())),
             ArgKind::PercpuBtfId => Err(Stop::Unsupported("per-CPU kernel variable".into())),
             ArgKind::Ctx
+            | ArgKind::Dynptr(_)
             | ArgKind::SockCommon
             | ArgKind::Socket
             | ArgKind::BtfIdSockCommon

@@ -2,7 +2,6 @@
 
 use crate::call::global_func::ArgKind;
 use crate::context::{Res, Stop, Verifier};
-use crate::log::LEVEL;
 use crate::say;
 use crate::state::{Flags, Kind, Reg};
 

@@ -21,7 +21,8 @@ impl Verifier<'_> {
         if !reg.num.var_off.is_const() {
             refuse!(self, EACCES, "R{number} is not a constant address'");
         }
-        if self.env.map_constant(map.id, 0, 1).is_none() {
+        let direct = skep_abi::MapType::from_u32(map.map_type);
+        if !direct.is_some_and(skep_catalog::has_direct_values) {
             refuse!(
                 self,
                 EACCES,
@@ -71,7 +72,7 @@ impl Verifier<'_> {
 const MAX_ARGS: u64 = 12;
 
 /// Checks a format as the kernel's formatting helpers do: which conversions there are, and
-/// that there are as many arguments as conversions.
+/// that there are enough arguments.
 fn check_format(format: &[u8], args: u64) -> Result<(), skep_abi::Errno> {
     use skep_abi::Errno;
     if args > MAX_ARGS {
@@ -82,8 +83,7 @@ fn check_format(format: &[u8], args: u64) -> Result<(), skep_abi::Errno> {
     let byte = |at: usize| format.get(at).copied().unwrap_or(0);
     while at < format.len() {
         let c = byte(at);
-        let printable = c.is_ascii_graphic() || c.is_ascii_whitespace() || c == 0x0b;
-        if !printable {
+        if c.is_ascii_control() && !is_space(c) {
             return Err(Errno::EINVAL);
         }
         if c != b'%' {
@@ -101,13 +101,23 @@ fn check_format(format: &[u8], args: u64) -> Result<(), skep_abi::Errno> {
         at = conversion(&byte, at).ok_or(Errno::EINVAL)?;
         used += 1;
     }
-    if used == args { Ok(()) } else { Err(Errno::EINVAL) }
+    Ok(())
+}
+
+/// White space, of Latin 1 as the kernel sees it.
+fn is_space(c: u8) -> bool {
+    matches!(c, 0x09..=0x0d | b' ' | 0xa0)
+}
+
+/// Whether a conversion may end before this byte.
+fn is_end(c: u8) -> bool {
+    c == 0 || is_space(c) || c.is_ascii_punctuation() || matches!(c, 0xa1..=0xbf | 0xd7 | 0xf7)
 }
 
 /// The place behind one conversion, which starts behind its `%`.
 fn conversion(byte: &impl Fn(usize) -> u8, mut at: usize) -> Option<usize> {
     // Flags and width are copied as they are.
-    while matches!(byte(at), b'0' | b'+' | b'-' | b' ' | b'#') {
+    while matches!(byte(at), b'0' | b'+' | b'-' | b' ') {
         at += 1;
     }
     if (b'1'..=b'9').contains(&byte(at)) {
@@ -117,7 +127,8 @@ fn conversion(byte: &impl Fn(usize) -> u8, mut at: usize) -> Option<usize> {
     }
     match byte(at) {
         b'p' => return pointer(byte, at + 1),
-        b's' | b'c' => return ends(byte, at + 1),
+        b's' => return ends(byte, at + 1),
+        b'c' => return Some(at + 1),
         b'l' => {
             at += 1;
             if byte(at) == b'l' {
@@ -138,13 +149,12 @@ fn pointer(byte: &impl Fn(usize) -> u8, at: usize) -> Option<usize> {
         (b'k' | b'u', b's') => ends(byte, at + 2),
         (b'x' | b'K' | b's' | b'S' | b'B', _) => Some(at + 1),
         (b'i' | b'I', b'4' | b'6') => Some(at + 2),
-        (c, _) if c == 0 || c.is_ascii_whitespace() || c.is_ascii_punctuation() => Some(at),
+        (c, _) if is_end(c) => Some(at),
         _ => None,
     }
 }
 
-/// Strings and characters must be followed by something that ends the conversion.
+/// Strings must be followed by something that ends the conversion.
 fn ends(byte: &impl Fn(usize) -> u8, at: usize) -> Option<usize> {
-    let c = byte(at);
-    (c == 0 || c.is_ascii_whitespace() || c.is_ascii_punctuation()).then_some(at)
+    is_end(byte(at)).then_some(at)
 }

@@ -1,6 +1,7 @@
 //! A call of a helper: may this program call it, do the arguments fit, and what the call
 //! does besides returning something.
 
+use skep_abi::ProgType;
 use skep_catalog::{Helper, helper_id as id};
 use skep_isa::Insn;
 
@@ -36,6 +37,7 @@ impl Verifier<'_> {
         self.forget_caller_saved(self.cur.depth());
         self.set_result(&call)?;
         self.check_map_fits(&call)?;
+        self.check_program_fits(helper)?;
         if helper.changes_packet {
             self.forget_packet_pointers();
         }
@@ -59,6 +61,14 @@ impl Verifier<'_> {
         Ok(Next::Insn(back))
     }
 
+    /// The prototype of a helper that this program may call.
+    pub(crate) fn available_helper(&self, number: u32) -> Option<&'static Helper> {
+        let prog_type = self.prog_type().ok()?;
+        let attach = self.request.expected_attach_type;
+        let allowed = skep_catalog::helper_allowed(prog_type, attach, number, self.caps());
+        skep_catalog::helper_for(prog_type, number).filter(|_| allowed)
+    }
+
     fn find_helper(&mut self, number: i32) -> Res<&'static Helper> {
         if !(0..MAX_ID).contains(&number) {
             refuse!(self, EINVAL, "invalid func unknown#{number}");
@@ -71,9 +81,7 @@ impl Verifier<'_> {
                 "helpers of a {prog_type} program"
             )));
         }
-        let allowed = skep_catalog::helper_allowed(prog_type, attach, number, self.caps());
-        let helper = skep_catalog::helper_for(prog_type, number).filter(|_| allowed);
-        let Some(helper) = helper else {
+        let Some(helper) = self.available_helper(number) else {
             let name = skep_catalog::helper(number).map_or("bpf_unspec", |helper| helper.name);
             refuse!(
                 self,
@@ -92,6 +100,10 @@ impl Verifier<'_> {
                 EINVAL,
                 "cannot call GPL-restricted function from non-GPL compatible program"
             );
+        }
+        let traced = matches!(self.prog_type()?, ProgType::Tracing | ProgType::Lsm);
+        if helper.id == id::D_PATH && !traced {
+            refuse!(self, EINVAL, "helper call is not allowed in probe");
         }
         if !helper.might_sleep {
             return Ok(());
@@ -209,14 +221,32 @@ impl Verifier<'_> {
         Ok(())
     }
 
+    /// Where a traced function starts is known to kprobes only (and to trampolines).
+    fn check_program_fits(&mut self, helper: &Helper) -> Res {
+        let prog_type = self.prog_type()?;
+        if helper.id != id::GET_FUNC_IP || prog_type == ProgType::Kprobe {
+            return Ok(());
+        }
+        if prog_type == ProgType::Tracing {
+            return Err(Stop::Unsupported("bpf_get_func_ip in a trampoline".into()));
+        }
+        let (name, number, of) = (helper.name, helper.id, prog_type as u32);
+        refuse!(
+            self,
+            ENOTSUPP,
+            "func {name}#{number} not supported for program type {of}"
+        );
+    }
+
     fn check_map_fits(&mut self, call: &Call) -> Res {
         let Some((map, _)) = call.map else {
             return Ok(());
         };
         let map_type = self.maps[map as usize].map_type;
         let (name, number) = (call.helper.name, call.helper.id);
+        let (prog_type, attach) = (self.prog_type()?, self.request.expected_attach_type);
         let fits = skep_abi::MapType::from_u32(map_type)
-            .is_some_and(|map_type| super::map_use::fits(map_type, number));
+            .is_some_and(|map| skep_catalog::map_fits(map, number, prog_type, attach));
         if !fits {
             refuse!(
                 self,

@@ -1,6 +1,6 @@
 //! What a helper leaves in r0.
 
-use skep_catalog::{Ret, helper_id as id};
+use skep_catalog::{ResultBound, Ret, helper_id as id};
 
 use crate::call::args::Call;
 use crate::call::map_use::is_array;
@@ -100,12 +100,8 @@ impl Verifier<'_> {
         if call.helper.ret != Ret::Int {
             return Ok(());
         }
-        match call.helper.id {
-            id::GET_STACK
-            | id::GET_TASK_STACK
-            | id::PROBE_READ_STR
-            | id::PROBE_READ_KERNEL_STR
-            | id::PROBE_READ_USER_STR => {
+        match call.helper.bound {
+            ResultBound::SizeOrErrno => {
                 let max = call.max_size;
                 let num = &mut self.reg_mut(0).num;
                 num.smax = max as i64;
@@ -114,7 +110,7 @@ impl Verifier<'_> {
                 num.s32_min = -MAX_ERRNO as i32;
                 num.sync();
             }
-            id::GET_SMP_PROCESSOR_ID => {
+            ResultBound::Cpus => {
                 let last = self.env.cpu_count().saturating_sub(1);
                 let num = &mut self.reg_mut(0).num;
                 num.umax = u64::from(last);
@@ -127,7 +123,7 @@ impl Verifier<'_> {
                 num.s32_min = 0;
                 num.sync();
             }
-            _ => {}
+            ResultBound::None => {}
         }
         self.check_bounds_sane(0, "retval")
     }

@@ -23,6 +23,7 @@ impl Verifier<'_> {
         let mut state = State {
             in_sleepable: self.program_sleeps(),
             branches: 1,
+            first_insn: self.insn_idx,
             ..State::default()
         };
         state

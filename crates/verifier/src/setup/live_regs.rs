@@ -8,8 +8,6 @@ use crate::setup::{flow, helpers};
 
 /// All of r0 to r10, and what lies beyond.
 const EVERY: u16 = 0xffff;
-/// r0 to r5.
-const CALLER_SAVED: u16 = 0x3f;
 
 /// Fills `live_regs` of every instruction, and prints the list at level 2.
 pub fn compute(v: &mut Verifier<'_>) {
@@ -80,9 +78,4 @@ fn print(v: &mut Verifier<'_>) {
         v.log_insn(at as u32);
         at += flow::slots(v.insns[at]) as usize;
     }
-}
-
-/// The registers that a callee may change.
-pub const fn caller_saved() -> u16 {
-    CALLER_SAVED
 }

@@ -177,10 +177,8 @@ impl Verifier<'_> {
             set(&mut self.cur, learnt.fallthrough);
             self.check_learnt(insn, &mut other)?;
         }
-        for (place, reg) in [(src_place, insn.src), (dst_place, insn.dst)] {
-            if place == src_place && !insn.is_src_reg() {
-                continue;
-            }
+        let src_side = insn.is_src_reg().then_some((src_place, insn.src));
+        for (place, reg) in src_side.into_iter().chain([(dst_place, insn.dst)]) {
             for state in [&mut self.cur, &mut other] {
                 let known = state.regs()[reg as usize];
                 if known.is_scalar() && known.id != 0 {
