@@ -1,7 +1,9 @@
 //! Are rights, attach types, results and test runs of program types those of Linux 6.18?
 
 use skep_abi::ProgType;
-use skep_catalog::{Capability, LoadRight, helper_capability, helper_set, prog_type, return_range};
+use skep_catalog::{
+    Capability, LoadRight, Sleep, helper_capability, helper_set, prog_type, return_range,
+};
 
 const RECORDED: &str = include_str!("data/programs.txt");
 
@@ -83,6 +85,15 @@ fn check(line: &str) {
                 .filter(|id| helper_capability(kind(number), *id) == Capability::Perfmon)
                 .collect();
             assert_eq!(here, ranges(value, ' '), "{key}");
+        }
+        ["sleepable"] => {
+            let recorded = ranges(value, ' ');
+            // Where a target of the kernel decides, the recording has no answer.
+            let asked = |ty: &ProgType| skep_catalog::ctx_fields(*ty).is_some();
+            for ty in ProgType::ALL.iter().filter(|ty| asked(ty)) {
+                let here = row(&ty.as_u32().to_string()).sleep != Sleep::Never;
+                assert_eq!(here, recorded.contains(&ty.as_u32()), "{ty} sleeping");
+            }
         }
         other => panic!("{other:?} is no row"),
     }

@@ -248,11 +248,12 @@ def runs_tests(kind):
 def record_programs(kinds, available):
     yield '# Program types as Linux 6.18.44 treats them. "attach T: A A-A" lists the expected attach'
     yield '# types a load of type T may name; "returns T A,A-A: LO HI" the result it must have ("any"'
-    yield '# for any); "caps T: ..." which of the sets bpf, bpf+net_admin, bpf+perfmon load it;'
-    yield '# "test_run T: 0|1"; "perfmon T: ..." the helpers for which CAP_PERFMON is needed.'
+    yield '# for any); "sleepable" the types that may sleep; "caps T: ..." which of the sets bpf,'
+    yield '# bpf+net_admin, bpf+perfmon load it; "test_run T: 0|1"; "perfmon T: ..." the helpers for which CAP_PERFMON is needed.'
     plain = [kind for kind in kinds if not kind[3]]
     for prog_type in sorted({kind[0] for kind in plain}):
         yield f"attach {prog_type}: {ranges({k[1] for k in plain if k[0] == prog_type}, ' ')}"
+    yield f"sleepable: {ranges({k[0] for k in plain if k[2]}, ' ')}"
     results = collections.OrderedDict()
     for kind in kinds:
         log = load(insn(0xB7, imm=-77777) + insn(0x95), kind)[1]
