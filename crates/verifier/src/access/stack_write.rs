@@ -143,13 +143,13 @@ impl Verifier<'_> {
 
     /// Puts a register into the lowest `size` bytes of a slot.
     fn spill(&mut self, frame: usize, index: usize, reg: Reg, size: i32) {
-        let keep_invalid = self.request.privilege.allow_ptr_leaks;
         let Slot { types, spilled } = &mut self.cur.frames[frame].stack[index];
         *spilled = reg;
         let beyond = types.len().saturating_sub(size as usize);
         types[beyond..].fill(SlotType::Spill);
         for byte in &mut types[..beyond] {
-            if *byte != SlotType::Zero && !(keep_invalid && *byte == SlotType::Invalid) {
+            // What was never stored stays unreadable for those who may not read it.
+            if !matches!(*byte, SlotType::Zero | SlotType::Invalid) {
                 *byte = SlotType::Misc;
             }
         }

@@ -55,6 +55,9 @@ impl Names for ProgramNames<'_, '_> {
 
     fn reference(&self, at: usize, first: Insn, _second: Insn) -> Option<Cow<'_, str>> {
         let (index, offset) = self.0.aux.get(at)?.map?;
+        if !self.0.request.privilege.allow_ptr_leaks {
+            return Some(Cow::Borrowed("0x0"));
+        }
         let map = self.0.maps.get(index as usize)?;
         let address = if matches!(first.src, pseudo::MAP_VALUE | pseudo::MAP_IDX_VALUE) {
             self.0.env.map_value_address(map.id, offset)?
