@@ -1,5 +1,5 @@
 //! Writes the running kernel's answers into the scripts of `tests/syscalls`, or only shows
-//! where skep differs (`--compare`).
+//! where skep differs (`--compare`). `SCRIPTS` names another directory of scripts.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -13,7 +13,8 @@ fn main() {
         .skip(1)
         .filter(|a| !a.starts_with('-'))
         .collect();
-    for path in common::scripts() {
+    let dir = std::env::var_os("SCRIPTS").map(std::path::PathBuf::from);
+    for path in dir.map_or_else(common::scripts, |d| common::scripts_in(&d)) {
         let name = path.display().to_string();
         if !only.is_empty() && !only.iter().any(|o| name.contains(o)) {
             continue;

@@ -23,6 +23,9 @@ pub struct Builder {
     pub(crate) kernel_btf: Option<Arc<Btf>>,
     pub(crate) world: Option<Arc<dyn World>>,
     pub(crate) record_states: bool,
+    pub(crate) checking: bool,
+    pub(crate) fuel: Option<u64>,
+    pub(crate) interfaces: u32,
 }
 
 impl Default for Builder {
@@ -36,6 +39,9 @@ impl Default for Builder {
             kernel_btf: None,
             world: None,
             record_states: false,
+            checking: false,
+            fuel: None,
+            interfaces: 1,
         }
     }
 }
@@ -73,10 +79,24 @@ impl Builder {
         self
     }
 
-    /// Whether the verifier keeps its abstract states, and runs check every step against
-    /// them.
-    pub fn record_states(mut self, record: bool) -> Self {
-        self.record_states = record;
+    /// Whether runs check every access, and every step against the abstract states that the
+    /// verifier then keeps. By default its word is taken.
+    pub fn checking(mut self, checking: bool) -> Self {
+        self.record_states = checking;
+        self.checking = checking;
+        self
+    }
+
+    /// How many instructions one run may execute; by default as many as it likes.
+    pub fn fuel(mut self, fuel: Option<u64>) -> Self {
+        self.fuel = fuel;
+        self
+    }
+
+    /// How many network interfaces there are, numbered from 1, which is the loopback. By
+    /// default there is only that one.
+    pub fn interfaces(mut self, count: u32) -> Self {
+        self.interfaces = count.max(1);
         self
     }
 

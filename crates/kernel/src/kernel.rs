@@ -1,11 +1,12 @@
 //! The kernel as a value: what it holds.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use skep_abi::{Bpf, Errno, Files, UserMemory};
 use skep_btf::Btf;
 use skep_maps::Grace;
+use skep_vm::Cpus;
 use skep_vm::world::World;
 
 use crate::btf::BtfObject;
@@ -15,6 +16,9 @@ use crate::id::Ids;
 use crate::map::MapObject;
 use crate::prog::Program;
 use crate::task::Credentials;
+
+/// The most bytes of trace that are kept.
+const TRACE_MAX: usize = 1 << 20;
 
 /// The BPF subsystem of one imagined machine with one task.
 ///
@@ -27,7 +31,13 @@ pub struct Kernel {
     pub(crate) kernel_btf: Option<Arc<Btf>>,
     pub(crate) world: Arc<dyn World>,
     pub(crate) record_states: bool,
+    pub(crate) checking: bool,
+    pub(crate) fuel: Option<u64>,
+    pub(crate) interfaces: u32,
     pub(crate) started: Instant,
+    pub(crate) vcpus: Cpus,
+    trace: Mutex<Vec<u8>>,
+    last_trap: Mutex<Option<String>>,
     pub(crate) grace: Arc<Grace>,
     pub(crate) fds: Fds,
     pub(crate) maps: Arc<Ids<MapObject>>,
@@ -50,6 +60,9 @@ impl Kernel {
             unprivileged_bpf,
             kernel_btf,
             record_states,
+            checking,
+            fuel,
+            interfaces,
             ..
         } = config;
         Kernel {
@@ -60,13 +73,59 @@ impl Kernel {
             kernel_btf,
             world,
             record_states,
+            checking,
+            fuel,
+            interfaces,
             started: Instant::now(),
+            vcpus: Cpus::new(cpus),
+            trace: Mutex::default(),
+            last_trap: Mutex::default(),
             grace: Arc::default(),
             fds: Fds::default(),
             maps: Ids::new(),
             progs: Ids::new(),
             btfs: Ids::new(),
         }
+    }
+}
+
+impl Kernel {
+    /// What programs printed since the last call (`bpf_trace_printk` and its kin).
+    pub fn take_trace(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.trace.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Appends to the trace; the oldest part goes when there is too much of it.
+    pub(crate) fn trace(&self, text: &[u8]) {
+        let mut trace = self.trace.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = (trace.len() + text.len())
+            .saturating_sub(TRACE_MAX)
+            .min(trace.len());
+        trace.drain(..over);
+        trace.extend_from_slice(text);
+    }
+
+    /// Why the last run that was stopped did not return, as text.
+    pub fn last_trap(&self) -> Option<String> {
+        self.last_trap
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(crate) fn note_trap(&self, why: String) {
+        *self
+            .last_trap
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(why);
+    }
+
+    /// Gives the committed records of a ring buffer to `body`, in order; how many there were.
+    ///
+    /// # Errors
+    /// `EBADF`, `EINVAL` when the descriptor is no map.
+    pub fn consume(&self, fd: u32, body: &mut dyn FnMut(&[u8])) -> Result<usize, Errno> {
+        Ok(self.fds.map_object(fd)?.map.consume(body))
     }
 }
 

@@ -17,23 +17,27 @@
 //!
 //! Attribute bytes and user memory are read once: a view copies the attribute before
 //! anything is checked, and every buffer behind an address is copied before it is used.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod access;
 mod btf;
 mod config;
 mod dispatch;
 mod fds;
+mod helpers;
 mod id;
 mod info;
 mod kernel;
 mod log;
 mod map;
+#[allow(unsafe_code)]
+mod memory;
 mod name;
 mod prog;
 mod run;
 mod task;
 
 pub use config::Builder;
+pub use helpers::not_executable;
 pub use kernel::Kernel;
 pub use task::Credentials;

@@ -39,6 +39,8 @@ pub(crate) struct Program {
     pub(crate) load_time: u64,
     pub(crate) verified_insns: u32,
     pub(crate) executable: Arc<Executable>,
+    /// The program ready to run, or why it cannot be.
+    pub(crate) linked: Result<Arc<skep_vm::Program>, String>,
     /// The maps of the executable, in its order, then those bound to it otherwise.
     pub(crate) maps: std::sync::RwLock<Vec<Arc<MapObject>>>,
     pub(crate) btf: Option<Arc<BtfObject>>,
@@ -57,6 +59,19 @@ impl Program {
             sleepable: self.flags.contains(ProgFlags::SLEEPABLE),
             xdp_has_frags: self.flags.contains(ProgFlags::XDP_HAS_FRAGS),
         }
+    }
+
+    /// The program ready to run.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` when the interpreter cannot run it.
+    pub(crate) fn runnable(&self) -> Result<Arc<skep_vm::Program>, Errno> {
+        self.linked.clone().map_err(|_| Errno::EOPNOTSUPP)
+    }
+
+    /// How many bytes of context it looks at.
+    pub(crate) fn ctx_needed(&self) -> usize {
+        self.executable.max_ctx_offset as usize
     }
 
     /// The instructions as the kernel shows them: references to maps carry map ids.

@@ -61,4 +61,26 @@ impl Array {
     pub(crate) fn direct_len(&self) -> u64 {
         self.stride as u64 * u64::from(self.entries)
     }
+
+    /// Whether the bytes lie in one plane's values. Elements of an array may be walked
+    /// through with direct access, so the range may span several.
+    pub(crate) fn owns(&self, addr: u64, len: u64) -> bool {
+        let Some(at) = addr.checked_sub(self.region.at(0) as u64) else {
+            return false;
+        };
+        let Some(end) = at.checked_add(len) else {
+            return false;
+        };
+        let plane = self.plane.max(1) as u64;
+        let start = at / plane * plane;
+        start < self.region.len() as u64 && end <= start + self.direct_len()
+    }
+
+    /// Whether an element's value begins here.
+    pub(crate) fn starts_value(&self, addr: u64) -> bool {
+        addr.checked_sub(self.region.at(0) as u64)
+            .is_some_and(|at| {
+                (at % self.plane.max(1) as u64).is_multiple_of(self.stride.max(1) as u64)
+            })
+    }
 }

@@ -261,6 +261,36 @@ impl Hash {
         Ok(())
     }
 
+    /// Whether the bytes lie in one value, or, for reading, in one key.
+    pub(crate) fn owns(&self, addr: u64, len: u64, write: bool) -> bool {
+        let Some(at) = self.pool.within(addr) else {
+            return false;
+        };
+        let Ok(len) = usize::try_from(len) else {
+            return false;
+        };
+        let Some(end) = at.checked_add(len) else {
+            return false;
+        };
+        if !write && at >= HEADER && end <= HEADER + self.key_size {
+            return true;
+        }
+        let Some(inside) = at.checked_sub(self.value_at) else {
+            return false;
+        };
+        let stride = self.shape.stride();
+        inside / stride < self.planes as usize && inside % stride + len <= stride
+    }
+
+    /// Whether a value begins here.
+    pub(crate) fn starts_value(&self, addr: u64) -> bool {
+        let at = self
+            .pool
+            .within(addr)
+            .and_then(|at| at.checked_sub(self.value_at));
+        at.is_some_and(|at| at.is_multiple_of(self.shape.stride()))
+    }
+
     /// Elements in the table.
     pub(crate) fn len(&self) -> u32 {
         self.count.load(Ordering::Relaxed)

@@ -172,6 +172,15 @@ impl Lpm {
         Ok(())
     }
 
+    /// Whether the bytes lie in one value.
+    pub(crate) fn owns(&self, addr: u64, len: u64) -> bool {
+        let at = self
+            .pool
+            .within(addr)
+            .and_then(|at| at.checked_sub(VALUE_AT));
+        at.is_some_and(|at| (at as u64).saturating_add(len) <= self.shape.stride() as u64)
+    }
+
     fn prefix(&self, key: &[u8]) -> Result<Prefix, Errno> {
         let (bits, data) = key.split_first_chunk::<4>().ok_or(Errno::EINVAL)?;
         let bits = u32::from_ne_bytes(*bits);

@@ -409,26 +409,9 @@ impl Map {
     /// it answers false; how many calls there were.
     ///
     /// # Errors
-    /// `EINVAL` for types that cannot be walked by a program.
+    /// `EINVAL` for types that keep no keys: arrays are walked by index.
     pub fn for_each(&self, cpu: u32, body: &mut dyn FnMut(u64, u64) -> bool) -> Result<u32, Errno> {
         match &self.storage {
-            Storage::Array(a) | Storage::Percpu(a) => {
-                let plane = if matches!(self.storage, Storage::Percpu(_)) {
-                    cpu
-                } else {
-                    0
-                };
-                for at in 0..self.spec.max_entries {
-                    let key = at;
-                    let Some(value) = a.value(at, plane) else {
-                        break;
-                    };
-                    if !body(&raw const key as u64, value as u64) {
-                        return Ok(at + 1);
-                    }
-                }
-                Ok(self.spec.max_entries)
-            }
             Storage::Hash(h) => Ok(h.for_each(cpu, body)),
             _ => Err(Errno::EINVAL),
         }
@@ -478,6 +461,51 @@ impl Map {
     pub fn release(&self) {
         if let Storage::Slots(s) = &self.storage {
             s.clear();
+        }
+    }
+
+    /// Whether the bytes lie in one value of this map; with `write` false, or in one key that
+    /// a walk shows. Costs a search, so it is for checked runs.
+    pub fn owns(&self, addr: u64, len: u64, write: bool) -> bool {
+        match &self.storage {
+            Storage::Array(a) | Storage::Percpu(a) => a.owns(addr, len),
+            Storage::Hash(h) => h.owns(addr, len, write),
+            Storage::Lpm(l) => l.owns(addr, len),
+            _ => false,
+        }
+    }
+
+    /// Takes, or gives back, the spin lock at `addr`; false when no value of this map has its
+    /// lock there.
+    pub fn spin(&self, addr: u64, take: bool) -> bool {
+        let shape = match &self.storage {
+            Storage::Array(a) => &a.shape,
+            Storage::Hash(h) => &h.shape,
+            _ => return false,
+        };
+        let Some(offset) = shape.lock_offset() else {
+            return false;
+        };
+        let value = addr.wrapping_sub(offset as u64);
+        if !self.owns(value, shape.size as u64, true) || !self.starts_value(value) {
+            return false;
+        }
+        // SAFETY: `value` is the start of a live value of this map, so the word at its lock's
+        // offset is aligned and live; locks are only accessed atomically.
+        let word = unsafe { &*(addr as *const std::sync::atomic::AtomicU32) };
+        if take {
+            crate::value::lock(word)
+        } else {
+            crate::value::unlock(word)
+        }
+        true
+    }
+
+    fn starts_value(&self, addr: u64) -> bool {
+        match &self.storage {
+            Storage::Array(a) => a.starts_value(addr),
+            Storage::Hash(h) => h.starts_value(addr),
+            _ => false,
         }
     }
 

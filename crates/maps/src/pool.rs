@@ -94,6 +94,21 @@ impl Pool {
         inner.free = piece as usize;
     }
 
+    /// How far into a piece an address lies, when it lies in one that was handed out.
+    pub(crate) fn within(&self, addr: u64) -> Option<usize> {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let addr = usize::try_from(addr).ok()?;
+        let (last, full) = inner.blocks.split_last()?;
+        let inside = |start: usize, end: usize| {
+            (addr >= start && addr < end).then(|| (addr - start) % self.piece)
+        };
+        let block = full.iter().find_map(|block| {
+            let start = block.at(0) as usize;
+            inside(start, start + block.len() / self.piece * self.piece)
+        });
+        block.or_else(|| inside(last.at(0) as usize, inner.next))
+    }
+
     /// Bytes taken from the system for pieces that were used at some time.
     pub(crate) fn bytes(&self) -> u64 {
         self.made.load(Relaxed) as u64 * self.piece as u64

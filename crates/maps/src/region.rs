@@ -66,6 +66,10 @@ impl Region {
         self.start.wrapping_add(offset)
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// The 64-bit word number `index`.
     #[inline]
     pub(crate) fn word(&self, index: usize) -> &AtomicU64 {

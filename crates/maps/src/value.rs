@@ -49,6 +49,10 @@ impl Shape {
         self.size.next_multiple_of(8)
     }
 
+    pub(crate) fn lock_offset(&self) -> Option<usize> {
+        self.lock
+    }
+
     pub(crate) fn has_lock(&self) -> bool {
         self.lock.is_some()
     }

@@ -125,6 +125,9 @@ impl Kernel {
             Verdict::Unsupported(_) => return Err(Errno::EOPNOTSUPP),
         };
         let maps = used_maps(&executable, maps)?;
+        let linked = skep_vm::Program::link(&executable, &References(&maps))
+            .map(Arc::new)
+            .map_err(|e| e.to_string());
         let prog = self.progs.register(|id| Program {
             id,
             prog_type: view.prog_type(),
@@ -137,6 +140,7 @@ impl Kernel {
             load_time: self.world.now_ns(Clock::Boot),
             verified_insns: stats.insns_processed,
             executable: Arc::new(*executable),
+            linked,
             maps: RwLock::new(maps),
             btf,
             func_info,
@@ -265,4 +269,23 @@ fn used_maps(
     kept.retain(|id, _| !executable.maps.contains(id));
     out.extend(kept.into_values());
     Ok(out)
+}
+
+/// The values of references to maps in a linked program.
+struct References<'a>(&'a [Arc<MapObject>]);
+
+impl References<'_> {
+    fn find(&self, id: MapId) -> Option<&Arc<MapObject>> {
+        self.0.iter().find(|m| m.id.number() == id.0)
+    }
+}
+
+impl skep_vm::Linker for References<'_> {
+    fn map_handle(&self, map: MapId) -> u64 {
+        self.find(map).map_or(0, |m| m.shown_address())
+    }
+
+    fn map_value_address(&self, map: MapId, offset: u32) -> Option<u64> {
+        self.find(map)?.map.direct_address(offset)
+    }
 }

@@ -342,7 +342,11 @@ pub fn first_difference(want: &str, got: &str) -> Option<String> {
 
 /// The script files of this crate.
 pub fn scripts() -> Vec<std::path::PathBuf> {
-    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/syscalls");
+    scripts_in(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/syscalls"))
+}
+
+/// The script files of a directory.
+pub fn scripts_in(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
     let mut files: Vec<_> = std::fs::read_dir(dir)
         .expect("the scripts are there")
         .map(|entry| entry.expect("a readable directory").path())

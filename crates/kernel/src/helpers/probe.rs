@@ -1,0 +1,59 @@
+//! Helpers that read memory at addresses a program found somewhere. Only what the run owns
+//! can be read; every other address faults.
+
+use skep_abi::Errno;
+use skep_catalog::helper_id as id;
+
+use super::{Call, Done, Rows, err, ok};
+
+pub(super) const ROWS: Rows = &[
+    (id::PROBE_READ, read),
+    (id::PROBE_READ_KERNEL, read),
+    (id::PROBE_READ_USER, fault),
+    (id::COPY_FROM_USER, fault),
+    (id::PROBE_READ_STR, read_str),
+    (id::PROBE_READ_KERNEL_STR, read_str),
+    (id::PROBE_READ_USER_STR, fault),
+];
+
+fn read(c: &mut Call<'_, '_, '_>) -> Done {
+    let (to, len, from) = (c.arg(0), u64::from(c.arg32(1)), c.arg(2));
+    if len == 0 {
+        return ok(0);
+    }
+    if !c.host.is_granted(from, len, false) {
+        return fault(c);
+    }
+    let bytes = c.read(from, len)?;
+    c.write(to, &bytes)?;
+    ok(0)
+}
+
+/// No task of this kernel has memory of its own, so user addresses always fault.
+fn fault(c: &mut Call<'_, '_, '_>) -> Done {
+    let len = u64::from(c.arg32(1));
+    c.zero(c.arg(0), len)?;
+    if len == 0 { ok(0) } else { err(Errno::EFAULT) }
+}
+
+fn read_str(c: &mut Call<'_, '_, '_>) -> Done {
+    let (to, room, from) = (c.arg(0), u64::from(c.arg32(1)), c.arg(2));
+    if room == 0 {
+        return ok(0);
+    }
+    let mut text = Vec::new();
+    while (text.len() as u64) < room - 1 {
+        let at = from.wrapping_add(text.len() as u64);
+        if !c.host.is_granted(at, 1, false) {
+            return fault(c);
+        }
+        let byte = c.read(at, 1)?;
+        if byte == [0] {
+            break;
+        }
+        text.extend_from_slice(&byte);
+    }
+    text.push(0);
+    c.write(to, &text)?;
+    ok(text.len() as u64)
+}

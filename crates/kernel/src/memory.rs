@@ -1,0 +1,124 @@
+//! Memory that programs reach by native address: contexts and packets; and the promises
+//! that the interpreter needs. The only place of this crate with `unsafe`.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
+
+use skep_abi::Errno;
+use skep_vm::{Grants, Mode, Trust};
+
+use crate::run::host::RunHost;
+
+/// A block of zeroed bytes at a stable address, aligned to 64.
+///
+/// No reference to its bytes is ever made: a program writes to them by address while the
+/// block is shared, so this side only copies.
+pub(crate) struct Block {
+    addr: u64,
+    layout: Layout,
+}
+
+impl Block {
+    /// # Errors
+    /// `ENOMEM`.
+    pub(crate) fn new(len: usize) -> Result<Block, Errno> {
+        let layout = Layout::from_size_align(len.max(64), 64).map_err(|_| Errno::ENOMEM)?;
+        // SAFETY: the layout is not of size zero.
+        let start = unsafe { alloc_zeroed(layout) };
+        if start.is_null() {
+            return Err(Errno::ENOMEM);
+        }
+        Ok(Block {
+            addr: start.expose_provenance() as u64,
+            layout,
+        })
+    }
+
+    /// The address of the byte at `offset`.
+    pub(crate) fn at(&self, offset: usize) -> u64 {
+        self.addr.wrapping_add(offset as u64)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.layout.size()
+    }
+
+    /// Copies bytes out; those beyond the end stay as they are in `out`.
+    pub(crate) fn read(&self, offset: usize, out: &mut [u8]) {
+        let len = out.len().min(self.len().saturating_sub(offset));
+        // SAFETY: `len` bytes from `offset` on lie in the block, which lives as long as
+        // `self`; `out` is a buffer of ours and no part of it.
+        unsafe {
+            let from = with_exposed_provenance::<u8>(self.at(offset) as usize);
+            from.copy_to_nonoverlapping(out.as_mut_ptr(), len);
+        }
+    }
+
+    /// Copies bytes in, as far as they fit.
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
+        let len = bytes.len().min(self.len().saturating_sub(offset));
+        // SAFETY: as in `read`. The program whose memory this is does not run meanwhile: it
+        // waits in a helper, or has not begun, or has ended.
+        unsafe {
+            let to = with_exposed_provenance_mut::<u8>(self.at(offset) as usize);
+            to.copy_from_nonoverlapping(bytes.as_ptr(), len);
+        }
+    }
+
+    /// Copies `len` bytes from one place of the block to another; they may overlap.
+    pub(crate) fn shift(&self, from: usize, to: usize, len: usize) {
+        let len = len.min(self.len().saturating_sub(from.max(to)));
+        // SAFETY: both ranges lie in the block; see `write`.
+        unsafe {
+            let source = with_exposed_provenance::<u8>(self.at(from) as usize);
+            let target = with_exposed_provenance_mut::<u8>(self.at(to) as usize);
+            source.copy_to(target, len);
+        }
+    }
+
+    pub(crate) fn bytes(&self, offset: usize, len: usize) -> Vec<u8> {
+        let mut out = vec![0; len.min(self.len().saturating_sub(offset))];
+        self.read(offset, &mut out);
+        out
+    }
+
+    pub(crate) fn u32(&self, offset: usize) -> u32 {
+        let mut raw = [0; 4];
+        self.read(offset, &mut raw);
+        u32::from_ne_bytes(raw)
+    }
+
+    pub(crate) fn set_u32(&self, offset: usize, value: u32) {
+        self.write(offset, &value.to_ne_bytes());
+    }
+
+    pub(crate) fn set_u64(&self, offset: usize, value: u64) {
+        self.write(offset, &value.to_ne_bytes());
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // SAFETY: the address came from `alloc_zeroed` with this layout.
+        unsafe { dealloc(with_exposed_provenance_mut(self.addr as usize), self.layout) }
+    }
+}
+
+// SAFETY: `is_granted` answers true for the present context and packet blocks, which the
+// host owns until the run ends or one of its own helpers replaces them; for values and
+// records of maps that the host keeps alive, at places that hold nothing but values; and for
+// memory that a helper lent for this run. All of it takes plain accesses.
+unsafe impl Grants for RunHost<'_> {
+    fn granted(&self, addr: u64, len: u64, write: bool) -> bool {
+        self.is_granted(addr, len, write)
+    }
+}
+
+/// How an accepted program runs.
+pub(crate) fn trusting() -> Mode {
+    // SAFETY: this kernel only links executables that its own verifier produced, and its
+    // contexts, map values and helper results are those that the verifier assumes: contexts
+    // by the layouts of the catalog, values and records at stable addresses of maps that the
+    // run keeps alive.
+    Mode::Trusting(unsafe { Trust::promise() })
+}

@@ -1,0 +1,241 @@
+//! What a running program can reach: its input, its maps, and through helpers the kernel.
+
+use std::sync::Arc;
+
+use skep_abi::{Errno, ProgType};
+use skep_maps::{Pass, Record};
+use skep_vm::{Host, Machine, Trap};
+
+use super::packet::Packet;
+use super::{skb, xdp};
+use crate::helpers;
+use crate::kernel::Kernel;
+use crate::map::MapObject;
+use crate::memory::Block;
+use crate::prog::Program;
+
+/// What the context describes.
+pub(crate) enum Input {
+    /// Nothing beyond its own bytes.
+    None,
+    Xdp(Packet),
+    Skb(Skb),
+}
+
+/// A socket buffer. The fields of `struct __sk_buff` live in the context.
+pub(crate) struct Skb {
+    pub(crate) packet: Packet,
+    /// Where the Ethernet header and the one behind it begin, in the packet's block.
+    pub(crate) mac: usize,
+    pub(crate) network: usize,
+}
+
+/// One run, or several on the same input.
+pub(crate) struct RunHost<'k> {
+    pub(crate) kernel: &'k Kernel,
+    pub(crate) ctx: Block,
+    pub(crate) input: Input,
+    pub(crate) cpu: u32,
+    /// Keeps what maps point at while the program runs.
+    pub(crate) pass: Pass<'k>,
+    pub(crate) prog_type: Option<ProgType>,
+    /// Where a redirect went last.
+    pub(crate) redirect: Option<(u32, u64)>,
+    /// The maps that programs of this run know, by handle.
+    maps: Vec<(u64, Arc<MapObject>)>,
+    /// Records that were reserved and not given back, with the map they lie in.
+    pub(crate) reserved: Vec<(Record, u64, Arc<MapObject>)>,
+    /// Memory that a helper shows to a callback: address and length.
+    pub(crate) lent: Option<(u64, u64)>,
+    /// Programs that ran, which keep their own maps.
+    programs: Vec<Arc<Program>>,
+}
+
+impl<'k> RunHost<'k> {
+    pub(super) fn new(kernel: &'k Kernel, input: Input, ctx: usize) -> Result<Self, Errno> {
+        Ok(RunHost {
+            kernel,
+            ctx: Block::new(ctx)?,
+            input,
+            cpu: 0,
+            pass: kernel.grace.enter(),
+            prog_type: None,
+            redirect: None,
+            maps: Vec::new(),
+            reserved: Vec::new(),
+            lent: None,
+            programs: Vec::new(),
+        })
+    }
+
+    pub(super) fn ctx_address(&self) -> u64 {
+        self.ctx.at(0)
+    }
+
+    /// Makes a program and its maps known before it runs.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP` when it calls a helper that has no implementation.
+    pub(super) fn enter(&mut self, prog: &Arc<Program>, cpu: u32) -> Result<(), Errno> {
+        self.cpu = cpu;
+        self.prog_type = ProgType::from_u32(prog.prog_type);
+        self.adopt(prog)
+    }
+
+    fn adopt(&mut self, prog: &Arc<Program>) -> Result<(), Errno> {
+        if self.programs.iter().any(|p| Arc::ptr_eq(p, prog)) {
+            return Ok(());
+        }
+        let unknown = prog
+            .runnable()?
+            .helpers()
+            .iter()
+            .copied()
+            .find(|id| !helpers::runs(*id));
+        if let Some(id) = unknown {
+            self.kernel.note_trap(Trap::UnknownHelper(id).to_string());
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let maps = prog
+            .maps
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        for map in maps.iter() {
+            self.learn(map);
+        }
+        self.programs.push(prog.clone());
+        Ok(())
+    }
+
+    /// Makes a map known and gives its handle.
+    pub(crate) fn learn(&mut self, map: &Arc<MapObject>) -> u64 {
+        let handle = map.shown_address();
+        if !self.maps.iter().any(|(h, _)| *h == handle) {
+            self.maps.push((handle, map.clone()));
+        }
+        handle
+    }
+
+    /// The map behind a handle.
+    ///
+    /// # Errors
+    /// A trap when the program made the handle up.
+    #[inline]
+    pub(crate) fn map(&self, handle: u64) -> Result<&Arc<MapObject>, Trap> {
+        let found = self.maps.iter().find(|(h, _)| *h == handle);
+        found
+            .map(|(_, map)| map)
+            .ok_or_else(|| Trap::Host(format!("no map {handle:#x}")))
+    }
+
+    /// Whether `test` holds for one of the maps that the run knows.
+    pub(crate) fn any_map(&self, test: impl Fn(&MapObject) -> bool) -> bool {
+        self.maps.iter().any(|(_, map)| test(map))
+    }
+
+    /// The packet, when the input has one.
+    pub(crate) fn packet(&self) -> Option<&Packet> {
+        match &self.input {
+            Input::None => None,
+            Input::Xdp(packet) => Some(packet),
+            Input::Skb(skb) => Some(&skb.packet),
+        }
+    }
+
+    /// Writes the packet's places into the context, as programs read them.
+    pub(crate) fn sync_packet(&mut self) {
+        let Some(packet) = self.packet() else { return };
+        let (data, end, meta) = match &self.input {
+            Input::Skb(_) => (skb::SHADOW_DATA, skb::SHADOW_END, skb::SHADOW_META),
+            _ => (xdp::SHADOW_DATA, xdp::SHADOW_END, xdp::SHADOW_META),
+        };
+        self.ctx.set_u64(data, packet.data_address());
+        self.ctx.set_u64(end, packet.end_address());
+        self.ctx.set_u64(meta, packet.meta_address());
+        if matches!(self.input, Input::Skb(_)) {
+            self.ctx.set_u32(skb::LEN, packet.len() as u32);
+        }
+    }
+
+    /// Whether a checked program may touch these bytes.
+    pub(crate) fn is_granted(&self, addr: u64, len: u64, write: bool) -> bool {
+        let within = |start: u64, size: u64| {
+            addr >= start && addr.checked_add(len).is_some_and(|end| end <= start + size)
+        };
+        within(self.ctx.at(0), self.ctx.len() as u64)
+            || self.packet().is_some_and(|p| p.covers(addr, len))
+            || self
+                .reserved
+                .iter()
+                .any(|(record, size, _)| within(record.0, *size))
+            || self
+                .lent
+                .is_some_and(|(start, size)| !write && within(start, size))
+            || self.maps.iter().any(|(_, m)| m.map.owns(addr, len, write))
+    }
+}
+
+impl Host for RunHost<'_> {
+    #[inline]
+    fn call_helper(
+        &mut self,
+        machine: &mut Machine<'_>,
+        id: i32,
+        args: [u64; 5],
+    ) -> Result<u64, Trap> {
+        helpers::call(self, machine, id, args)
+    }
+
+    fn tail_call(
+        &mut self,
+        _ctx: u64,
+        map: u64,
+        index: u32,
+    ) -> Result<Option<Arc<skep_vm::Program>>, Trap> {
+        let array = self.map(map)?.clone();
+        let next = match array.map.held(index, &self.pass) {
+            Some(held) => held.object.clone().downcast::<Program>(),
+            None => return Ok(None),
+        };
+        let Ok(next) = next else { return Ok(None) };
+        self.adopt(&next)
+            .map_err(|e| Trap::Host(format!("tail call: {e}")))?;
+        next.runnable()
+            .map(Some)
+            .map_err(|e| Trap::Host(format!("tail call: {e}")))
+    }
+
+    fn load_packet(&mut self, _ctx: u64, offset: i32, size: u32) -> Option<u64> {
+        let Input::Skb(skb) = &self.input else {
+            return None;
+        };
+        let at = helpers::classic_offset(skb, offset)?;
+        let mut raw = [0; 8];
+        let bytes = raw.get_mut(8 - size as usize..)?;
+        skb.packet.load(at, bytes).ok()?;
+        Some(u64::from_be_bytes(raw))
+    }
+}
+
+impl Skb {
+    /// Where the headers are, counted from the data.
+    pub(crate) fn headers(&self) -> (isize, isize) {
+        let from_data = |at: usize| at as isize - self.packet.data as isize;
+        (from_data(self.mac), from_data(self.network))
+    }
+
+    /// Puts the headers at places counted from the data.
+    pub(crate) fn set_headers(&mut self, mac: isize, network: isize) {
+        let place = |offset: isize| self.packet.data.saturating_add_signed(offset);
+        (self.mac, self.network) = (place(mac), place(network));
+    }
+
+    /// Takes bytes out of the data or puts zeros in. The headers keep their distance from
+    /// the start of the data, where they begin at or before the place.
+    pub(crate) fn splice(&mut self, at: usize, remove: usize, insert: usize) -> Result<(), Errno> {
+        let (mac, network) = self.headers();
+        self.packet.splice(at, remove, insert)?;
+        self.set_headers(mac, network);
+        Ok(())
+    }
+}
