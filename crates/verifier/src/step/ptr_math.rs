@@ -82,6 +82,10 @@ impl Verifier<'_> {
             ..pointer
         };
         moved.num.mark_half_unbounded();
+        if !reversed {
+            // What a speculative path starts with.
+            self.reg_mut(dst).num.mark_half_unbounded();
+        }
         let window = self.sanitize_pointer_before(insn, &pointer, &offset, reversed)?;
         match insn.op() {
             op::ADD => {

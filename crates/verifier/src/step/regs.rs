@@ -154,7 +154,7 @@ impl Verifier<'_> {
             if self.log.enabled() {
                 let mut text = String::new();
                 let _ = skep_domain::format_violation(&num, why, context, &mut text);
-                self.log.write(format_args!("{text}\n"));
+                self.log.write(format_args!("verifier bug: {text}\n"));
             }
             self.reg_mut(reg).num.mark_unbounded();
         }
