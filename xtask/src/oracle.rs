@@ -5,7 +5,7 @@ mod table;
 use std::path::PathBuf;
 
 use serde_json::json;
-use skep_oracle::{AllowUnprivileged, Answer, Book, Linux, Question, Skep, Subject, corpus};
+use skep_oracle::{AllowUnprivileged, Answer, Book, Known, Linux, Question, Skep, Subject, corpus};
 
 use crate::corpus::{default_paths, questions};
 use crate::record::OBJECT_LOG_LEVEL;
@@ -112,6 +112,7 @@ pub fn run(args: &[String]) -> Outcome {
     let skep = Skep::new();
     // A panic is one line of the report, not a page.
     std::panic::set_hook(Box::new(|panic| eprintln!("skep: {panic}")));
+    let known = Known::read(&project())?;
     let mut table = Table::default();
     let mut shown = 0usize;
     for question in &questions {
@@ -138,6 +139,9 @@ pub fn run(args: &[String]) -> Outcome {
             println!("{}", question.name);
             for difference in differences {
                 println!("    {difference}");
+            }
+            for (aspect, reason) in known.reasons(&question.name) {
+                println!("    ({aspect}: {reason})");
             }
         }
     }
