@@ -344,9 +344,15 @@ impl Verifier<'_> {
     /// The facts of the map a register refers to.
     #[inline]
     pub fn map_of(&self, reg: &Reg) -> &Arc<MapFacts> {
-        let outer = &self.maps[(reg.aux & !INNER_MAP) as usize];
+        self.map_at(reg.aux)
+    }
+
+    /// The facts of the map that a register's `aux` stands for.
+    #[inline]
+    pub fn map_at(&self, aux: u32) -> &Arc<MapFacts> {
+        let outer = &self.maps[(aux & !INNER_MAP) as usize];
         match &outer.inner {
-            Some(inner) if reg.aux & INNER_MAP != 0 => inner,
+            Some(inner) if aux & INNER_MAP != 0 => inner,
             _ => outer,
         }
     }

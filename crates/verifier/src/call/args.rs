@@ -134,7 +134,7 @@ impl Verifier<'_> {
         let Some((map, _)) = call.map.filter(|_| arg.kind == ArgKind::MapValue) else {
             return Ok(arg);
         };
-        match M::from_u32(self.maps[map as usize].map_type) {
+        match M::from_u32(self.map_at(map).map_type) {
             Some(M::Sockmap | M::Sockhash) => {
                 if arg.uninit {
                     refuse!(self, EINVAL, "invalid arg_type for sockmap/sockhash");
@@ -241,7 +241,7 @@ impl Verifier<'_> {
                 let Some(map) = call.map else {
                     refuse!(self, EFAULT, "verifier bug: invalid map_ptr to access map->value");
                 };
-                let size = self.maps[map.0 as usize].value_size as i32;
+                let size = self.map_at(map.0).value_size as i32;
                 call.raw.wanted = arg.uninit;
                 self.check_helper_memory(number, size, direction(arg), false, Some(&mut call.raw))
             }
@@ -300,7 +300,7 @@ impl Verifier<'_> {
             refuse!(self, EFAULT, "verifier bug: invalid map_ptr to access map->key");
         };
         let (size, map_type) = {
-            let map = &self.maps[map as usize];
+            let map = self.map_at(map);
             (map.key_size, map.map_type)
         };
         self.check_helper_memory(number, size as i32, Access::Read, false, None)?;

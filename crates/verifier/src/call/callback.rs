@@ -31,7 +31,7 @@ impl Verifier<'_> {
             let Some((index, _)) = map else {
                 refuse!(v, EFAULT, "verifier bug: no map for a callback over its elements");
             };
-            if !has_elements(v.maps[index as usize].map_type) {
+            if !has_elements(v.map_at(index).map_type) {
                 refuse!(v, ENOTSUPP, "callback function not allowed for map");
             }
             let of_map = |kind| Reg {

@@ -242,7 +242,7 @@ impl Verifier<'_> {
         let Some((map, _)) = call.map else {
             return Ok(());
         };
-        let map_type = self.maps[map as usize].map_type;
+        let map_type = self.map_at(map).map_type;
         let (name, number) = (call.helper.name, call.helper.id);
         let (prog_type, attach) = (self.prog_type()?, self.request.expected_attach_type);
         let fits = skep_abi::MapType::from_u32(map_type)

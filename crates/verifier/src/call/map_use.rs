@@ -74,7 +74,7 @@ impl Verifier<'_> {
         let Some((index, _)) = call.map else {
             refuse!(self, EFAULT, "verifier bug: expected map for helper call");
         };
-        if changes && self.maps[index as usize].flags & RDONLY_PROG != 0 {
+        if changes && self.map_at(index).flags & RDONLY_PROG != 0 {
             refuse!(self, EACCES, "write into map forbidden");
         }
         let unpriv = !self.request.privilege.bypass_spec_v1;
@@ -92,7 +92,7 @@ impl Verifier<'_> {
         if call.helper.id != id::TAIL_CALL {
             return Ok(());
         }
-        let map = call.map.map(|(index, _)| &self.maps[index as usize]);
+        let map = call.map.map(|(index, _)| self.map_at(index));
         let prog_array = map.filter(|map| map.map_type == MapType::ProgArray as u32);
         let Some(entries) = prog_array.map(|map| map.max_entries) else {
             return Err(self.reject_open(

@@ -58,7 +58,7 @@ impl Verifier<'_> {
         let Some((map, uid)) = call.map else {
             refuse!(self, EFAULT, "verifier bug: unexpected null map_ptr");
         };
-        let facts = self.maps[map as usize].clone();
+        let facts = self.map_at(map).clone();
         // An array has a value at every index below its capacity.
         if call.helper.id == id::MAP_LOOKUP_ELEM
             && is_array(facts.map_type)
@@ -87,7 +87,7 @@ impl Verifier<'_> {
         if call.helper.acquires {
             return true;
         }
-        let map = call.map.map(|(index, _)| self.maps[index as usize].map_type);
+        let map = call.map.map(|(index, _)| self.map_at(index).map_type);
         call.helper.id == id::MAP_LOOKUP_ELEM
             && matches!(
                 map.and_then(M::from_u32),
