@@ -345,6 +345,14 @@ impl Verifier<'_> {
             return Ok(());
         }
         self.sanitize_scalar(insn)?;
+        let forked = skep_domain::fork_sign(operation, &self.reg(insn.dst).num, &src);
+        if let Some((ones, zero)) = forked {
+            // A spread sign decides between two numbers: each is followed on its own.
+            let at = self.insn_idx;
+            let state = self.push_branch(at, at, false)?;
+            state.regs_mut()[insn.dst as usize].num = zero;
+            self.reg_mut(insn.dst).num = ones;
+        }
         let dst = self.reg_mut(insn.dst);
         if wide {
             alu64(operation, &mut dst.num, &src);

@@ -1,6 +1,6 @@
 //! Conditional jumps: which way, and what each way teaches.
 
-use skep_domain::{Bounds, Cmp, Scalar, branch_taken, refine};
+use skep_domain::{Cmp, Refined, Scalar, branch_taken, refine, refine_same};
 use skep_isa::Insn;
 use skep_isa::field::{class, jmp as op};
 
@@ -160,14 +160,18 @@ impl Verifier<'_> {
         let target = self.target(i32::from(insn.off));
         let mut other = self.cur.clone();
         if dst.is_scalar() && src.is_scalar() {
-            let learnt = refine(cmp, &dst.num, &src.num, jmp32);
+            let same = insn.is_src_reg() && insn.dst == insn.src;
+            let learnt = if same {
+                let (taken, fallthrough) = refine_same(cmp, &dst.num, jmp32);
+                Refined {
+                    taken: (taken, taken),
+                    fallthrough: (fallthrough, fallthrough),
+                }
+            } else {
+                refine(cmp, &dst.num, &src.num, jmp32)
+            };
             let set = |state: &mut State, (a, b): (Scalar, Scalar)| {
                 let regs = state.regs_mut();
-                if insn.is_src_reg() && insn.dst == insn.src {
-                    // Both sides are one register, which learns what either does.
-                    regs[insn.dst as usize].num = both(a, b);
-                    return;
-                }
                 regs[insn.dst as usize].num = a;
                 if insn.is_src_reg() {
                     regs[insn.src as usize].num = b;
@@ -285,20 +289,6 @@ impl Verifier<'_> {
         self.push_state(fallthrough, at + 1, at, false)?;
         Ok(Next::Insn(self.target(i32::from(insn.off))))
     }
-}
-
-/// The bounds of two views of one number, together.
-fn both(a: Scalar, b: Scalar) -> Scalar {
-    let mut full = a.full();
-    full.clamp_unsigned(b.umin, b.umax);
-    full.clamp_signed(b.smin, b.smax);
-    let mut half = a.half();
-    half.clamp_unsigned(b.u32_min, b.u32_max);
-    half.clamp_signed(b.s32_min, b.s32_max);
-    let (full, half): (Bounds<u64>, Bounds<u32>) = (full, half);
-    let mut num = Scalar::from_parts(a.var_off.intersect(b.var_off), full, half);
-    num.sync();
-    num
 }
 
 /// A pointer that may be null is not; what a lookup gives depends on the map.
