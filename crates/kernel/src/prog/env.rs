@@ -74,7 +74,11 @@ impl Env for LoadEnv<'_> {
     }
 
     fn map_value_address(&self, map: MapId, offset: u32) -> Option<u64> {
-        self.maps.borrow().get(&map)?.map.direct_address(offset)
+        // The log must not depend on where this process has its memory.
+        let maps = self.maps.borrow();
+        let object = maps.get(&map)?;
+        object.map.direct_address(offset)?;
+        object.shown_address().checked_add(u64::from(offset))
     }
 
     fn kernel_btf(&self) -> Option<Arc<Btf>> {
