@@ -20,7 +20,7 @@ use skep_vm::{Machine, Trap};
 
 use crate::memory::Block;
 use crate::run::host::RunHost;
-pub(crate) use packet::classic_offset;
+pub(crate) use packet::classic_place;
 
 /// What a helper gives: r0, or the end of the run. An errno is a value.
 type Done = Result<u64, Trap>;

@@ -109,24 +109,34 @@ impl Kernel {
     }
 }
 
-/// Writes the packet, the return value and the duration back.
+/// Writes the packet (its linear part and its fragments), the return value and the duration
+/// back.
 ///
 /// # Errors
-/// `ENOSPC` when the caller's buffer is too short for the packet (it gets what fits, and the
-/// whole size), `EFAULT`.
+/// `ENOSPC` when the caller's buffer is too short for the packet: it gets what fits, and the
+/// whole size, unless even the fragments do not fit; `EFAULT`.
 fn finish(
     view: &mut attr::ProgTestRun,
     memory: &mut dyn UserMemory,
-    data: &[u8],
+    linear: &[u8],
+    frags: &[u8],
     (retval, duration): (u32, u32),
 ) -> Result<(), Errno> {
+    let size = linear.len() + frags.len();
     let given = view.data_size_out() as usize;
-    let short = given != 0 && given < data.len();
-    let kept = if short { given } else { data.len() };
+    let short = given != 0 && given < size;
+    let kept = if short { given } else { size };
     if view.data_out() != 0 {
-        memory.write(view.data_out(), data.get(..kept).unwrap_or_default())?;
+        // Room is kept for the fragments first, and what is left goes to the linear part.
+        let near = kept.checked_sub(frags.len()).ok_or(Errno::ENOSPC)?;
+        memory.write(view.data_out(), linear.get(..near).unwrap_or_default())?;
+        let behind = view
+            .data_out()
+            .checked_add(near as u64)
+            .ok_or(Errno::EFAULT)?;
+        memory.write(behind, frags)?;
     }
-    view.set_data_size_out(data.len() as u32)
+    view.set_data_size_out(size as u32)
         .set_retval(retval)
         .set_duration(duration);
     if short { Err(Errno::ENOSPC) } else { Ok(()) }

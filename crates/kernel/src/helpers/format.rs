@@ -218,7 +218,11 @@ fn pointer(
         pad(out, spec, "", text.as_bytes());
         return Ok(Ok(()));
     }
-    if take(b"x") || take(b"K") || take(b"B") || take(b"s") || take(b"S") {
+    if take(b"x") {
+        pad(out, spec, "", format!("{argument:016x}").as_bytes());
+        return Ok(Ok(()));
+    }
+    if take(b"K") || take(b"B") || take(b"s") || take(b"S") {
         pad(out, spec, "", format!("{argument:x}").as_bytes());
         return Ok(Ok(()));
     }

@@ -33,19 +33,16 @@ const INVALIDATE: u64 = 2;
 const NET: i32 = -0x10_0000;
 const LINK: i32 = -0x20_0000;
 
-/// The place in the data that a classic offset means.
-pub(crate) fn classic_offset(skb: &Skb, offset: i32) -> Option<usize> {
-    let base = |header: usize, offset: i32| {
-        let at = header.checked_add_signed(offset as isize)?;
-        // Headers before the data are there, but not part of it.
-        at.checked_sub(skb.packet.data)
+/// The place in the packet's block that a classic offset means. Headers before the data are
+/// still there.
+pub(crate) fn classic_place(skb: &Skb, offset: i32) -> Option<usize> {
+    let (base, offset) = match offset {
+        0.. => (skb.packet.data, offset),
+        NET..0 => (skb.network, offset - NET),
+        LINK..NET => (skb.mac, offset - LINK),
+        _ => return None,
     };
-    match offset {
-        0.. => Some(offset as usize),
-        NET..0 => base(skb.network, offset - NET),
-        LINK..NET => base(skb.mac, offset - LINK),
-        _ => None,
-    }
+    base.checked_add_signed(offset as isize)
 }
 
 fn load(c: &mut Call<'_, '_, '_>, offset: u64, to: u64, len: u64, from: Option<u64>) -> Done {

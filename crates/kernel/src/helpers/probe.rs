@@ -22,11 +22,24 @@ fn read(c: &mut Call<'_, '_, '_>) -> Done {
         return ok(0);
     }
     if !c.host.is_granted(from, len, false) {
-        return fault(c);
+        return refuse(c, from);
     }
     let bytes = c.read(from, len)?;
     c.write(to, &bytes)?;
     ok(0)
+}
+
+/// Where the kernel's own memory begins.
+const KERNEL_START: u64 = 0xffff_8000_0000_0000;
+
+/// What a read of kernel memory at an address of nobody answers.
+fn refuse(c: &mut Call<'_, '_, '_>, addr: u64) -> Done {
+    c.zero(c.arg(0), u64::from(c.arg32(1)))?;
+    err(if addr < KERNEL_START {
+        Errno::ERANGE
+    } else {
+        Errno::EFAULT
+    })
 }
 
 /// No task of this kernel has memory of its own, so user addresses always fault.
@@ -45,7 +58,7 @@ fn read_str(c: &mut Call<'_, '_, '_>) -> Done {
     while (text.len() as u64) < room - 1 {
         let at = from.wrapping_add(text.len() as u64);
         if !c.host.is_granted(at, 1, false) {
-            return fault(c);
+            return refuse(c, at);
         }
         let byte = c.read(at, 1)?;
         if byte == [0] {

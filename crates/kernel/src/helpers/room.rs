@@ -26,8 +26,8 @@ pub(super) const ROWS: Rows = &[
     }),
 ];
 
-/// The longest packet of the loopback interface.
-const LEN_MAX: usize = 65536 + 14;
+/// The longest packet that a helper makes (`SKB_MAX_ALLOC`).
+const LEN_MAX: usize = 16064;
 const ETH_P_IP: u16 = 0x0800;
 const ETH_P_IPV6: u16 = 0x86dd;
 const IP_HEADER: usize = 20;
@@ -158,7 +158,7 @@ fn adjust_room(c: &mut Call<'_, '_, '_>) -> Result<(), Errno> {
     let after = if shrink {
         shrunk(flags, now)?
     } else {
-        grown(flags, now, link, at, amount)?
+        grown(flags)?
     };
     if shrink {
         skb.splice(at, amount, 0)?;
@@ -173,37 +173,22 @@ fn adjust_room(c: &mut Call<'_, '_, '_>) -> Result<(), Errno> {
 }
 
 /// Checks the flags of growth; the protocol that the packet has afterwards, when it changes.
-fn grown(
-    flags: u64,
-    now: u16,
-    link: usize,
-    at: usize,
-    amount: usize,
-) -> Result<Option<u16>, Errno> {
-    let encap = flags & adjust::ENCAP != 0;
-    let inner_link = (flags >> 56) as usize;
-    if !encap {
-        return Ok(None);
-    }
-    let v4 = flags & adjust::ENCAP_IPV4 != 0;
-    let v6 = flags & adjust::ENCAP_IPV6 != 0;
-    let gre = flags & adjust::ENCAP_GRE != 0;
-    let udp = flags & adjust::ENCAP_UDP != 0;
-    // The new header lies between link and network header, and is of one kind.
-    if !matches!(now, ETH_P_IP | ETH_P_IPV6) {
-        return Err(Errno::ENOTSUPP);
-    }
-    if (v4 && v6) || (gre && udp) || (!v4 && !v6) || at != link {
+fn grown(flags: u64) -> Result<Option<u16>, Errno> {
+    let both = |a: u64, b: u64| flags & a != 0 && flags & b != 0;
+    let inner_link = flags >> 56;
+    if both(adjust::ENCAP_IPV4, adjust::ENCAP_IPV6)
+        || both(adjust::ENCAP_GRE, adjust::ENCAP_UDP)
+        || (flags & adjust::ENCAP_ETH != 0 && inner_link < 14)
+    {
         return Err(Errno::EINVAL);
     }
-    let outer = if v4 { IP_HEADER } else { IPV6_HEADER };
-    if amount < outer + inner_link {
-        return Err(Errno::EINVAL);
-    }
-    if flags & adjust::ENCAP_ETH != 0 && inner_link < 14 {
-        return Err(Errno::EINVAL);
-    }
-    Ok(Some(if v4 { ETH_P_IP } else { ETH_P_IPV6 }))
+    Ok(if flags & adjust::ENCAP_IPV4 != 0 {
+        Some(ETH_P_IP)
+    } else if flags & adjust::ENCAP_IPV6 != 0 {
+        Some(ETH_P_IPV6)
+    } else {
+        None
+    })
 }
 
 fn shrunk(flags: u64, now: u16) -> Result<Option<u16>, Errno> {

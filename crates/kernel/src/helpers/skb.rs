@@ -1,6 +1,6 @@
 //! Helpers that tell of a socket buffer or change what is noted beside its bytes.
 
-use skep_abi::Errno;
+use skep_abi::{Errno, MapType};
 use skep_catalog::helper_id as id;
 
 use super::{Call, Done, Rows, err, ok, status, vlan};
@@ -35,7 +35,8 @@ pub(super) const ROWS: Rows = &[
     (id::REDIRECT_PEER, |c| c.go(c.arg(0), 0, c.arg(1) != 0)),
     (id::REDIRECT_MAP, redirect_map),
     (id::GET_SOCKET_COOKIE, |_| ok(SOCKET_COOKIE)),
-    (id::GET_SOCKET_UID, |_| ok(OVERFLOW_UID)),
+    // Root made that socket.
+    (id::GET_SOCKET_UID, |_| ok(0)),
     // Nothing in a test run has a traffic class or a routing realm.
     (id::GET_CGROUP_CLASSID, |_| ok(0)),
     (id::GET_ROUTE_REALM, |_| ok(0)),
@@ -61,8 +62,6 @@ pub(super) const ROWS: Rows = &[
 
 /// The cookie of the one socket that the packets of test runs belong to.
 const SOCKET_COOKIE: u64 = 1;
-/// The owner of a socket that has none.
-const OVERFLOW_UID: u64 = 65534;
 /// Verdicts of traffic control.
 const TC_SHOT: u64 = 2;
 const TC_REDIRECT: u64 = 7;
@@ -111,11 +110,26 @@ fn clone_redirect(c: &mut Call<'_, '_, '_>) -> Done {
 fn redirect_map(c: &mut Call<'_, '_, '_>) -> Done {
     let flags = c.arg(2);
     const ACTIONS: u64 = 3;
-    const BROADCAST: u64 = 1 << 3 | 1 << 4;
-    if flags & !(ACTIONS | BROADCAST) != 0 {
+    const BROADCAST: u64 = 1 << 3;
+    const EXCLUDE_INGRESS: u64 = 1 << 4;
+    let to_devices = matches!(
+        c.host.map(c.arg(0))?.kind(),
+        MapType::Devmap | MapType::DevmapHash
+    );
+    let allowed = if to_devices {
+        ACTIONS | BROADCAST | EXCLUDE_INGRESS
+    } else {
+        ACTIONS
+    };
+    if flags & !allowed != 0 {
         return ok(XDP_ABORTED);
     }
-    ok(flags & ACTIONS)
+    // To all of no devices is a way out, too.
+    ok(if flags & BROADCAST != 0 {
+        XDP_REDIRECT
+    } else {
+        flags & ACTIONS
+    })
 }
 
 fn change_type(c: &mut Call<'_, '_, '_>) -> Done {
@@ -202,7 +216,6 @@ fn set_tstamp(c: &mut Call<'_, '_, '_>) -> Done {
         return err(Errno::EOPNOTSUPP);
     }
     match kind {
-        0 if tstamp != 0 => return err(Errno::EINVAL),
         1 | 2 if tstamp == 0 => return err(Errno::EINVAL),
         0..=2 => {}
         _ => return err(Errno::EINVAL),
@@ -241,7 +254,11 @@ fn check_mtu(c: &mut Call<'_, '_, '_>) -> Done {
     }
     let given = c.read_u32(at)?;
     let len = match given {
-        0 => c.host.packet().map_or(0, |p| p.len() as u32),
+        // Of an XDP packet only the linear part counts.
+        0 => c
+            .host
+            .packet()
+            .map_or(0, |p| if xdp { p.linear() } else { p.len() } as u32),
         given => given.saturating_add(LINK_HEADER),
     };
     c.write(at, &MTU.to_ne_bytes())?;

@@ -62,6 +62,7 @@ fn parse(text: &[u8], flags: u64) -> Result<(u64, bool, usize), Errno> {
 }
 
 fn number(c: &mut Call<'_, '_, '_>, signed: bool) -> Done {
+    c.zero(c.arg(3), 8)?;
     let text = c.read(c.arg(0), c.arg(1))?;
     let end = text.iter().position(|b| *b == 0).unwrap_or(text.len());
     let parsed = parse(text.get(..end).unwrap_or_default(), c.arg(2));

@@ -209,10 +209,10 @@ impl Host for RunHost<'_> {
         let Input::Skb(skb) = &self.input else {
             return None;
         };
-        let at = helpers::classic_offset(skb, offset)?;
+        let at = helpers::classic_place(skb, offset)?;
         let mut raw = [0; 8];
         let bytes = raw.get_mut(8 - size as usize..)?;
-        skb.packet.load(at, bytes).ok()?;
+        skb.packet.load_at(at, bytes).ok()?;
         Some(u64::from_be_bytes(raw))
     }
 }

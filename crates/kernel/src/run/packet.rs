@@ -142,11 +142,9 @@ impl Packet {
         out
     }
 
-    /// Metadata and packet.
-    pub(crate) fn whole_with_meta(&self) -> Vec<u8> {
-        let mut out = self.block.bytes(self.meta, self.end - self.meta);
-        out.extend_from_slice(&self.frags);
-        out
+    /// Metadata and the linear part.
+    pub(crate) fn linear_with_meta(&self) -> Vec<u8> {
+        self.block.bytes(self.meta, self.end - self.meta)
     }
 
     /// Moves the start of the data, and the metadata with it.

@@ -129,7 +129,7 @@ impl Kernel {
         }
         let out = skb.packet.whole();
         answer(&mut sk, &host.ctx.bytes(0, SkBuff::SIZE), ifindex);
-        finish(view, memory, &out, done)?;
+        finish(view, memory, &out, &[], done)?;
         ctx::write(view, sk.bytes(), memory)
     }
 

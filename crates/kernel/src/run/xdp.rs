@@ -81,8 +81,8 @@ impl Kernel {
         let Input::Xdp(packet) = &host.input else {
             return Err(Errno::EFAULT);
         };
-        let out = packet.whole_with_meta();
-        let changed = out.len() != size
+        let out = packet.linear_with_meta();
+        let changed = out.len() + packet.frags.len() != size
             || packet.data - packet.meta != meta_len
             || packet.end - packet.meta != linear;
         let mut md = md;
@@ -90,7 +90,7 @@ impl Kernel {
             md.set_data((packet.data - packet.meta) as u32);
             md.set_data_end((packet.end - packet.meta) as u32);
         }
-        finish(view, memory, &out, done)?;
+        finish(view, memory, &out, &packet.frags, done)?;
         ctx::write(view, md.bytes(), memory)
     }
 
