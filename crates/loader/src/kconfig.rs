@@ -16,10 +16,10 @@ pub struct KernelConfig {
 }
 
 impl Default for KernelConfig {
-    /// Linux 6.18.0 and no options.
+    /// Linux 6.18.44, the release whose answers are recorded, and no options.
     fn default() -> KernelConfig {
         KernelConfig {
-            version: 6 << 16 | 18 << 8,
+            version: 6 << 16 | 18 << 8 | 44,
             options: BTreeMap::new(),
         }
     }

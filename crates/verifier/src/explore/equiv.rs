@@ -49,18 +49,17 @@ impl IdMap {
         true
     }
 
-    /// Numbers without an id count as having one of their own.
+    /// An old number without an id is covered by any; a new one without an id counts as
+    /// having one of its own.
     fn matches_scalar(&mut self, old: u32, new: u32) -> bool {
-        let mut or_fresh = |id| {
-            if id != 0 {
-                id
-            } else {
-                self.fresh += 1;
-                self.fresh
-            }
-        };
-        let (old, new) = (or_fresh(old), or_fresh(new));
-        self.matches(old, new)
+        if old == 0 {
+            return true;
+        }
+        if new != 0 {
+            return self.matches(old, new);
+        }
+        self.fresh += 1;
+        self.matches(old, self.fresh)
     }
 }
 
@@ -186,8 +185,11 @@ impl<'c> Comparison<'c> {
         if !old.precise && exact == Exact::Not {
             return true;
         }
-        (old.id ^ cur.id) & ADD_CONST == 0
-            && (old.id & ADD_CONST == 0 || old.off == cur.off)
+        // A number on its own covers a linked one: links only add to what is known.
+        let linked_alike = old.id == 0
+            || ((old.id ^ cur.id) & ADD_CONST == 0
+                && (old.id & ADD_CONST == 0 || old.off == cur.off));
+        linked_alike
             && old.num.includes(&cur.num)
             && self.ids.matches_scalar(old.id, cur.id)
     }

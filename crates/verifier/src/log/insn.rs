@@ -6,6 +6,7 @@ use skep_isa::field::pseudo;
 use skep_isa::{Insn, Names};
 
 use crate::context::Verifier;
+use crate::setup::btf_info::LineInfo;
 
 impl Verifier<'_> {
     /// The text of an instruction, without a line end.
@@ -30,7 +31,10 @@ impl Verifier<'_> {
         let Some(index) = index.checked_sub(1) else {
             return;
         };
-        if self.log.prev_line == Some(index) {
+        // Records often differ in the column only; a line is told once.
+        if let Some(before) = self.log.prev_line
+            && (before == index || same_line(&self.lines[before], &self.lines[index]))
+        {
             return;
         }
         self.log.prev_line = Some(index);
@@ -42,6 +46,10 @@ impl Verifier<'_> {
             line.line
         ));
     }
+}
+
+fn same_line(a: &LineInfo, b: &LineInfo) -> bool {
+    a.line == b.line && a.file == b.file
 }
 
 /// Names and addresses as the kernel that is asked knows them.
