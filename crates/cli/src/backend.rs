@@ -14,10 +14,34 @@ const RUNNING_KERNEL: &str = "/sys/kernel/btf/vmlinux";
 
 /// A kernel, and how to load into it.
 pub struct Chosen {
-    /// The kernel.
-    pub kernel: Box<dyn Backend>,
+    kernel: Answering,
     /// What a load depends on besides.
     pub options: LoadOptions,
+}
+
+/// Who answers. There is one of these in a run of the command, so size does not matter.
+#[allow(clippy::large_enum_variant)]
+enum Answering {
+    Skep(skep::Kernel),
+    Linux(skep_host::Host),
+}
+
+impl Chosen {
+    /// The kernel.
+    pub fn kernel(&self) -> &dyn Backend {
+        match &self.kernel {
+            Answering::Skep(kernel) => kernel,
+            Answering::Linux(host) => host,
+        }
+    }
+
+    /// Why the last run was stopped, when the kernel can tell more than an error number.
+    pub fn stopped_because(&self) -> Option<String> {
+        match &self.kernel {
+            Answering::Skep(kernel) => kernel.last_trap(),
+            Answering::Linux(_) => None,
+        }
+    }
 }
 
 /// Makes the kernel that the command line asks for.
@@ -37,16 +61,16 @@ pub fn choose(common: &Common) -> Result<Chosen, String> {
         options.possible_cpus = host.possible_cpus().unwrap_or(options.possible_cpus);
         options.config = running_config();
         return Ok(Chosen {
-            kernel: Box::new(host),
+            kernel: Answering::Linux(host),
             options,
         });
     }
-    let mut builder = skep_kernel::Kernel::builder();
+    let mut builder = skep::Kernel::builder();
     if let Some(btf) = given.or_else(|| read_btf(RUNNING_KERNEL).ok().map(Arc::new)) {
         builder = builder.kernel_btf(btf);
     }
     Ok(Chosen {
-        kernel: Box::new(builder.build()),
+        kernel: Answering::Skep(builder.build()),
         options,
     })
 }

@@ -1,7 +1,7 @@
 //! `skep run`: one program on one input.
 
 use skep::{LogOptions, Object, ProgIndex, RunInput, RunOutput, VerifyReport, test_run};
-use skep_abi::{ProgType, XdpAction};
+use skep_abi::{Errno, ProgType, XdpAction};
 
 use crate::Outcome;
 use crate::args::Run;
@@ -31,7 +31,7 @@ pub fn command(args: &Run) -> Result<Outcome, String> {
     };
     let input = input(args, prog_type)?;
     let chosen = backend::choose(&args.common)?;
-    let kernel = chosen.kernel.as_ref();
+    let kernel = chosen.kernel();
     let mut loaded = object
         .prepare(kernel, chosen.options.clone())
         .map_err(|error| format!("{file}: {error}"))?;
@@ -70,11 +70,15 @@ pub fn command(args: &Run) -> Result<Outcome, String> {
         return Err(format!("{file}: the program is not loaded"));
     };
     let output = test_run(kernel, fd.raw(), prog_type, &input).map_err(|errno| {
-        format!(
-            "{file}: running '{}': {errno} ({})",
-            program.name,
-            errno.description()
-        )
+        let why = match (chosen.stopped_because(), errno) {
+            (Some(why), _) => why,
+            (None, Errno::EINVAL) => {
+                format!("the input does not suit a program of type {prog_type}")
+            }
+            (None, Errno::ENOTSUPP) => format!("a program of type {prog_type} cannot be run"),
+            (None, errno) => errno.description().to_string(),
+        };
+        format!("{file}: running '{}': {errno}: {why}", program.name)
     })?;
     show(args, &program.name, prog_type, &input, &output);
     Ok(Outcome::Good)

@@ -1,9 +1,12 @@
 //! `skep verify`: one report per program.
 
 use std::io::Write;
+use std::panic::AssertUnwindSafe;
 
 use serde_json::Value;
-use skep::{LogOptions, Object, ProgIndex, Program, Verdict, VerifyReport, verify_program};
+use skep::{
+    LoadError, LogOptions, Object, ProgIndex, Program, Verdict, VerifyReport, verify_program,
+};
 
 use crate::Outcome;
 use crate::args::Verify;
@@ -47,11 +50,11 @@ fn verify_file(args: &Verify, chosen: &Chosen, file: &str) -> Outcome {
         return no_programs(args, file, &message);
     }
     let log = LogOptions::at(args.log_level.unwrap_or(1));
-    let loaded = object.prepare(chosen.kernel.as_ref(), chosen.options.clone());
+    let loaded = object.prepare(chosen.kernel(), chosen.options.clone());
     let mut worst = Outcome::Good;
     for (index, program) in selected {
         let report = match &loaded {
-            Ok(loaded) => verify_program(loaded, ProgIndex(index), &log),
+            Ok(loaded) => guarded(program, || verify_program(loaded, ProgIndex(index), &log)),
             Err(error) => VerifyReport::of_error(error, program.insns.len()),
         };
         show(args, file, &object, program, &report);
@@ -62,6 +65,19 @@ fn verify_file(args: &Verify, chosen: &Chosen, file: &str) -> Outcome {
         });
     }
     worst
+}
+
+/// Turns a panic, which would be a defect of skep, into a report, so that the other programs
+/// get theirs.
+fn guarded(program: &Program, verify: impl FnOnce() -> VerifyReport) -> VerifyReport {
+    std::panic::catch_unwind(AssertUnwindSafe(verify)).unwrap_or_else(|_| {
+        let problem = "skep itself failed on it; please report this".to_string();
+        let error = LoadError::Unresolved {
+            program: program.name.clone(),
+            problem,
+        };
+        VerifyReport::of_error(&error, program.insns.len())
+    })
 }
 
 fn show(args: &Verify, file: &str, object: &Object, program: &Program, report: &VerifyReport) {

@@ -57,7 +57,7 @@ impl<'a> VerifierLog<'a> {
     /// The figures at the end.
     pub fn stats(&self) -> LogStats {
         let mut stats = LogStats::default();
-        for line in self.text.lines() {
+        for line in self.lines() {
             if let Some(rest) = line.strip_prefix("verification time ") {
                 stats.verification_time_us = first_number(rest);
             } else if let Some(rest) = line.strip_prefix("stack depth ") {
@@ -82,9 +82,28 @@ impl<'a> VerifierLog<'a> {
         stats
     }
 
-    /// The line that says why: the last one that neither shows a state nor holds figures.
+    /// The line that says why: of the last lines that neither show a state nor hold figures,
+    /// the first, as those behind it only explain it further.
     pub fn message(&self) -> Option<&'a str> {
-        self.text.lines().rev().find(|line| says_why(line))
+        let lines: Vec<_> = self.lines().collect();
+        let last = lines.iter().rposition(|line| says_why(line))?;
+        let run = lines.get(..=last)?;
+        let first = run
+            .iter()
+            .rposition(|line| !says_why(line))
+            .map_or(0, |before| before + 1);
+        run.get(first).copied()
+    }
+
+    /// The lines, where Linux forgets to end a message as it does before the figures too.
+    fn lines(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.text
+            .lines()
+            .flat_map(|line| match line.find(FIGURES[0]) {
+                Some(at) if at > 0 => [line.get(..at), line.get(at..)],
+                _ => [Some(line), None],
+            })
+            .flatten()
     }
 
     /// The instruction at fault: the one that the message names, or the last one shown
@@ -260,6 +279,20 @@ mod tests {
              old state: R1=ctx() R10=fp0\n",
             "infinite loop detected at insn 1",
             Some(1),
+            None,
+        );
+        check(
+            "2: (61) r0 = *(u32 *)(r1 +0)\n\
+             invalid access to packet, off=0 size=4, R1(id=0,off=0,r=0)\n\
+             R1 offset is outside of the packet\n",
+            "invalid access to packet, off=0 size=4, R1(id=0,off=0,r=0)",
+            Some(2),
+            None,
+        );
+        check(
+            "expected prog array map for tail callverification time 7 usec\nstack depth 0\n",
+            "expected prog array map for tail call",
+            None,
             None,
         );
         check("", "", None, None);
