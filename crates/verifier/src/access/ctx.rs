@@ -95,9 +95,8 @@ impl Verifier<'_> {
     /// # Errors
     /// Unsupported for a number that is none.
     pub(crate) fn prog_type(&self) -> Res<ProgType> {
-        ProgType::from_u32(self.request.prog_type).ok_or_else(|| {
-            Stop::Unsupported(format!("program type {}", self.request.prog_type))
-        })
+        ProgType::from_u32(self.request.prog_type)
+            .ok_or_else(|| Stop::Unsupported(format!("program type {}", self.request.prog_type)))
     }
 
     /// Whether accesses to the context go to the kernel's own structures in a rewritten form;

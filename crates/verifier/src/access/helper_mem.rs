@@ -54,7 +54,9 @@ impl Verifier<'_> {
             Kind::Stack => {
                 self.check_stack_range(reg, pointer.off, size, zero_size_allowed, access, raw)
             }
-            Kind::BtfId => Err(Stop::Unsupported("BTF pointer as memory of a helper".into())),
+            Kind::BtfId => Err(Stop::Unsupported(
+                "BTF pointer as memory of a helper".into(),
+            )),
             Kind::Ctx if !self.context_is_rewritten() => {
                 if size == 0 {
                     return if zero_size_allowed {

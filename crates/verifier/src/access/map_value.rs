@@ -144,7 +144,10 @@ impl Verifier<'_> {
         let map = self.map_of(&pointer).clone();
         self.check_region(reg, off, size, map.value_size, zero_size_allowed)?;
         for field in self.special_fields(&map).iter() {
-            let (start, end) = (i64::from(field.offset), i64::from(field.offset + field.size));
+            let (start, end) = (
+                i64::from(field.offset),
+                i64::from(field.offset + field.size),
+            );
             let low = pointer.num.smin.wrapping_add(i64::from(off));
             let high = (pointer.num.umax as i64)
                 .wrapping_add(i64::from(off))

@@ -135,9 +135,7 @@ impl Verifier<'_> {
             Kind::Stack => self.access_stack(at),
             Kind::Packet | Kind::PacketMeta => self.access_packet(at),
             Kind::FlowKeys => self.access_flow_keys(at),
-            Kind::Socket | Kind::SockCommon | Kind::TcpSock | Kind::XdpSock => {
-                self.access_sock(at)
-            }
+            Kind::Socket | Kind::SockCommon | Kind::TcpSock | Kind::XdpSock => self.access_sock(at),
             Kind::TpBuffer => self.access_tp_buffer(at),
             Kind::BtfId if !reg.maybe_null() => {
                 Err(Stop::Unsupported("access through a BTF pointer".into()))

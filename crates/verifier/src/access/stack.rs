@@ -139,7 +139,10 @@ impl Verifier<'_> {
             return;
         }
         self.subprogs[subprog].fastcall_stack_off = i32::from(i16::MIN);
-        let (start, end) = (self.subprogs[subprog].start, self.subprogs[subprog + 1].start);
+        let (start, end) = (
+            self.subprogs[subprog].start,
+            self.subprogs[subprog + 1].start,
+        );
         for aux in &mut self.aux[start as usize..end as usize] {
             aux.fastcall_spills = 0;
             aux.fastcall_pattern = false;

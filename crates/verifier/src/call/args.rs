@@ -168,17 +168,15 @@ impl Verifier<'_> {
         }
         if takes(arg.kind, reg.kind, flags) {
             if reg.kind == Kind::BtfId {
-                return Err(Stop::Unsupported("BTF pointer as argument of a helper".into()));
+                return Err(Stop::Unsupported(
+                    "BTF pointer as argument of a helper".into(),
+                ));
             }
             return Ok(());
         }
         let name = self.kind_name_of(reg);
         let expected = arg.expected().unwrap_or("scalar");
-        refuse!(
-            self,
-            EACCES,
-            "R{number} type={name} expected={expected}"
-        );
+        refuse!(self, EACCES, "R{number} type={name} expected={expected}");
     }
 
     /// Demands an offset that this kind of pointer may have as an argument.
@@ -223,12 +221,16 @@ impl Verifier<'_> {
             ArgKind::None | ArgKind::Anything => Ok(()),
             ArgKind::ConstMapPtr => {
                 let map = (reg.aux, reg.map_uid);
-                if let Some(first) = call.map
-                    && first != map
+                if let Some(timer) = call.map
+                    && timer != map
                 {
-                    let (one, other) = (first.1, reg.map_uid);
-                    let _ = (one, other);
-                    return Err(Stop::Unsupported("call with two maps".into()));
+                    let (one, other) = (timer.1, reg.map_uid);
+                    refuse!(
+                        self,
+                        EINVAL,
+                        "timer pointer in R1 map_uid={one} doesn't match map pointer in R2 \
+                         map_uid={other}"
+                    );
                 }
                 call.map = Some(map);
                 Ok(())
@@ -239,7 +241,11 @@ impl Verifier<'_> {
                     return Ok(());
                 }
                 let Some(map) = call.map else {
-                    refuse!(self, EFAULT, "verifier bug: invalid map_ptr to access map->value");
+                    refuse!(
+                        self,
+                        EFAULT,
+                        "verifier bug: invalid map_ptr to access map->value"
+                    );
                 };
                 let size = self.map_at(map.0).value_size as i32;
                 call.raw.wanted = arg.uninit;
@@ -281,7 +287,7 @@ impl Verifier<'_> {
             }
             ArgKind::ConstStr => self.check_const_string(reg, number),
             ArgKind::SpinLock => self.use_spin_lock(call.helper.id, number),
-            ArgKind::Timer => Err(Stop::Unsupported("timer in a map value".into())),
+            ArgKind::Timer => self.use_timer(call, reg, number),
             ArgKind::Kptr => Err(Stop::Unsupported("kernel pointer in a map value".into())),
             ArgKind::PercpuBtfId => Err(Stop::Unsupported("per-CPU kernel variable".into())),
             ArgKind::Ctx
@@ -297,7 +303,11 @@ impl Verifier<'_> {
 
     fn use_key(&mut self, call: &mut Call, reg: &Reg, number: u8) -> Res {
         let Some((map, _)) = call.map else {
-            refuse!(self, EFAULT, "verifier bug: invalid map_ptr to access map->key");
+            refuse!(
+                self,
+                EFAULT,
+                "verifier bug: invalid map_ptr to access map->key"
+            );
         };
         let (size, map_type) = {
             let map = self.map_at(map);

@@ -29,7 +29,11 @@ impl Verifier<'_> {
         let map = call.map;
         self.push_callback(call.subprog, |v, state| {
             let Some((index, _)) = map else {
-                refuse!(v, EFAULT, "verifier bug: no map for a callback over its elements");
+                refuse!(
+                    v,
+                    EFAULT,
+                    "verifier bug: no map for a callback over its elements"
+                );
             };
             if !has_elements(v.map_at(index).map_type) {
                 refuse!(v, ENOTSUPP, "callback function not allowed for map");

@@ -59,7 +59,11 @@ impl Verifier<'_> {
         }
         let format = *self.reg(3);
         let Some(text) = self.string_at(&format) else {
-            refuse!(self, EFAULT, "verifier bug: failed to retrieve map value address");
+            refuse!(
+                self,
+                EFAULT,
+                "verifier bug: failed to retrieve map value address"
+            );
         };
         if let Err(errno) = check_format(&text, length / 8) {
             return Err(self.reject(errno, format_args!("Invalid format string")));

@@ -228,7 +228,9 @@ impl Verifier<'_> {
         }
         let pointee = ptr.ref_type().and_then(|id| btf.resolve(id));
         if pointee.is_some_and(|ty| ty.kind() == BtfKind::Struct && ty.name() == "bpf_dynptr") {
-            return Err(Stop::Unsupported("dynptr as an argument of a function".into()));
+            return Err(Stop::Unsupported(
+                "dynptr as an argument of a function".into(),
+            ));
         }
         if tags.trusted || tags.untrusted {
             return Err(Stop::Unsupported(
@@ -305,11 +307,7 @@ impl Verifier<'_> {
             refuse!(self, EINVAL, "arg#{index} should be void pointer");
         };
         if !is_struct || name != expected {
-            refuse!(
-                self,
-                EINVAL,
-                "arg#{index} should be `struct {expected} *`"
-            );
+            refuse!(self, EINVAL, "arg#{index} should be `struct {expected} *`");
         }
         Ok(())
     }

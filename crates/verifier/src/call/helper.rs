@@ -101,8 +101,11 @@ impl Verifier<'_> {
                 "cannot call GPL-restricted function from non-GPL compatible program"
             );
         }
-        let traced = matches!(self.prog_type()?, ProgType::Tracing | ProgType::Lsm);
-        if helper.id == id::D_PATH && !traced {
+        let for_traced = matches!(
+            helper.id,
+            id::D_PATH | id::SK_STORAGE_GET | id::SK_STORAGE_DELETE
+        );
+        if for_traced && self.prog_type()? == ProgType::Syscall {
             refuse!(self, EINVAL, "helper call is not allowed in probe");
         }
         if !helper.might_sleep {
@@ -177,6 +180,7 @@ impl Verifier<'_> {
                 Ok(())
             }
             id::FOR_EACH_MAP_ELEM => self.call_for_each(call),
+            id::TIMER_SET_CALLBACK => self.call_back_later(call),
             id::LOOP => self.call_loop(call),
             id::SNPRINTF => self.check_snprintf(),
             _ => Ok(()),
@@ -248,6 +252,12 @@ impl Verifier<'_> {
         let fits = skep_abi::MapType::from_u32(map_type)
             .is_some_and(|map| skep_catalog::map_fits(map, number, prog_type, attach));
         if !fits {
+            let sockets = [skep_abi::MapType::Sockmap, skep_abi::MapType::Sockhash];
+            if sockets.iter().any(|map| *map as u32 == map_type)
+                && matches!(number, id::MAP_UPDATE_ELEM | id::MAP_DELETE_ELEM)
+            {
+                say!(self, "cannot update sockmap in this context\n");
+            }
             refuse!(
                 self,
                 EINVAL,

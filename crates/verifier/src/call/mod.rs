@@ -11,6 +11,7 @@ pub mod reference;
 pub mod ret;
 pub mod spin_lock;
 pub mod subprog;
+pub mod timer;
 
 use skep_catalog::helper_id as id;
 use skep_isa::Insn;

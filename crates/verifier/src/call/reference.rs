@@ -3,8 +3,8 @@
 use crate::context::{Res, Stop, Verifier};
 use crate::refuse;
 use crate::say;
-use crate::state::whole::{Reference, ReferenceKind};
 use crate::state::Reg;
+use crate::state::whole::{Reference, ReferenceKind};
 
 impl Verifier<'_> {
     /// Takes a reference at the current instruction and gives its identity.

@@ -89,10 +89,7 @@ impl Verifier<'_> {
         }
         let map = call.map.map(|(index, _)| self.map_at(index).map_type);
         call.helper.id == id::MAP_LOOKUP_ELEM
-            && matches!(
-                map.and_then(M::from_u32),
-                Some(M::Sockmap | M::Sockhash)
-            )
+            && matches!(map.and_then(M::from_u32), Some(M::Sockmap | M::Sockhash))
     }
 
     /// Some helpers promise more of their number than that it is one.

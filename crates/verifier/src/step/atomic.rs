@@ -113,7 +113,11 @@ impl Verifier<'_> {
         );
         if refused {
             let name = self.kind_name(reg);
-            refuse!(self, EACCES, "BPF_ATOMIC {what} R{reg} {name} is not allowed");
+            refuse!(
+                self,
+                EACCES,
+                "BPF_ATOMIC {what} R{reg} {name} is not allowed"
+            );
         }
         Ok(())
     }
