@@ -277,7 +277,7 @@ pub struct Verifier<'a> {
     /// One past the last byte of the context that was accessed.
     pub max_ctx_offset: u32,
     /// Abstract states, when they are to be kept.
-    pub recorded: Vec<crate::env::RecordedState>,
+    pub recorded: Vec<(crate::env::RecordedState, crate::liveness::stack::Query)>,
 }
 
 impl Verifier<'_> {

@@ -3,9 +3,9 @@
 use skep_abi::{Errno, ProgFlags};
 
 use crate::context::{InsnAux, Res, Stop, Verifier};
-use crate::env::{Env, Executable, Outcome, Reject, Request, Stats, Verdict};
+use crate::env::{Env, Executable, Outcome, RecordedState, Reject, Request, Stats, Verdict};
 use crate::explore::visited::StateStore;
-use crate::liveness::stack::StackLiveness;
+use crate::liveness::stack::{Query, StackLiveness};
 use crate::log::{LEVEL, Log, STATS};
 use crate::rewrite;
 use crate::say;
@@ -27,7 +27,7 @@ pub fn verify(request: &Request<'_>, env: &dyn Env) -> Outcome {
     let stats = print_figures(&mut v, started);
     let verdict = match result {
         Ok(mut executable) => {
-            executable.recorded = std::mem::take(&mut v.recorded);
+            executable.recorded = recorded_states(&mut v);
             executable.max_ctx_offset = v.max_ctx_offset;
             Verdict::Accept(Box::new(executable))
         }
@@ -152,6 +152,18 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
         max_ctx_offset: 0,
         recorded: Vec::new(),
     }
+}
+
+/// The recorded states, without claims about stack slots that nothing reads any more: paths
+/// that ended in a kept state may differ there.
+fn recorded_states(v: &mut Verifier<'_>) -> Vec<RecordedState> {
+    let recorded = std::mem::take(&mut v.recorded);
+    let keep = |(mut state, place): (RecordedState, Query)| {
+        let live = v.stack_liveness.live_slots(&place, state.frame as usize, |_| true);
+        state.slots.retain(|(slot, _)| live.checked_shr(*slot).is_some_and(|l| l & 1 == 1));
+        state
+    };
+    recorded.into_iter().map(keep).collect()
 }
 
 /// Writes the figures that end every log and returns them.

@@ -236,6 +236,7 @@ impl Verifier<'_> {
             self.explore_alu_limits,
             self.id_gen,
         )
+        .with_all_numbers(self.request.record_states)
         .states_equal(old, &self.cur, exact)
     }
 

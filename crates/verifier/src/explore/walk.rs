@@ -244,8 +244,10 @@ impl Verifier<'_> {
     /// Keeps what is claimed of the registers here, for the checking interpreter.
     fn record_state(&mut self) {
         if self.request.record_states && !self.cur.speculative {
-            let recorded = crate::state::record::of(&self.cur, self.insn_idx);
-            self.recorded.push(recorded);
+            let live = self.aux[self.insn_idx as usize].live_regs;
+            let recorded = crate::state::record::of(&self.cur, self.insn_idx, live);
+            let place = self.stack_liveness.query(&self.cur, self.insn_idx);
+            self.recorded.push((recorded, place));
         }
     }
 

@@ -3,13 +3,20 @@
 use crate::env::{RecordedReg, RecordedState};
 use crate::state::{Kind, Reg, State};
 
-/// The claims of the innermost frame before `insn`.
-pub fn of(state: &State, insn: u32) -> RecordedState {
+/// The claims of the innermost frame before `insn`, about the registers in the mask `live`:
+/// a path that ended in a kept state may differ from it in all others.
+pub fn of(state: &State, insn: u32, live: u16) -> RecordedState {
     let frame = state.frame();
+    let mut regs = frame.regs.map(|reg| claim(&reg));
+    for (number, reg) in regs.iter_mut().enumerate() {
+        if number < 10 && live >> number & 1 == 0 {
+            *reg = RecordedReg::Any;
+        }
+    }
     RecordedState {
         insn,
         frame: state.depth() as u32,
-        regs: frame.regs.map(|reg| claim(&reg)),
+        regs,
         slots: frame
             .stack
             .iter()
