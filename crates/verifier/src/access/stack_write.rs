@@ -201,9 +201,8 @@ impl Verifier<'_> {
             let index = slot_of(off);
             self.touch_slot(index);
             let Slot { types, spilled } = &mut self.cur.frames[frame].stack[index];
-            let spilled_zero = types[7] == SlotType::Spill && spilled.is_null();
-            let byte = &mut types[byte_of(off)];
-            if !privilege.allow_ptr_leaks && !matches!(*byte, SlotType::Misc | SlotType::Zero) {
+            let byte = types[byte_of(off)];
+            if !privilege.allow_ptr_leaks && !matches!(byte, SlotType::Misc | SlotType::Zero) {
                 let insn = at.insn;
                 return Err(self.reject_open(
                     skep_abi::Errno::EINVAL,
@@ -213,14 +212,19 @@ impl Verifier<'_> {
                     ),
                 ));
             }
-            if zero && *byte == SlotType::Spill && spilled_zero {
+            let spilled_zero = types[7] == SlotType::Spill && spilled.is_null();
+            if zero && byte == SlotType::Spill && spilled_zero {
                 zero_used = true;
                 continue;
             }
+            // A register of which a part may have changed is none any more.
             spilled.kind = Kind::NotInit;
-            let keeps_zero = zero && *byte == SlotType::Zero;
+            if types[7].is_special() {
+                types.iter_mut().for_each(scrub);
+            }
+            let keeps_zero = zero && byte == SlotType::Zero;
             zero_used |= keeps_zero;
-            if *byte == SlotType::Invalid && !privilege.allow_uninit_stack {
+            if byte == SlotType::Invalid && !privilege.allow_uninit_stack {
                 let insn = at.insn;
                 return Err(self.reject_open(
                     skep_abi::Errno::EINVAL,
@@ -230,7 +234,7 @@ impl Verifier<'_> {
                     ),
                 ));
             }
-            *byte = if keeps_zero {
+            types[byte_of(off)] = if keeps_zero {
                 SlotType::Zero
             } else {
                 SlotType::Misc
