@@ -20,7 +20,11 @@ impl Kernel {
         if !may_be_inner(object.kind()) {
             return Err(Errno::ENOTSUPP);
         }
-        Ok(object.facts())
+        // A template has no name of its own.
+        Ok(MapFacts {
+            name: String::new(),
+            ..object.facts()
+        })
     }
 }
 
