@@ -6,6 +6,7 @@ pub mod ci;
 pub mod corpus;
 pub mod oracle;
 pub mod record;
+pub mod speed;
 pub mod tidy;
 
 use std::path::{Path, PathBuf};

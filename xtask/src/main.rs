@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use xtask::{Outcome, ask, ci, oracle, record, tidy};
+use xtask::{Outcome, ask, ci, oracle, record, speed, tidy};
 
 const USAGE: &str = "\
 cargo xtask ci                    fmt, clippy, tests and tidy, as a reviewer would run them
@@ -16,6 +16,7 @@ cargo xtask oracle [PATH…]        compares skep with Linux over filetests and 
        --show N                   how many differing cases to show (default 40)
 cargo xtask record [PATH…]        writes down what the running kernel answers
        --missing                  only what has no answer yet
+cargo xtask speed [PATH…]         how long skep and Linux take to verify the largest programs
 ";
 
 fn run() -> Outcome {
@@ -25,6 +26,7 @@ fn run() -> Outcome {
     match command.as_str() {
         "ask" => ask::run(&rest),
         "ci" => ci::run(),
+        "speed" => speed::run(&rest),
         "tidy" => tidy::run(),
         "oracle" => oracle::run(&rest),
         "record" => record::run(&rest),

@@ -24,6 +24,9 @@ pub struct Answer {
     /// The runs that come out differently each time (they look at a clock, say), and so
     /// cannot be compared.
     pub unstable: Vec<usize>,
+    /// Microseconds the verification took, when the log was asked for statistics. Never
+    /// compared nor written down.
+    pub time_us: Option<u64>,
 }
 
 /// What came of one run.
@@ -143,6 +146,7 @@ impl Answer {
             log: Log::new(raw_log),
             runs: Vec::new(),
             unstable: Vec::new(),
+            time_us: log::time_us(raw_log),
         }
     }
 

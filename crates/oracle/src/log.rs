@@ -67,6 +67,12 @@ pub fn processed(log: &str) -> Option<u64> {
     rest.split(' ').next()?.parse().ok()
 }
 
+/// The microseconds of the line `verification time N usec`, when the log has it.
+pub fn time_us(log: &str) -> Option<u64> {
+    let rest = log.lines().rev().find_map(|line| line.strip_prefix(TIME))?;
+    rest.split(' ').next()?.parse().ok()
+}
+
 /// The line that says why a program was refused: the last one that is neither figures nor
 /// empty.
 pub fn last_message(log: &str) -> Option<&str> {
@@ -127,7 +133,7 @@ mod tests {
     fn figures_are_found() {
         let log =
             "0: x\nR0 !read_ok\nverification time 9 usec\nprocessed 12 insns (limit 1000000)\n";
-        assert_eq!(processed(log), Some(12));
+        assert_eq!((processed(log), time_us(log)), (Some(12), Some(9)));
         assert_eq!(last_message(log), Some("R0 !read_ok"));
         assert_eq!((processed("no"), last_message("")), (None, None));
     }

@@ -273,6 +273,7 @@ fn parse(entry: &Value) -> Option<(String, u64, Answer)> {
         log,
         runs: runs?,
         unstable: unstable?,
+        time_us: None,
     };
     Some((text("case")?.to_owned(), number("key")?, answer))
 }
