@@ -1,9 +1,11 @@
 //! `BPF_BTF_LOAD`: type information as an object of the kernel.
 
+mod check;
+
 use std::sync::Arc;
 
 use skep_abi::{Errno, UserMemory, attr, copy_in};
-use skep_btf::Btf;
+use skep_btf::{Btf, BtfError, Problem};
 
 use crate::fds::File;
 use crate::id::Id;
@@ -54,8 +56,11 @@ impl Kernel {
         )?;
         let raw = copy_in(memory, view.btf(), view.btf_size() as usize)?;
         let (text, parsed) = match Btf::parse(&raw) {
-            Ok(btf) => (String::new(), Ok(btf)),
-            Err(problem) => (format!("{problem}\n"), Err(Errno::EINVAL)),
+            Ok(btf) => match check::check(&btf) {
+                Ok(()) => (String::new(), Ok(btf)),
+                Err((errno, why)) => (format!("{why}\n"), Err(errno)),
+            },
+            Err(problem) => (format!("{problem}\n"), Err(errno_of(&problem))),
         };
         let written = log.finish(text.as_bytes(), memory);
         view.set_btf_log_true_size(log.true_size(text.as_bytes()));
@@ -68,5 +73,14 @@ impl Kernel {
             name: String::new(),
         });
         self.fds.insert(File::Btf(object))
+    }
+}
+
+/// What Linux answers to a blob that cannot be read.
+fn errno_of(error: &BtfError) -> Errno {
+    match error.problem {
+        // Versions and flags of the future are not wrong, only unknown.
+        Problem::Version(_) | Problem::Flags(_) => Errno::ENOTSUPP,
+        _ => Errno::EINVAL,
     }
 }

@@ -30,9 +30,10 @@ impl UserLog {
         }
     }
 
-    /// The level without the bit that only concerns the buffer.
+    /// The level as given: with any bit, also the one that only concerns the buffer, there is
+    /// a log of what is said at every level.
     pub(crate) fn level(&self) -> u32 {
-        self.level.beyond(LogLevel::FIXED).0
+        self.level.0
     }
 
     /// Bytes that the whole log takes with its NUL; 0 when no log was asked for.

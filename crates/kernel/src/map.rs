@@ -193,7 +193,7 @@ impl Kernel {
     pub(crate) fn map_fd_by_id(&self, view: &attr::MapGetFdById) -> Result<u32, Errno> {
         let flags = MapFlags(view.open_flags());
         let rights = MapFlags::RDONLY | MapFlags::WRONLY;
-        if view.next_id() != 0 || !flags.beyond(rights).is_empty() {
+        if !flags.beyond(rights).is_empty() {
             return Err(Errno::EINVAL);
         }
         self.need_capable()?;

@@ -140,9 +140,10 @@ fn flags_of_type(flags: MapFlags) -> MapFlags {
     flags.beyond(MapFlags::TOKEN_FD)
 }
 
-/// The flags as the map reports them: programs never write to a device map.
+/// The flags as the map reports them. What a descriptor may do is the descriptor's affair, and
+/// programs never write to a device map.
 fn shown_flags(map_type: MapType, flags: MapFlags) -> MapFlags {
-    let flags = flags_of_type(flags);
+    let flags = flags_of_type(flags).beyond(MapFlags::RDONLY | MapFlags::WRONLY);
     match map_type {
         MapType::Devmap | MapType::DevmapHash => flags | MapFlags::RDONLY_PROG,
         _ => flags,

@@ -103,7 +103,7 @@ fn checks_its_types(map_type: MapType) -> bool {
     use MapType::*;
     !matches!(
         map_type,
-        Hash | PercpuHash | LruHash | LruPercpuHash | Queue | Stack | BloomFilter | Ringbuf
+        Hash | PercpuHash | LruHash | LruPercpuHash | ProgArray | Queue | Stack | Ringbuf
     )
 }
 
@@ -137,8 +137,16 @@ fn check_kind(spec: &Spec, types: &Types, btf: &Btf) -> Result<(), Errno> {
                 _ => Err(Errno::EINVAL),
             }
         }
-        ProgArray | PerfEventArray | CgroupArray | ArrayOfMaps | HashOfMaps | StackTrace
-        | Devmap | DevmapHash | Cpumap | Xskmap | Sockmap | Sockhash => Err(Errno::ENOTSUPP),
+        CgroupStorage | PercpuCgroupStorage => {
+            let key = btf.resolve(types.key);
+            let fits = match spec.key_size {
+                8 => key.and_then(|k| k.int()).is_some_and(|int| int.bits == 64),
+                _ => key.is_some_and(|k| k.kind() == Kind::Struct && k.vlen() == 2),
+            };
+            if fits { Ok(()) } else { Err(Errno::EINVAL) }
+        }
+        PerfEventArray | CgroupArray | ArrayOfMaps | HashOfMaps | StackTrace | Devmap
+        | DevmapHash | Cpumap | Xskmap | Sockmap | Sockhash => Err(Errno::ENOTSUPP),
         _ => Ok(()),
     }
 }
