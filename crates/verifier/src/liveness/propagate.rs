@@ -91,9 +91,7 @@ fn settle(v: &mut Verifier<'_>, liveness: &mut StackLiveness, index: usize) {
         }
     }
     instance.changed = false;
-    if let Some(chain) = &chain
-        && passes > 1
-    {
+    if let Some(chain) = &chain {
         v.log.write(format_args!(
             "{chain} live stack update done in {passes} iterations\n"
         ));
