@@ -4,9 +4,11 @@
 pub mod ask;
 pub mod ci;
 pub mod corpus;
+pub mod generate;
 pub mod oracle;
 pub mod record;
 pub mod speed;
+pub mod tables;
 pub mod tidy;
 
 use std::path::{Path, PathBuf};

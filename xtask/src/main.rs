@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use xtask::{Outcome, ask, ci, oracle, record, speed, tidy};
+use xtask::{Outcome, ask, ci, generate, oracle, record, speed, tables, tidy};
 
 const USAGE: &str = "\
 cargo xtask ci                    fmt, clippy, tests and tidy, as a reviewer would run them
@@ -16,6 +16,9 @@ cargo xtask oracle [PATH…]        compares skep with Linux over filetests and 
        --show N                   how many differing cases to show (default 40)
 cargo xtask record [PATH…]        writes down what the running kernel answers
        --missing                  only what has no answer yet
+cargo xtask gen                   writes the generated tables in docs/
+       --check                    only says whether they are fresh
+cargo xtask gen                   writes the generated pages in docs/
 cargo xtask speed [PATH…]         how long skep and Linux take to verify the largest programs
 ";
 
@@ -27,7 +30,9 @@ fn run() -> Outcome {
         "ask" => ask::run(&rest),
         "ci" => ci::run(),
         "speed" => speed::run(&rest),
+        "gen" => tables::run(&rest),
         "tidy" => tidy::run(),
+        "gen" => generate::run(),
         "oracle" => oracle::run(&rest),
         "record" => record::run(&rest),
         _ => {

@@ -1,6 +1,6 @@
 //! Compares skep with Linux, case by case, and says in how many respects they agree.
 
-mod table;
+pub(crate) mod table;
 
 use std::path::PathBuf;
 

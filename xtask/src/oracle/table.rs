@@ -61,19 +61,19 @@ impl Row {
 
 /// Figures by group.
 #[derive(Default)]
-pub(super) struct Table {
+pub(crate) struct Table {
     rows: BTreeMap<String, Row>,
 }
 
 impl Table {
     /// A case that the reference could not be asked.
-    pub(super) fn unasked(&mut self, group: &str) {
+    pub(crate) fn unasked(&mut self, group: &str) {
         let row = self.rows.entry(group.to_owned()).or_default();
         row.unasked = row.unasked.saturating_add(1);
     }
 
     /// A case and its two answers; without an answer nothing agrees.
-    pub(super) fn count(&mut self, group: &str, got: Option<&Answer>, wanted: &Answer) {
+    pub(crate) fn count(&mut self, group: &str, got: Option<&Answer>, wanted: &Answer) {
         let row = self.rows.entry(group.to_owned()).or_default();
         let same = got.map(|got| got.agrees(wanted));
         row.verdict.add(same.is_some_and(|same| same.verdict));
@@ -108,47 +108,72 @@ impl Table {
     }
 }
 
-impl core::fmt::Display for Table {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let width = self.rows.keys().map(String::len).max().unwrap_or(0).max(5);
-        let mut line = |name: &str, cells: [&str; 7]| {
-            let [verdict, errno, log, processed, runs, unsupported, wrong] = cells;
-            writeln!(
-                f,
-                "{name:width$}  {verdict:>15}  {errno:>15}  {log:>15}  {processed:>15}  \
-                 {runs:>15}  {unsupported:>11}  {wrong:>13}"
-            )
-        };
-        line(
-            "group",
-            [
-                "verdict",
-                "errno",
-                "log",
-                "processed",
-                "runs",
-                "unsupported",
-                "wrong accepts",
-            ],
-        )?;
+/// The titles of the columns.
+const TITLES: [&str; 8] = [
+    "group",
+    "verdict",
+    "errno",
+    "log",
+    "processed",
+    "runs",
+    "unsupported",
+    "wrong accepts",
+];
+
+impl Table {
+    /// The cells of all rows, the last of them the total.
+    fn cells(&self) -> Vec<[String; 8]> {
         let total = self.total();
         let rows = self.rows.iter().map(|(name, row)| (name.as_str(), row));
-        for (name, row) in rows.chain([("all", &total)]) {
-            line(
-                name,
+        rows.chain([("all", &total)])
+            .map(|(name, row)| {
                 [
-                    &row.verdict.show(),
-                    &row.errno.show(),
-                    &row.log.show(),
-                    &row.processed.show(),
-                    &row.runs.show(),
-                    &row.unsupported.to_string(),
-                    &row.wrong_accepts.to_string(),
-                ],
-            )?;
+                    name.to_owned(),
+                    row.verdict.show(),
+                    row.errno.show(),
+                    row.log.show(),
+                    row.processed.show(),
+                    row.runs.show(),
+                    row.unsupported.to_string(),
+                    row.wrong_accepts.to_string(),
+                ]
+            })
+            .collect()
+    }
+
+    /// The table for a page of documentation.
+    pub(crate) fn markdown(&self) -> String {
+        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+        let mut page = line(&TITLES.map(str::to_owned));
+        page.push_str(&line(&TITLES.map(|_| "---".to_owned())));
+        self.cells()
+            .iter()
+            .for_each(|row| page.push_str(&line(row)));
+        page
+    }
+}
+
+impl core::fmt::Display for Table {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let titles = [TITLES.map(str::to_owned)];
+        let rows: Vec<_> = titles.into_iter().chain(self.cells()).collect();
+        for row in &rows {
+            for (column, cell) in row.iter().enumerate() {
+                let widths = rows
+                    .iter()
+                    .filter_map(|row| row.get(column))
+                    .map(String::len);
+                let width = widths.max().unwrap_or(0);
+                match column {
+                    0 => write!(f, "{cell:width$}")?,
+                    _ => write!(f, "  {cell:>width$}")?,
+                }
+            }
+            writeln!(f)?;
         }
-        if total.unasked != 0 {
-            writeln!(f, "{} cases have no answer of Linux", total.unasked)?;
+        let unasked = self.total().unasked;
+        if unasked != 0 {
+            writeln!(f, "{unasked} cases have no answer of Linux")?;
         }
         Ok(())
     }

@@ -1,0 +1,11 @@
+//! The generated tables are what would be generated now.
+
+#[test]
+fn support_is_fresh() {
+    let page = xtask::project().join("docs/support.md");
+    let written = std::fs::read_to_string(page).expect("docs/support.md exists");
+    assert!(
+        written == xtask::tables::support(),
+        "docs/support.md is stale: run `cargo xtask gen`"
+    );
+}
