@@ -4,7 +4,7 @@
 pub mod ask;
 pub mod ci;
 pub mod corpus;
-pub mod generate;
+pub mod exactness;
 pub mod oracle;
 pub mod record;
 pub mod speed;

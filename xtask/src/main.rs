@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use xtask::{Outcome, ask, ci, generate, oracle, record, speed, tables, tidy};
+use xtask::{Outcome, ask, ci, exactness, oracle, record, speed, tables, tidy};
 
 const USAGE: &str = "\
 cargo xtask ci                    fmt, clippy, tests and tidy, as a reviewer would run them
@@ -18,7 +18,7 @@ cargo xtask record [PATH…]        writes down what the running kernel answers
        --missing                  only what has no answer yet
 cargo xtask gen                   writes the generated tables in docs/
        --check                    only says whether they are fresh
-cargo xtask gen                   writes the generated pages in docs/
+cargo xtask exactness             writes docs/exactness.md: skep against the recorded answers
 cargo xtask speed [PATH…]         how long skep and Linux take to verify the largest programs
 ";
 
@@ -32,7 +32,7 @@ fn run() -> Outcome {
         "speed" => speed::run(&rest),
         "gen" => tables::run(&rest),
         "tidy" => tidy::run(),
-        "gen" => generate::run(),
+        "exactness" => exactness::run(),
         "oracle" => oracle::run(&rest),
         "record" => record::run(&rest),
         _ => {
