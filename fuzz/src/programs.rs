@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use skep_abi::{Errno, MapType, ProgType};
 use skep_btf::Btf;
-use skep_isa::Insn;
+use skep_isa::{Insn, NoNames, text};
 use skep_verifier::{Env, MapFacts, MapId, Outcome, Privilege, Request, Verdict};
 use skep_vm::{Cpu, Grants, Host, Limits, Linker, Machine, Mode, Program, Trap, run};
 
@@ -94,6 +94,15 @@ fn ask(
     skep_verifier::verify(&request, &World::new())
 }
 
+/// Where a context holds the start and the end of the packet.
+fn packet_fields(prog_type: ProgType) -> (i16, i16) {
+    if prog_type == ProgType::Xdp {
+        (0, 4)
+    } else {
+        (76, 80)
+    }
+}
+
 const NOBODY: Privilege = Privilege {
     allow_ptr_leaks: false,
     allow_uninit_stack: false,
@@ -121,7 +130,7 @@ pub fn verify(data: &[u8]) {
     };
     let level = [0, 1, 2, 4][usize::from(choice >> 3) % 4];
     let insns = if choice & 0x80 == 0 {
-        program(&mut bytes)
+        program(&mut bytes, MAP_FD, packet_fields(prog_type))
     } else {
         raw(&bytes)
     };
@@ -156,39 +165,62 @@ pub fn soundness(data: &[u8]) {
     let mut bytes = Bytes(data);
     let choice = bytes.byte();
     let prog_type = if choice & 1 == 0 {
-        ProgType::SocketFilter
+        ProgType::SchedCls
     } else {
         ProgType::Xdp
     };
     let seed = u64::from(bytes.byte());
-    let insns = program(&mut bytes);
-    let Verdict::Accept(executable) = ask(&insns, prog_type, Privilege::FULL, 0, true).verdict
-    else {
+    let mut insns = program(&mut bytes, MAP_FD, packet_fields(prog_type));
+    let Some(mut why) = broken(&insns, prog_type, seed) else {
         return;
+    };
+    // What is not needed becomes a jump to the next instruction.
+    for at in 0..insns.len() {
+        let kept = std::mem::replace(&mut insns[at], Insn::goto(0));
+        match broken(&insns, prog_type, seed) {
+            Some(still) => why = still,
+            None => insns[at] = kept,
+        }
+    }
+    let shown: Vec<String> = (0..insns.len())
+        .filter(|at| insns[*at] != Insn::goto(0))
+        .map(|at| format!("{at}: {}", text(&insns, at, &NoNames)))
+        .collect();
+    panic!(
+        "accepted, but {why}\n{prog_type:?}, seed {seed}\n{}",
+        shown.join("\n")
+    );
+}
+
+/// What is wrong with the verifier's word on a program, if it accepts it.
+fn broken(insns: &[Insn], prog_type: ProgType, seed: u64) -> Option<String> {
+    let Verdict::Accept(executable) = ask(insns, prog_type, Privilege::FULL, 0, true).verdict
+    else {
+        return None;
     };
     let mut host = Machinery::new(prog_type, seed);
     let linked = match Program::link(&executable, &host) {
         Ok(linked) => linked,
         // Kernel functions and the like, which are not run here.
-        Err(skep_vm::LinkError::Unsupported { .. }) => return,
-        Err(error) => panic!("accepted, but {error}"),
+        Err(skep_vm::LinkError::Unsupported { .. }) => return None,
+        Err(error) => return Some(error.to_string()),
     };
     let ctx = host.ctx.as_mut_ptr().expose_provenance() as u64;
     let limits = Limits {
         fuel: Some(100_000),
         deadline: None,
     };
-    let result = run(
+    match run(
         &linked,
         &mut Cpu::new(0),
         &mut host,
         Mode::Checking,
         ctx,
         limits,
-    );
-    if let Err(stopped) = result {
-        let harmless = matches!(stopped.trap, Trap::Fuel | Trap::UnknownHelper(_));
-        assert!(harmless, "accepted, but {stopped}\n{insns:#?}");
+    ) {
+        Ok(_) => None,
+        Err(stopped) if matches!(stopped.trap, Trap::Fuel | Trap::UnknownHelper(_)) => None,
+        Err(stopped) => Some(stopped.to_string()),
     }
 }
 

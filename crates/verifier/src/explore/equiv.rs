@@ -191,8 +191,8 @@ impl<'c> Comparison<'c> {
                 && old.num == cur.num
                 && self.ids.matches_scalar(old.id, cur.id);
         }
-        if !old.precise && exact == Exact::Not {
-            return !self.all_numbers || old.num.includes(&cur.num);
+        if !old.precise && exact == Exact::Not && !self.all_numbers {
+            return true;
         }
         // A number on its own covers a linked one: links only add to what is known.
         let linked_alike = old.id == 0

@@ -369,7 +369,9 @@ impl Verifier<'_> {
                 }
             }
             for (index, slot) in frame.stack.iter_mut().enumerate() {
-                if live_slots & (1 << index) == 0 {
+                // A slot that is dead now may turn out to be read on a path that is walked
+                // later; what is recorded of it must hold for the paths that end here, too.
+                if live_slots & (1 << index) == 0 && !self.request.record_states {
                     *slot = Slot::EMPTY;
                 }
             }
