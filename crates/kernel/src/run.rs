@@ -5,6 +5,7 @@ pub(crate) mod host;
 pub(crate) mod packet;
 mod plain;
 pub(crate) mod skb;
+mod socket;
 pub(crate) mod xdp;
 
 use std::sync::Arc;

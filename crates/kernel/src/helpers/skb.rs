@@ -53,6 +53,17 @@ pub(super) const ROWS: Rows = &[
     (id::SKB_SET_TSTAMP, set_tstamp),
     (id::FIB_LOOKUP, fib_lookup),
     (id::CHECK_MTU, check_mtu),
+    // The packet's socket is a whole one, but speaks no protocol and listens to nobody.
+    (id::SK_FULLSOCK, |c| ok(c.arg(0))),
+    (id::TCP_SOCK, |_| ok(0)),
+    (id::GET_LISTENER_SOCK, |_| ok(0)),
+    (id::SKC_TO_TCP6_SOCK, |_| ok(0)),
+    (id::SKC_TO_TCP_SOCK, |_| ok(0)),
+    (id::SKC_TO_TCP_TIMEWAIT_SOCK, |_| ok(0)),
+    (id::SKC_TO_TCP_REQUEST_SOCK, |_| ok(0)),
+    (id::SKC_TO_UDP6_SOCK, |_| ok(0)),
+    (id::SKC_TO_UNIX_SOCK, |_| ok(0)),
+    (id::SKC_TO_MPTCP_SOCK, |_| ok(0)),
     // There are no sockets to be found, so nothing that was found is ever given back.
     (id::SK_LOOKUP_TCP, |_| ok(0)),
     (id::SK_LOOKUP_UDP, |_| ok(0)),

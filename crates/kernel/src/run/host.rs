@@ -45,6 +45,8 @@ pub(crate) struct RunHost<'k> {
     maps: Vec<(u64, Arc<MapObject>)>,
     /// Records that were reserved and not given back, with the map they lie in.
     pub(crate) reserved: Vec<(Record, u64, Arc<MapObject>)>,
+    /// The socket that the packet belongs to.
+    pub(crate) socket: Option<Block>,
     /// Memory that a helper shows to a callback: address and length.
     pub(crate) lent: Option<(u64, u64)>,
     /// Programs that ran, which keep their own maps.
@@ -64,6 +66,7 @@ impl<'k> RunHost<'k> {
             maps: Vec::new(),
             reserved: Vec::new(),
             lent: None,
+            socket: None,
             programs: Vec::new(),
         })
     }
@@ -168,6 +171,10 @@ impl<'k> RunHost<'k> {
                 .reserved
                 .iter()
                 .any(|(record, size, _)| within(record.0, *size))
+            || self
+                .socket
+                .as_ref()
+                .is_some_and(|s| !write && within(s.at(0), s.len() as u64))
             || self
                 .lent
                 .is_some_and(|(start, size)| !write && within(start, size))

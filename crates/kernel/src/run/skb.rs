@@ -7,7 +7,7 @@ use skep_abi::{Errno, ProgType, TestRunFlags, UserMemory, attr, copy_in};
 
 use super::host::{Input, RunHost, Skb};
 use super::packet::{HEADROOM, Packet};
-use super::{ETH_HLEN, LOOPBACK, PAGE, SHARED_INFO, ctx, finish};
+use super::{ETH_HLEN, LOOPBACK, PAGE, SHARED_INFO, ctx, finish, socket};
 use crate::kernel::Kernel;
 use crate::prog::Program;
 
@@ -118,6 +118,8 @@ impl Kernel {
         host.ctx.set_u32(40, ifindex);
         host.ctx.set_u32(PROTOCOL, u32::from(protocol.to_be()));
         host.ctx.set_u32(PKT_TYPE, packet_type(&bytes));
+        let header = bytes.get(ETH_HLEN..).unwrap_or_default();
+        host.socket = Some(socket::make(protocol, header, &host.ctx)?);
         host.sync_packet();
         let done = self.repeat(prog, &mut host, view.repeat(), None)?;
         let Input::Skb(skb) = &mut host.input else {
