@@ -91,8 +91,6 @@ pub struct InsnAux {
     /// The call at this instruction is a `bpf_loop` whose inlining is possible: the callback,
     /// and whether flags are always zero.
     pub loop_inline: LoopInline,
-    /// A 32-bit access needs the fault-tolerant form (0 none, 1 for memory probes).
-    pub probe_mem: bool,
     /// Reads of this memory access are sign extended in the rewritten form.
     pub needs_zext: bool,
 }
@@ -233,7 +231,7 @@ pub struct Verifier<'a> {
     /// Convergence of loops: states of each strongly connected component in progress.
     pub loops: crate::explore::converge::Loops,
     /// Bits of state used while walking back for precision.
-    pub precision: crate::explore::precision::Backtrack,
+    pub precision: crate::explore::backtrack::Backtrack,
     /// The instruction order of a depth-first walk, each function's last instruction first.
     pub postorder: Vec<u32>,
     /// Ranges of [`postorder`](Self::postorder) per function, with an end entry.
@@ -268,8 +266,6 @@ pub struct Verifier<'a> {
     pub prev_jumps_processed: u32,
     /// Whether packet data was written, so that a writable packet must be prepared.
     pub seen_direct_write: bool,
-    /// Call argument: the access to context goes through a changed pointer.
-    pub changes_packet: bool,
     /// A callback's exit is walked a second time for its return value.
     pub figures: Stats,
     /// The last error line, kept also when there is no log.

@@ -146,7 +146,6 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
         jumps_processed: 0,
         prev_jumps_processed: 0,
         seen_direct_write: false,
-        changes_packet: false,
         figures: Stats::default(),
         message: String::new(),
         max_ctx_offset: 0,

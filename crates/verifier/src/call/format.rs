@@ -54,7 +54,7 @@ impl Verifier<'_> {
     /// `bpf_snprintf`: the arguments are an array of words, as many as the format asks for.
     pub(crate) fn check_snprintf(&mut self) -> Res {
         let length = self.reg(5).num.var_off.value;
-        if length % 8 != 0 {
+        if !length.is_multiple_of(8) {
             return Err(Stop::Reject(skep_abi::Errno::EINVAL));
         }
         let format = *self.reg(3);

@@ -10,7 +10,7 @@ pub enum Exact {
     /// Numbers matter only where the old state needs them exact.
     Not,
     /// Everything must be the same.
-    Exact,
+    Same,
     /// Every number must lie within the old one.
     RangeWithin,
 }
@@ -152,7 +152,7 @@ impl<'c> Comparison<'c> {
 
     /// Whether one register covers another.
     fn reg_covers(&mut self, old: &Reg, cur: &Reg, exact: Exact) -> bool {
-        if exact == Exact::Exact {
+        if exact == Exact::Same {
             return self.reg_exact(old, cur);
         }
         if old.kind == Kind::NotInit && (exact == Exact::Not || cur.kind == Kind::NotInit) {
@@ -218,7 +218,7 @@ impl<'c> Comparison<'c> {
     fn stack_covers(&mut self, old: &Frame, cur: &Frame, exact: Exact) -> bool {
         for (index, slot) in old.stack.iter().enumerate() {
             let other = cur.stack.get(index);
-            if exact == Exact::Exact && other.is_none_or(|o| o.types != slot.types) {
+            if exact == Exact::Same && other.is_none_or(|o| o.types != slot.types) {
                 return false;
             }
             if !self.slot_covers(slot, other, exact) {

@@ -210,7 +210,7 @@ impl Verifier<'_> {
         if maybe_looping(old, &self.cur)
             && old.may_goto_depth == self.cur.may_goto_depth
             && old.callback_unroll_depth == self.cur.callback_unroll_depth
-            && self.covers(id, Exact::Exact)
+            && self.covers(id, Exact::Same)
         {
             self.log_line(insn, "; ");
             say!(self, "infinite loop detected at insn {insn}\ncur state:");

@@ -5,7 +5,7 @@ use skep_abi::Errno;
 use crate::context::{
     COMPLEXITY_LIMIT_INSNS, COMPLEXITY_LIMIT_JMP_SEQ, Pending, Res, Stop, Verifier,
 };
-use crate::log::{LEVEL, LEVEL2, STATS};
+use crate::log::{LEVEL, LEVEL2};
 use crate::state::frame::MAIN_CALLSITE;
 use crate::state::{Frame, State};
 use crate::step::Next;
@@ -249,11 +249,6 @@ impl Verifier<'_> {
             let place = self.stack_liveness.query(&self.cur, self.insn_idx);
             self.recorded.push((recorded, place));
         }
-    }
-
-    /// Whether the figures were asked for.
-    pub fn wants_figures(&self) -> bool {
-        self.log.at(STATS)
     }
 }
 

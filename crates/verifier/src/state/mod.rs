@@ -6,7 +6,7 @@ pub mod reg;
 pub mod stack;
 pub mod whole;
 
-pub use frame::{Callsite, Frame};
+pub use frame::Frame;
 pub use reg::{Flags, Kind, Reg};
 pub use stack::{Slot, SlotType};
-pub use whole::{HistoryEntry, Reference, State, StateId};
+pub use whole::{HistoryEntry, State, StateId};

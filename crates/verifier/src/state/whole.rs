@@ -92,7 +92,9 @@ impl HistoryFlags {
 /// One path's state.
 #[derive(Debug, Default)]
 pub struct State {
-    /// The call chain, entry first.
+    /// The call chain, entry first. A frame is large, so each has a box that moves when the
+    /// chain grows.
+    #[allow(clippy::vec_box)]
     pub frames: Vec<Box<Frame>>,
     /// What is held.
     pub refs: Vec<Reference>,

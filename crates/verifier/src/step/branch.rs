@@ -10,7 +10,7 @@ use skep_abi::MapType;
 
 use crate::context::{INNER_MAP, Res, Verifier};
 use crate::env::MapFacts;
-use crate::explore::precision::pack_linked;
+use crate::explore::backtrack::pack_linked;
 use crate::log::LEVEL;
 use crate::refuse;
 use crate::state::reg::{AT_PKT_END, BEYOND_PKT_END};

@@ -4,7 +4,7 @@
 use skep_domain::{Alu, Scalar, alu64};
 
 use crate::context::InsnAux;
-use crate::explore::precision::LINKED_MAX;
+use crate::explore::backtrack::LINKED_MAX;
 use crate::state::reg::{ADD_CONST, ADD_CONST32};
 use crate::state::{Kind, Reg, State};
 

@@ -49,11 +49,6 @@ impl Verifier<'_> {
         };
     }
 
-    /// A register of the innermost frame may not be read any more.
-    pub fn mark_not_init(&mut self, reg: u8) {
-        *self.reg_mut(reg) = Reg::NOT_INIT;
-    }
-
     /// The register exists.
     pub fn check_reg_number(&mut self, reg: u8) -> Res {
         if reg > 10 {

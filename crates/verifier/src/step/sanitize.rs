@@ -92,10 +92,11 @@ impl Verifier<'_> {
                 );
             }
             Reason::Type => {
+                let reg = if offset_in_dst { insn.src } else { dst };
                 refuse!(
                     self,
                     EACCES,
-                    "R{dst} has pointer with unsupported alu operation, {PROHIBITED}"
+                    "R{reg} has pointer with unsupported alu operation, {PROHIBITED}"
                 );
             }
             Reason::Paths => {
