@@ -87,7 +87,9 @@ impl Verifier<'_> {
         if !privilege.bypass_spec_v4 {
             // A load behind must not see, speculatively, what was here before.
             let plain = |t: &SlotType| matches!(t, SlotType::Misc | SlotType::Zero);
-            let touched = slot.types.get(..at.size as usize).unwrap_or(&slot.types);
+            let first = super::stack::byte_of(off);
+            let last = (first + 1).saturating_sub(at.size as usize);
+            let touched = &slot.types[last..=first];
             if value.is_some_and(|reg| is_spillable(reg.kind)) || !touched.iter().all(plain) {
                 self.aux[at.insn as usize].nospec_result = true;
             }

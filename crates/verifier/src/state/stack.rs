@@ -46,7 +46,8 @@ impl SlotType {
     }
 }
 
-/// Eight bytes of stack. `types[i]` is for the byte at slot address plus `i`.
+/// Eight bytes of stack. `types[7]` is for the byte at the slot's own address, `types[0]` for
+/// the highest one: the order in which the log writes them.
 #[derive(Clone, Copy, Debug)]
 pub struct Slot {
     /// What each byte holds.

@@ -254,8 +254,10 @@ impl Verifier<'_> {
             && matches!(cmp, Cmp::Eq | Cmp::Ne)
             && dst.maybe_null()
         {
-            mark_or_null(&self.maps, &mut self.cur, insn.dst, cmp == Cmp::Ne);
-            mark_or_null(&self.maps, other, insn.dst, cmp == Cmp::Eq);
+            let null = self.known_scalar(0);
+            let when = |is_null: bool| is_null.then_some(null);
+            mark_or_null(&self.maps, &mut self.cur, insn.dst, when(cmp == Cmp::Ne));
+            mark_or_null(&self.maps, other, insn.dst, when(cmp == Cmp::Eq));
             return Ok(());
         }
         if !match_packet_pointers(insn, cmp, jmp32, &dst, &src, &mut self.cur, other)
@@ -316,7 +318,10 @@ pub fn mark_not_null(maps: &[Arc<MapFacts>], reg: &mut Reg) {
 }
 
 /// All copies of a pointer become null, or valid.
-fn mark_or_null(maps: &[Arc<MapFacts>], state: &mut State, number: u8, is_null: bool) {
+///
+/// `null` is what a null pointer becomes, when it is null.
+fn mark_or_null(maps: &[Arc<MapFacts>], state: &mut State, number: u8, null: Option<Reg>) {
+    let is_null = null.is_some();
     let reg = state.regs()[number as usize];
     let id = reg.id;
     if reg.ref_obj_id != 0 && reg.ref_obj_id == id && is_null {
@@ -334,12 +339,12 @@ fn mark_or_null(maps: &[Arc<MapFacts>], state: &mut State, number: u8, is_null: 
         if !reg.maybe_null() || reg.id != id {
             return;
         }
-        if is_null {
+        if let Some(null) = null {
             // Null, whatever it would have pointed at; a later check can refer to it only
             // as a number.
             *reg = Reg {
                 subreg_def: reg.subreg_def,
-                ..Reg::known(0)
+                ..null
             };
             return;
         }
