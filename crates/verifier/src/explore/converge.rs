@@ -262,7 +262,16 @@ impl Verifier<'_> {
 
     /// The nearest kept ancestor of the current path that stands at `insn`.
     pub fn previous_state_at(&self, insn: u32) -> Option<StateId> {
-        let mut parent = self.cur.parent;
+        self.previous_state_from(self.cur.parent, insn)
+    }
+
+    /// The same, but above the state that was just kept for the current instruction.
+    pub fn previous_round_at(&self, insn: u32) -> Option<StateId> {
+        let kept = self.store.state(self.cur.parent?)?;
+        self.previous_state_from(kept.parent, insn)
+    }
+
+    fn previous_state_from(&self, mut parent: Option<StateId>, insn: u32) -> Option<StateId> {
         while let Some(id) = parent {
             let state = self.store.state(id)?;
             if state.insn == insn && self.same_calls(state) {

@@ -285,7 +285,7 @@ impl Verifier<'_> {
         let at = self.insn_idx;
         let mut fallthrough = self.cur.clone();
         fallthrough.may_goto_depth += 1;
-        if let Some(previous) = self.previous_state_at(at) {
+        if let Some(previous) = self.previous_round_at(at) {
             self.widen_imprecise(previous, &mut fallthrough);
         }
         self.push_state(fallthrough, at + 1, at, false)?;
