@@ -291,6 +291,11 @@ impl Hash {
         at.is_some_and(|at| at.is_multiple_of(self.shape.stride()))
     }
 
+    /// Bytes of a key.
+    pub(crate) fn key_size(&self) -> usize {
+        self.key_size
+    }
+
     /// Elements in the table.
     pub(crate) fn len(&self) -> u32 {
         self.count.load(Ordering::Relaxed)

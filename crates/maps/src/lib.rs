@@ -28,6 +28,7 @@ mod lpm;
 mod map;
 mod pool;
 mod queue;
+mod refs;
 mod region;
 mod ring;
 mod slots;

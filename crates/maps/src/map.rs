@@ -10,6 +10,7 @@ use crate::grace::{Grace, Pass};
 use crate::hash::Hash;
 use crate::lpm::Lpm;
 use crate::queue::Queue;
+use crate::refs::Refs;
 use crate::region::copy_out;
 use crate::ring::{Record, Ring, RingInfo};
 use crate::slots::{Held, Slots};
@@ -61,6 +62,7 @@ enum Storage {
     Hash(Hash),
     Lpm(Lpm),
     Slots(Slots),
+    Refs(Refs),
     Queue(Queue),
     Bloom(Bloom),
     Ring(Ring),
@@ -97,6 +99,7 @@ impl Map {
             ProgArray | PerfEventArray | CgroupArray | ArrayOfMaps => {
                 Storage::Slots(Slots::new(entries, grace)?)
             }
+            HashOfMaps => Storage::Refs(Refs::new(&spec, grace)?),
             Queue | Stack => {
                 let last_first = spec.map_type == Stack;
                 Storage::Queue(crate::queue::Queue::new(
@@ -124,7 +127,7 @@ impl Map {
         match &self.storage {
             Storage::Percpu(a) => a.shape.stride() * self.spec.limits.cpus.max(1) as usize,
             Storage::Hash(h) => h.user_value(),
-            Storage::Slots(_) => 4,
+            Storage::Slots(_) | Storage::Refs(_) => 4,
             _ => self.spec.value_size as usize,
         }
     }
@@ -138,6 +141,7 @@ impl Map {
     pub fn count(&self) -> Option<u32> {
         match &self.storage {
             Storage::Hash(h) => Some(h.len()),
+            Storage::Refs(r) => Some(r.table.len()),
             _ => None,
         }
     }
@@ -147,6 +151,7 @@ impl Map {
         let values = self.user_value_size() as u64 * u64::from(self.spec.max_entries);
         match &self.storage {
             Storage::Hash(h) => h.bytes(),
+            Storage::Refs(r) => r.table.bytes(),
             Storage::Ring(r) => r.info().size,
             _ => values,
         }
@@ -232,7 +237,7 @@ impl Map {
             Storage::Queue(q) => q.next(out, false),
             Storage::Bloom(b) => b.peek(out),
             Storage::Stacks => Err(Errno::ENOENT),
-            Storage::Slots(_) | Storage::Ring(_) => Err(Errno::ENOTSUPP),
+            Storage::Slots(_) | Storage::Refs(_) | Storage::Ring(_) => Err(Errno::ENOTSUPP),
             Storage::Opaque => Err(Errno::EOPNOTSUPP),
         }
     }
@@ -315,7 +320,7 @@ impl Map {
             Storage::Queue(_) | Storage::Bloom(_) if side == Side::User => self.push(value, flags),
             Storage::Queue(_) => Err(Errno::EINVAL),
             Storage::Bloom(_) | Storage::Stacks => Err(Errno::EINVAL),
-            Storage::Slots(_) | Storage::Ring(_) => Err(Errno::ENOTSUPP),
+            Storage::Slots(_) | Storage::Refs(_) | Storage::Ring(_) => Err(Errno::ENOTSUPP),
             Storage::Opaque => Err(Errno::EOPNOTSUPP),
         }
     }
@@ -328,6 +333,7 @@ impl Map {
         match &self.storage {
             Storage::Hash(h) => h.delete(key, None),
             Storage::Lpm(l) => l.delete(key),
+            Storage::Refs(r) => r.remove(key),
             Storage::Slots(s) => s.set(index(key).ok_or(Errno::E2BIG)?, None),
             Storage::Stacks => match index(key) {
                 Some(at) if at < self.spec.max_entries.next_power_of_two() => Err(Errno::ENOENT),
@@ -373,6 +379,7 @@ impl Map {
                 Ok(())
             }
             Storage::Hash(h) => h.next_key(key, out),
+            Storage::Refs(r) => r.table.next_key(key, out),
             Storage::Lpm(l) => l.next_key(key, out),
             Storage::Queue(_) => Err(Errno::EINVAL),
             Storage::Stacks => Err(Errno::ENOENT),
@@ -436,22 +443,26 @@ impl Map {
         }
     }
 
-    /// What a slot of a map of references refers to.
+    /// What an element of a map of references refers to.
     #[inline]
-    pub fn held<'p>(&self, index: u32, pass: &'p Pass<'_>) -> Option<&'p Held> {
+    pub fn held<'p>(&self, key: &[u8], pass: &'p Pass<'_>) -> Option<&'p Held> {
         match &self.storage {
-            Storage::Slots(s) => s.get(index, pass),
+            Storage::Slots(s) => s.get(index(key)?, pass),
+            Storage::Refs(r) => r.get(key, pass),
             _ => None,
         }
     }
 
-    /// Sets a slot of a map of references.
+    /// Sets an element of a map of references.
     ///
     /// # Errors
-    /// `E2BIG` beyond the end, `EINVAL` for other types.
-    pub fn hold(&self, index: u32, held: Held) -> Result<(), Errno> {
+    /// `EINVAL` for flags that the type does not take, and for other types; `E2BIG` beyond
+    /// the end or when full; `EEXIST`, `ENOENT`, `ENOMEM`.
+    pub fn hold(&self, key: &[u8], held: Held, flags: ElemFlags) -> Result<(), Errno> {
         match &self.storage {
-            Storage::Slots(s) => s.set(index, Some(held)),
+            Storage::Slots(_) if !flags.is_empty() => Err(Errno::EINVAL),
+            Storage::Slots(s) => s.set(index(key).ok_or(Errno::EINVAL)?, Some(held)),
+            Storage::Refs(r) => r.set(key, held, flags),
             _ => Err(Errno::EINVAL),
         }
     }

@@ -221,17 +221,18 @@ fn references_outlive_their_slot() {
     let map = Map::new(spec(MapType::ProgArray, 4, 4, 4), grace.clone()).expect("a map");
     let object = Arc::new(5u32);
     map.hold(
-        2,
+        &key(2),
         Held {
             id: 77,
             object: object.clone(),
         },
+        ANY,
     )
     .expect("in range");
     let held_elsewhere = || Arc::strong_count(&object) - 1;
     {
         let pass = grace.enter();
-        let held = map.held(2, &pass).expect("set");
+        let held = map.held(&key(2), &pass).expect("set");
         assert_eq!((held.id, held.object.downcast_ref()), (77, Some(&5u32)));
         map.delete(&key(2)).expect("was set");
         assert_eq!(map.delete(&key(2)), Err(Errno::ENOENT));
@@ -240,11 +241,12 @@ fn references_outlive_their_slot() {
     }
     assert_eq!(held_elsewhere(), 0);
     map.hold(
-        3,
+        &key(3),
         Held {
             id: 78,
             object: object.clone(),
         },
+        ANY,
     )
     .expect("in range");
     drop(map);

@@ -51,7 +51,7 @@ impl Call<'_, '_, '_> {
 fn lookup(c: &mut Call<'_, '_, '_>) -> Done {
     let cpu = c.host.cpu;
     let map = c.host.map(c.arg(0))?;
-    if map.kind() == MapType::ArrayOfMaps {
+    if matches!(map.kind(), MapType::ArrayOfMaps | MapType::HashOfMaps) {
         return inner(c);
     }
     let value = c.with_key(map, |key| map.map.lookup(key, cpu))?;
@@ -61,11 +61,10 @@ fn lookup(c: &mut Call<'_, '_, '_>) -> Done {
 /// The handle of an inner map.
 fn inner(c: &mut Call<'_, '_, '_>) -> Done {
     let outer = c.map()?;
-    let index = c.read_u32(c.arg(1))?;
-    let held = outer
-        .map
-        .held(index, &c.host.pass)
-        .map(|held| held.object.clone());
+    let pass = &c.host.pass;
+    let held = c.with_key(&outer, |key| {
+        outer.map.held(key, pass).map(|held| held.object.clone())
+    })?;
     match held.and_then(|object| object.downcast::<MapObject>().ok()) {
         Some(map) => ok(c.host.learn(&map)),
         None => ok(0),

@@ -221,7 +221,7 @@ fn has_batch(map_type: MapType, cmd: Cmd) -> bool {
         Array | PercpuArray => matches!(cmd, Cmd::MapLookupBatch | Cmd::MapUpdateBatch),
         LpmTrie => cmd != Cmd::MapLookupAndDeleteBatch,
         ArrayOfMaps => matches!(cmd, Cmd::MapLookupBatch | Cmd::MapUpdateBatch),
-        HashOfMaps => cmd != Cmd::MapLookupAndDeleteBatch,
+        HashOfMaps => matches!(cmd, Cmd::MapUpdateBatch | Cmd::MapDeleteBatch),
         _ => false,
     }
 }

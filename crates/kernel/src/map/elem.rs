@@ -105,12 +105,9 @@ impl Kernel {
         value: &mut [u8],
     ) -> Result<(), Errno> {
         match object.kind() {
-            MapType::ProgArray | MapType::ArrayOfMaps => {
-                let index = key.first_chunk().map(|k| u32::from_ne_bytes(*k));
+            MapType::ProgArray | MapType::ArrayOfMaps | MapType::HashOfMaps => {
                 let pass = self.grace.enter();
-                let held = index
-                    .and_then(|i| object.map.held(i, &pass))
-                    .ok_or(Errno::ENOENT)?;
+                let held = object.map.held(key, &pass).ok_or(Errno::ENOENT)?;
                 for (to, from) in value.iter_mut().zip(held.id.to_ne_bytes()) {
                     *to = from;
                 }
@@ -131,6 +128,7 @@ impl Kernel {
         match object.kind() {
             MapType::ProgArray
             | MapType::ArrayOfMaps
+            | MapType::HashOfMaps
             | MapType::PerfEventArray
             | MapType::CgroupArray => self.write_reference(object, key, value, flags),
             MapType::StackTrace => Err(Errno::EINVAL),
@@ -146,12 +144,13 @@ impl Kernel {
         flags: ElemFlags,
     ) -> Result<(), Errno> {
         let word = |bytes: &[u8]| bytes.first_chunk().map(|b| u32::from_ne_bytes(*b));
-        if !flags.is_empty() {
-            return Err(Errno::EINVAL);
-        }
-        let index = word(key).ok_or(Errno::EINVAL)?;
-        if index >= object.map.spec().max_entries {
-            return Err(Errno::E2BIG);
+        if object.kind() != MapType::HashOfMaps {
+            if !flags.is_empty() {
+                return Err(Errno::EINVAL);
+            }
+            if word(key).is_none_or(|index| index >= object.map.spec().max_entries) {
+                return Err(Errno::E2BIG);
+            }
         }
         let fd = word(value).ok_or(Errno::EINVAL)?;
         let held = match object.kind() {
@@ -165,7 +164,7 @@ impl Kernel {
                     object: prog,
                 }
             }
-            MapType::ArrayOfMaps => {
+            MapType::ArrayOfMaps | MapType::HashOfMaps => {
                 let inner = self.fds.map_object(fd)?;
                 let template = object.inner.as_ref().ok_or(Errno::EINVAL)?;
                 if !resembles(template, &inner) {
@@ -182,7 +181,7 @@ impl Kernel {
                 return Err(Errno::EINVAL);
             }
         };
-        object.map.hold(index, held)
+        object.map.hold(key, held, flags)
     }
 }
 

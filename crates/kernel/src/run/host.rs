@@ -200,7 +200,7 @@ impl Host for RunHost<'_> {
         index: u32,
     ) -> Result<Option<Arc<skep_vm::Program>>, Trap> {
         let array = self.map(map)?.clone();
-        let next = match array.map.held(index, &self.pass) {
+        let next = match array.map.held(&index.to_ne_bytes(), &self.pass) {
             Some(held) => held.object.clone().downcast::<Program>(),
             None => return Ok(None),
         };

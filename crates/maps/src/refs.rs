@@ -1,0 +1,105 @@
+//! Hash tables of references: the maps inside a hash of maps.
+//!
+//! The table's values are words like those of [`Slots`](crate::slots::Slots): a counted
+//! reference that readers follow while they hold a [`Pass`]. An element that is taken out
+//! keeps its word until it is reused, and what the word referred to goes to [`Grace`], so a
+//! reader that found the element before may still follow it.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use skep_abi::{ElemFlags, Errno};
+
+use crate::Spec;
+use crate::grace::{Grace, Pass};
+use crate::hash::Hash;
+use crate::map::Side;
+use crate::slots::{Held, Slot, take};
+
+pub(crate) struct Refs {
+    pub(crate) table: Hash,
+    writing: Mutex<()>,
+    grace: Arc<Grace>,
+}
+
+impl Refs {
+    pub(crate) fn new(spec: &Spec, grace: Arc<Grace>) -> Result<Refs, Errno> {
+        // A word is larger than the value that system calls see.
+        let words = Spec {
+            value_size: 8,
+            holes: Vec::new(),
+            ..spec.clone()
+        };
+        Ok(Refs {
+            table: Hash::new(&words)?,
+            writing: Mutex::default(),
+            grace,
+        })
+    }
+
+    fn word(&self, key: &[u8]) -> Option<&AtomicU64> {
+        let value = self.table.lookup(key, 0)?;
+        // SAFETY: the value is one aligned word of an element, which lives as long as the
+        // table; it is only ever accessed atomically.
+        Some(unsafe { &*value.cast::<AtomicU64>() })
+    }
+
+    pub(crate) fn get<'p>(&self, key: &[u8], pass: &'p Pass<'_>) -> Option<&'p Held> {
+        Slot(self.word(key)?).get(pass)
+    }
+
+    /// Sets what a key refers to.
+    ///
+    /// # Errors
+    /// `EEXIST`, `ENOENT` as the flags demand, `EINVAL` for other flags, `E2BIG`, `ENOMEM`.
+    pub(crate) fn set(&self, key: &[u8], held: Held, flags: ElemFlags) -> Result<(), Errno> {
+        if flags.0 > ElemFlags::EXIST.0 {
+            return Err(Errno::EINVAL);
+        }
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.word(key) {
+            Some(_) if flags.contains(ElemFlags::NOEXIST) => Err(Errno::EEXIST),
+            None if flags.contains(ElemFlags::EXIST) => Err(Errno::ENOENT),
+            Some(word) => {
+                Slot(word).swap(Some(held), &self.grace);
+                Ok(())
+            }
+            None => {
+                let word = Arc::into_raw(Arc::new(held)) as u64;
+                let done = self
+                    .table
+                    .update(key, &word.to_ne_bytes(), flags, Side::User);
+                if done.is_err() {
+                    // SAFETY: the count was made above, and the table did not take it.
+                    drop(unsafe { take(word) });
+                }
+                done
+            }
+        }
+    }
+
+    /// # Errors
+    /// `ENOENT`.
+    pub(crate) fn remove(&self, key: &[u8]) -> Result<(), Errno> {
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut word = [0; 8];
+        self.table.delete(key, Some((&mut word, false)))?;
+        // SAFETY: the element owned one count of its word, and it is out of the table; only
+        // holders of the lock take counts out.
+        if let Some(held) = unsafe { take(u64::from_ne_bytes(word)) } {
+            self.grace.retire(held);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Refs {
+    fn drop(&mut self) {
+        let mut key = vec![0; self.table.key_size()];
+        while self.table.next_key(None, &mut key).is_ok() {
+            if self.remove(&key).is_err() {
+                return;
+            }
+        }
+    }
+}
