@@ -32,7 +32,6 @@ pub struct Kernel {
     pub(crate) world: Arc<dyn World>,
     pub(crate) record_states: bool,
     pub(crate) checking: bool,
-    pub(crate) every_path: Option<u32>,
     pub(crate) fuel: Option<u64>,
     pub(crate) interfaces: u32,
     pub(crate) started: Instant,
@@ -62,7 +61,6 @@ impl Kernel {
             kernel_btf,
             record_states,
             checking,
-            every_path,
             fuel,
             interfaces,
             ..
@@ -76,7 +74,6 @@ impl Kernel {
             world,
             record_states,
             checking,
-            every_path,
             fuel,
             interfaces,
             started: Instant::now(),
