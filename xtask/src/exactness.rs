@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use skep_oracle::{Agreement, Book, Known, Skep, corpus};
+use skep_oracle::{Agreement, Book, Known, Skep, aspects, corpus};
 
 use crate::corpus::{default_paths, questions};
 use crate::oracle::table::Table;
@@ -21,19 +21,15 @@ the time. *processed*: the same count of instructions walked. *runs*: the same r
 output for every input.
 ";
 
-/// The respects in which two answers differ.
+/// The respects in which two answers differ; of another verdict, only that.
 fn differing(agreement: &Agreement) -> Vec<&'static str> {
-    [
-        ("verdict", agreement.verdict),
-        ("errno", agreement.errno),
-        ("log", agreement.log),
-        ("processed", agreement.processed != Some(false)),
-        ("runs", agreement.runs != Some(false)),
-    ]
-    .into_iter()
-    .filter(|(_, agrees)| !agrees)
-    .map(|(aspect, _)| aspect)
-    .collect()
+    let differing = aspects(agreement).into_iter().filter(|(_, agrees)| !agrees);
+    let all: Vec<_> = differing.map(|(aspect, _)| aspect).collect();
+    if agreement.verdict {
+        all
+    } else {
+        vec!["verdict"]
+    }
 }
 
 /// Writes `docs/exactness.md`.

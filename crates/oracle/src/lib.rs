@@ -28,7 +28,7 @@ pub use ask::{Unasked, ask, run};
 pub use both::{Both, Difference};
 pub use case::{Case, Element, Fnv, Input, MapSpec, Stored};
 pub use filetest::{Filetest, FiletestError};
-pub use known::Known;
+pub use known::{Known, aspects};
 pub use question::{NoQuestion, Question, questions};
 pub use recorded::{Book, BookError};
 pub use skep::Skep;
