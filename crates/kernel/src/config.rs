@@ -24,6 +24,7 @@ pub struct Builder {
     pub(crate) world: Option<Arc<dyn World>>,
     pub(crate) record_states: bool,
     pub(crate) checking: bool,
+    pub(crate) every_path: Option<u32>,
     pub(crate) fuel: Option<u64>,
     pub(crate) interfaces: u32,
 }
@@ -40,6 +41,7 @@ impl Default for Builder {
             world: None,
             record_states: false,
             checking: false,
+            every_path: None,
             fuel: None,
             interfaces: 1,
         }
@@ -84,6 +86,13 @@ impl Builder {
     pub fn checking(mut self, checking: bool) -> Self {
         self.record_states = checking;
         self.checking = checking;
+        self
+    }
+
+    /// Makes the verifier walk every path to its end, but no more than `limit` instructions,
+    /// so that what its pruning decides can be tested. By default it prunes, as Linux does.
+    pub fn every_path(mut self, limit: Option<u32>) -> Self {
+        self.every_path = limit;
         self
     }
 

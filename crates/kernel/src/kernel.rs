@@ -32,6 +32,7 @@ pub struct Kernel {
     pub(crate) world: Arc<dyn World>,
     pub(crate) record_states: bool,
     pub(crate) checking: bool,
+    pub(crate) every_path: Option<u32>,
     pub(crate) fuel: Option<u64>,
     pub(crate) interfaces: u32,
     pub(crate) started: Instant,
@@ -61,6 +62,7 @@ impl Kernel {
             kernel_btf,
             record_states,
             checking,
+            every_path,
             fuel,
             interfaces,
             ..
@@ -74,6 +76,7 @@ impl Kernel {
             world,
             record_states,
             checking,
+            every_path,
             fuel,
             interfaces,
             started: Instant::now(),

@@ -256,6 +256,10 @@ pub struct Verifier<'a> {
     pub strict_alignment: bool,
     /// Keep a state at every prune point.
     pub test_state_freq: bool,
+    /// Paths end where a kept state covers them.
+    pub prunes: bool,
+    /// The most instructions that may be walked.
+    pub insn_limit: u32,
     /// Instructions walked.
     pub insns_processed: u32,
     /// Instructions walked when the last state was kept.

@@ -2,7 +2,7 @@
 
 use skep_abi::{Errno, ProgFlags};
 
-use crate::context::{InsnAux, Res, Stop, Verifier};
+use crate::context::{COMPLEXITY_LIMIT_INSNS, InsnAux, Res, Stop, Verifier};
 use crate::env::{Env, Executable, Outcome, RecordedState, Reject, Request, Stats, Verdict};
 use crate::explore::visited::StateStore;
 use crate::liveness::stack::{Query, StackLiveness};
@@ -19,8 +19,23 @@ use crate::state::State;
 /// Never panics: what contradicts itself inside is refused with `EFAULT`. Cost: bounded by
 /// the limit of a million walked instructions.
 pub fn verify(request: &Request<'_>, env: &dyn Env) -> Outcome {
+    decide(new_verifier(request, env))
+}
+
+/// The same decision without pruning: every path is walked to its end, however many there
+/// are, but no more than `limit` instructions. Loops that only convergence ends, such as
+/// `may_goto` and callbacks, run into the limit (`E2BIG`). For testing the pruning.
+pub fn verify_every_path(request: &Request<'_>, env: &dyn Env, limit: u32) -> Outcome {
+    decide(Verifier {
+        prunes: false,
+        insn_limit: limit.min(COMPLEXITY_LIMIT_INSNS),
+        ..new_verifier(request, env)
+    })
+}
+
+fn decide(mut v: Verifier<'_>) -> Outcome {
+    let (request, env) = (v.request, v.env);
     let started = env.now_us();
-    let mut v = new_verifier(request, env);
     let result = prepare(&mut v)
         .and_then(|()| explore(&mut v))
         .and_then(|()| finish(&mut v));
@@ -141,6 +156,8 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
         scratched_slots: 0,
         strict_alignment: flags.contains(ProgFlags::STRICT_ALIGNMENT),
         test_state_freq: flags.contains(ProgFlags::TEST_STATE_FREQ),
+        prunes: true,
+        insn_limit: COMPLEXITY_LIMIT_INSNS,
         insns_processed: 0,
         prev_insns_processed: 0,
         jumps_processed: 0,

@@ -112,7 +112,10 @@ impl Kernel {
             verdict,
             log: mut text,
             stats,
-        } = skep_verifier::verify(&request, &env);
+        } = match self.every_path {
+            None => skep_verifier::verify(&request, &env),
+            Some(limit) => skep_verifier::verify_every_path(&request, &env, limit),
+        };
         let maps = env.maps.into_inner();
         if let Verdict::Unsupported(reason) = &verdict
             && !self.explains(&text, reason)

@@ -2,9 +2,7 @@
 
 use skep_abi::Errno;
 
-use crate::context::{
-    COMPLEXITY_LIMIT_INSNS, COMPLEXITY_LIMIT_JMP_SEQ, Pending, Res, Stop, Verifier,
-};
+use crate::context::{COMPLEXITY_LIMIT_JMP_SEQ, Pending, Res, Stop, Verifier};
 use crate::log::{LEVEL, LEVEL2};
 use crate::state::frame::MAIN_CALLSITE;
 use crate::state::{Frame, State};
@@ -63,7 +61,7 @@ impl Verifier<'_> {
                 );
             }
             self.insns_processed += 1;
-            if self.insns_processed > COMPLEXITY_LIMIT_INSNS {
+            if self.insns_processed > self.insn_limit {
                 refuse!(
                     self,
                     E2BIG,
@@ -75,7 +73,7 @@ impl Verifier<'_> {
             self.cur.insn = self.insn_idx;
             let aux = &self.aux[self.insn_idx as usize];
             let (prune, jump) = (aux.prune_point, aux.jump_point);
-            if prune && self.is_visited()? {
+            if prune && self.prunes && self.is_visited()? {
                 if self.log.at(LEVEL) {
                     self.say_safe(print_state);
                 }
