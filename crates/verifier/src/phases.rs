@@ -175,8 +175,12 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
 fn recorded_states(v: &mut Verifier<'_>) -> Vec<RecordedState> {
     let recorded = std::mem::take(&mut v.recorded);
     let keep = |(mut state, place): (RecordedState, Query)| {
-        let live = v.stack_liveness.live_slots(&place, state.frame as usize, |_| true);
-        state.slots.retain(|(slot, _)| live.checked_shr(*slot).is_some_and(|l| l & 1 == 1));
+        let live = v
+            .stack_liveness
+            .live_slots(&place, state.frame as usize, |_| true);
+        state
+            .slots
+            .retain(|(slot, _)| live.checked_shr(*slot).is_some_and(|l| l & 1 == 1));
         state
     };
     recorded.into_iter().map(keep).collect()

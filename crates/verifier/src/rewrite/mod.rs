@@ -9,6 +9,7 @@ pub mod extra_stack;
 
 use crate::context::{Res, Verifier};
 use crate::env::Executable;
+use crate::setup::kfuncs;
 use draft::Draft;
 
 /// The executable form of a program of which every path was found safe.
@@ -26,6 +27,7 @@ pub fn run(v: &mut Verifier<'_>) -> Res<Executable> {
     } else {
         dead::trap(v, &mut draft);
     }
+    kfuncs::check_left(v, &draft)?;
     ctx_convert::run(v, &mut draft)?;
     barrier::insert(v, &mut draft);
     let executable = assemble::run(v, &draft)?;

@@ -55,6 +55,14 @@ fn serves_sleepers(kind: MapType) -> bool {
     )
 }
 
+/// Whether the map gives each cgroup that a program is attached to a value of its own.
+pub fn is_cgroup_storage(map: &MapFacts) -> bool {
+    matches!(
+        MapType::from_u32(map.map_type),
+        Some(MapType::CgroupStorage | MapType::PercpuCgroupStorage)
+    )
+}
+
 /// Whether an offset into the value has an address of its own: only in arrays of one
 /// element. `Err(None)` when the kind of map has no such values at all.
 pub fn direct_value(map: &MapFacts, offset: u32) -> Result<(), Option<Errno>> {

@@ -117,6 +117,10 @@ fn add_map(v: &mut Verifier<'_>, facts: Arc<MapFacts>) -> Res<u32> {
         );
     }
     super::map_fit::check(v, &facts)?;
+    let storage = super::map_fit::is_cgroup_storage(&facts);
+    if storage && v.maps.iter().any(|map| map.map_type == facts.map_type) {
+        refuse!(v, EBUSY, "only one cgroup storage of each type is allowed");
+    }
     v.maps.push(facts);
     Ok(v.maps.len() as u32 - 1)
 }

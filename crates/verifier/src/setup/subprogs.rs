@@ -20,6 +20,29 @@ const TAIL_CALL: i32 = 12;
 /// `CAP_BPF`; unsupported for calls of kernel functions.
 pub fn find(v: &mut Verifier<'_>) -> Res {
     let mut starts = vec![0u32];
+    let outcome = collect(v, &mut starts);
+    starts.push(v.insns.len() as u32);
+    // Those found before a refusal are there too, for the figures.
+    v.subprogs = starts
+        .into_iter()
+        .map(|start| Subprog {
+            start,
+            fastcall_stack_off: super::fastcall::NO_PATTERN,
+            ..Subprog::default()
+        })
+        .collect();
+    outcome?;
+    v.insn_idx = u32::MAX;
+    if v.log.at(LEVEL2) {
+        for index in 0..v.subprog_count() {
+            let start = v.subprogs[index].start;
+            v.log.write(format_args!("func#{index} @{start}\n"));
+        }
+    }
+    Ok(())
+}
+
+fn collect(v: &mut Verifier<'_>, starts: &mut Vec<u32>) -> Res {
     for at in 0..v.insns.len() as u32 {
         let insn = v.insns[at as usize];
         let local = flow::is_pseudo_call(insn) || flow::is_pseudo_func(insn);
@@ -35,6 +58,7 @@ pub fn find(v: &mut Verifier<'_>) -> Res {
             );
         }
         if !local {
+            super::kfuncs::check(v, at)?;
             continue;
         }
         let callee = flow::callee(insn, at);
@@ -49,22 +73,6 @@ pub fn find(v: &mut Verifier<'_>) -> Res {
             starts.insert(place, callee);
         }
     }
-    super::kfuncs::refuse_unmodelled(v)?;
-    v.insn_idx = u32::MAX;
-    if v.log.at(LEVEL2) {
-        for (index, start) in starts.iter().enumerate() {
-            v.log.write(format_args!("func#{index} @{start}\n"));
-        }
-    }
-    starts.push(v.insns.len() as u32);
-    v.subprogs = starts
-        .into_iter()
-        .map(|start| Subprog {
-            start,
-            fastcall_stack_off: super::fastcall::NO_PATTERN,
-            ..Subprog::default()
-        })
-        .collect();
     Ok(())
 }
 
