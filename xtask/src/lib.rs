@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 
 pub mod ask;
+pub mod bench;
 pub mod ci;
 pub mod corpus;
 pub mod exactness;
 pub mod oracle;
 pub mod record;
+pub mod smith;
 pub mod speed;
 pub mod tables;
 pub mod tidy;

@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use xtask::{Outcome, ask, ci, exactness, oracle, record, speed, tables, tidy};
+use xtask::{Outcome, ask, bench, ci, exactness, oracle, record, smith, speed, tables, tidy};
 
 const USAGE: &str = "\
 cargo xtask ci                    fmt, clippy, tests and tidy, as a reviewer would run them
@@ -19,6 +19,16 @@ cargo xtask record [PATH…]        writes down what the running kernel answers
 cargo xtask gen                   writes the generated tables in docs/
        --check                    only says whether they are fresh
 cargo xtask exactness             writes docs/exactness.md: skep against the recorded answers
+cargo xtask smith                 puts generated programs to skep and Linux
+       --count N --seed S         how many (default 10000), from which number on
+       --level L                  level of the log (default 2)
+       --oracle log|state|prune|all  what is looked at (default log)
+       --unpriv                   for a caller without capabilities
+       --no-linux                 in skep alone: states and pruning
+       --type NAME                of this program type only
+       --show N --effort N        findings shown (default 5), trials to make each small
+cargo xtask bench verify [PATH…]  medians of skep's and Linux's verification times
+       --json                     one JSON object a program
 cargo xtask speed [PATH…]         how long skep and Linux take to verify the largest programs
 ";
 
@@ -28,7 +38,9 @@ fn run() -> Outcome {
     let rest: Vec<String> = args.collect();
     match command.as_str() {
         "ask" => ask::run(&rest),
+        "bench" => bench::run(&rest),
         "ci" => ci::run(),
+        "smith" => smith::run(&rest),
         "speed" => speed::run(&rest),
         "gen" => tables::run(&rest),
         "tidy" => tidy::run(),

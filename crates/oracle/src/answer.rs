@@ -246,7 +246,7 @@ fn last_lines(text: &str, count: usize) -> &str {
 }
 
 /// The first line in which two texts part, with the line before it.
-fn diff(got: &str, want: &str) -> Vec<String> {
+pub(crate) fn diff(got: &str, want: &str) -> Vec<String> {
     let mut before = None;
     let (mut got, mut want) = (got.lines(), want.lines());
     let mut number = 0usize;

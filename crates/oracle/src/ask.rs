@@ -1,6 +1,6 @@
 //! How a case is put to a kernel: through the seam, and nothing else.
 
-mod functions;
+pub(crate) mod functions;
 
 use skep_abi::{Backend, Buffers, Cmd, Errno, ProgType, attr, object_name};
 use skep_isa::Insn;

@@ -31,7 +31,8 @@ mod judge;
 use std::collections::BTreeMap;
 
 use skep_abi::Errno;
-use skep_isa::asm::{Assembled, Symbols, assemble};
+use skep_isa::Insn;
+use skep_isa::asm::{Symbols, assemble};
 
 use crate::case::Case;
 use header::Header;
@@ -156,7 +157,7 @@ impl Filetest {
             }
         }
         if header.btf {
-            case.functions = functions(&program);
+            case.functions = functions(&program.insns, program.labels.iter());
         }
         case.insns = program.insns;
         let mut notes = program.notes.into_iter();
@@ -185,9 +186,12 @@ impl Filetest {
 
 /// Where the functions of a program begin, by its calls and function addresses, and their
 /// names: a label's, or one made from the slot.
-fn functions(program: &Assembled) -> Vec<(u32, String)> {
+pub(crate) fn functions<'a>(
+    insns: &[Insn],
+    labels: impl Iterator<Item = (&'a String, &'a usize)>,
+) -> Vec<(u32, String)> {
     let mut starts = BTreeMap::from([(0, "main".to_owned())]);
-    for (slot, insn) in program.insns.iter().enumerate() {
+    for (slot, insn) in insns.iter().enumerate() {
         if !matches!((insn.code, insn.src), (0x85, 1) | (0x18, 4)) {
             continue;
         }
@@ -198,7 +202,7 @@ fn functions(program: &Assembled) -> Vec<(u32, String)> {
             starts.entry(start).or_insert_with(|| format!("f{start}"));
         }
     }
-    for (label, slot) in &program.labels {
+    for (label, slot) in labels {
         if let Some(name) = u32::try_from(*slot)
             .ok()
             .filter(|slot| *slot != 0)

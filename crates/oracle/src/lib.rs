@@ -11,6 +11,7 @@ mod both;
 mod case;
 pub mod corpus;
 pub mod filetest;
+pub mod generated;
 pub mod hex;
 mod known;
 pub mod log;

@@ -67,6 +67,12 @@ pub fn processed(log: &str) -> Option<u64> {
     rest.split(' ').next()?.parse().ok()
 }
 
+/// The number that follows `name`, such as `peak_states`, in the line of figures.
+pub fn figure(log: &str, name: &str) -> Option<u64> {
+    let mut words = figures(log)?.split(' ').skip_while(|word| *word != name);
+    words.nth(1)?.parse().ok()
+}
+
 /// The microseconds of the line `verification time N usec`, when the log has it.
 pub fn time_us(log: &str) -> Option<u64> {
     let rest = log.lines().rev().find_map(|line| line.strip_prefix(TIME))?;
@@ -134,6 +140,9 @@ mod tests {
         let log =
             "0: x\nR0 !read_ok\nverification time 9 usec\nprocessed 12 insns (limit 1000000)\n";
         assert_eq!((processed(log), time_us(log)), (Some(12), Some(9)));
+        let figured = "processed 1 insns (limit 1000000) max_states_per_insn 0 total_states 3";
+        assert_eq!(figure(figured, "total_states"), Some(3));
+        assert_eq!(figure(figured, "states"), None);
         assert_eq!(last_message(log), Some("R0 !read_ok"));
         assert_eq!((processed("no"), last_message("")), (None, None));
     }

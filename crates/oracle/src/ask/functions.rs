@@ -8,13 +8,13 @@ use skep_abi::{Backend, Buffers, Cmd, Errno, attr};
 use skep_btf::{Builder, Linkage};
 
 /// Bytes of one record: the slot and the type of a function.
-pub(super) const RECORD_SIZE: u32 = 8;
+pub(crate) const RECORD_SIZE: u32 = 8;
 
 /// The descriptor of the BTF and the records, one for each function of slot and name.
 ///
 /// # Errors
 /// What the kernel says of the BTF.
-pub(super) fn declare(
+pub(crate) fn declare(
     kernel: &dyn Backend,
     functions: &[(u32, String)],
 ) -> Result<(u32, Vec<u8>), Errno> {
