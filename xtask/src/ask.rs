@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use skep_oracle::{AllowUnprivileged, Answer, Filetest, Linux, Question, Subject};
+use skep_oracle::{Answer, Filetest, Linux, Question, Subject};
 
 use crate::corpus::questions;
 use crate::record::OBJECT_LOG_LEVEL;
@@ -21,9 +21,8 @@ pub fn run(args: &[String]) -> Outcome {
         .map(PathBuf::from)
         .collect();
     let (questions, bad) = questions(&paths, OBJECT_LOG_LEVEL)?;
-    let unprivileged = questions.iter().any(Question::unprivileged);
-    let _switch = unprivileged.then(AllowUnprivileged::new).transpose()?;
-    let linux = Linux::new().map_err(|errno| format!("bpf(2) does not work here: {errno}"))?;
+    let linux =
+        Linux::switching().map_err(|errno| format!("bpf(2) does not work here: {errno}"))?;
     let mut wrong = bad;
     for question in &questions {
         let answer = match question.ask(&linux) {

@@ -5,7 +5,7 @@ pub(crate) mod table;
 use std::path::PathBuf;
 
 use serde_json::json;
-use skep_oracle::{AllowUnprivileged, Answer, Book, Known, Linux, Question, Skep, Subject, corpus};
+use skep_oracle::{Answer, Book, Known, Linux, Question, Skep, Subject, corpus};
 
 use crate::corpus::{default_paths, questions};
 use crate::record::OBJECT_LOG_LEVEL;
@@ -64,7 +64,7 @@ impl Reference {
     /// The running kernel where it may be asked, or the recorded answers.
     fn choose(recorded: bool) -> Result<Reference, Box<dyn std::error::Error>> {
         if !recorded {
-            match Linux::new() {
+            match Linux::switching() {
                 Ok(linux) => return Ok(Reference::Running(Box::new(linux))),
                 Err(errno) => eprintln!("bpf(2) does not work here ({errno}): recorded answers"),
             }
@@ -102,12 +102,6 @@ impl Reference {
 pub fn run(args: &[String]) -> Outcome {
     let options = Options::parse(args)?;
     let (questions, bad) = questions(&options.paths, options.level)?;
-    let unprivileged = !options.recorded && questions.iter().any(Question::unprivileged);
-    let _switch = if unprivileged {
-        AllowUnprivileged::new().ok()
-    } else {
-        None
-    };
     let reference = Reference::choose(options.recorded)?;
     let skep = Skep::new();
     // A panic is one line of the report, not a page.

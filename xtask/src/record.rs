@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use skep_oracle::{AllowUnprivileged, Book, Linux, Subject, corpus};
+use skep_oracle::{Book, Linux, Subject, corpus};
 
 use crate::corpus::{default_paths, questions};
 use crate::{Outcome, project};
@@ -28,9 +28,8 @@ pub fn run(args: &[String]) -> Outcome {
         paths = default_paths();
     }
     let (questions, bad) = questions(&paths, OBJECT_LOG_LEVEL)?;
-    let unprivileged = questions.iter().any(skep_oracle::Question::unprivileged);
-    let _switch = unprivileged.then(AllowUnprivileged::new).transpose()?;
-    let linux = Linux::new().map_err(|errno| format!("bpf(2) does not work here: {errno}"))?;
+    let linux =
+        Linux::switching().map_err(|errno| format!("bpf(2) does not work here: {errno}"))?;
     let folder = corpus::recorded(&project());
     let mut book = Book::read(&folder)?;
     book.kernel = skep_host::Host::release().unwrap_or_default();

@@ -1,7 +1,8 @@
 //! The system calls themselves: everything unsafe in this crate.
 
+use std::fs::File;
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use skep_abi::Errno;
 
@@ -77,6 +78,17 @@ pub(crate) fn drop_capabilities() -> Result<(), Errno> {
     // SAFETY: version 3 reads the header and two records of three words, which is what
     // both pointers lead to; pid 0 means the calling thread.
     let answer = unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) };
+    if answer < 0 {
+        Err(last_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Waits until no other process holds the lock of this file, then holds it until it closes.
+pub(crate) fn lock(file: &File) -> Result<(), Errno> {
+    // SAFETY: `flock` touches no memory, and `file` is open during the call.
+    let answer = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX) };
     if answer < 0 {
         Err(last_error())
     } else {

@@ -9,6 +9,9 @@ mod bounce;
 mod call;
 mod object;
 mod plan;
+mod unprivileged;
+
+pub use unprivileged::AllowUnprivileged;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, OwnedFd};

@@ -33,5 +33,6 @@ pub use known::{Known, aspects};
 pub use question::{NoQuestion, Question, questions};
 pub use recorded::{Book, BookError};
 pub use skep::Skep;
-pub use subject::{AllowUnprivileged, Linux, Subject, Work};
+pub use skep_host::AllowUnprivileged;
+pub use subject::{Linux, Subject, Work};
 pub use trace::{Trace, describe};

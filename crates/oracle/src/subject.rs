@@ -1,7 +1,7 @@
 //! Who is asked: a kernel that takes cases, each with the rights the case wants.
 
 use skep_abi::{Backend, Errno};
-use skep_host::Host;
+use skep_host::{AllowUnprivileged, Host};
 
 use crate::answer::Answer;
 use crate::ask::{Unasked, ask};
@@ -43,29 +43,41 @@ pub type Work<'a> = &'a mut (dyn FnMut(&dyn Backend) + Send);
 #[derive(Debug)]
 pub struct Linux {
     host: Host,
+    /// Whether it takes programs from users without capabilities by itself.
     unprivileged: bool,
+    /// Whether it may be made to for the time of a question.
+    may_switch: bool,
 }
 
-/// The switch that lets users without capabilities load programs.
-const SWITCH: &str = "/proc/sys/kernel/unprivileged_bpf_disabled";
-
 impl Linux {
-    /// The running kernel, where `bpf(2)` works.
+    /// The running kernel as it is, where `bpf(2)` works.
     ///
     /// # Errors
     /// What the kernel said to the attempt.
     pub fn new() -> Result<Linux, Errno> {
         Host::available()?;
-        let unprivileged = std::fs::read_to_string(SWITCH).is_ok_and(|text| text.trim() == "0");
         Ok(Linux {
             host: Host::new(),
-            unprivileged,
+            unprivileged: AllowUnprivileged::now(),
+            may_switch: false,
         })
     }
 
-    /// Whether it takes programs from users without capabilities now.
+    /// The same, and `kernel.unprivileged_bpf_disabled` is 0 for the time of each question
+    /// that needs it. This changes the machine, so a test does not do it.
+    ///
+    /// # Errors
+    /// What the kernel said to the attempt.
+    pub fn switching() -> Result<Linux, Errno> {
+        Ok(Linux {
+            may_switch: true,
+            ..Linux::new()?
+        })
+    }
+
+    /// Whether it takes programs from users without capabilities.
     pub fn takes_unprivileged(&self) -> bool {
-        self.unprivileged
+        self.unprivileged || self.may_switch
     }
 
     /// The kernel behind the seam.
@@ -88,31 +100,8 @@ impl Subject for Linux {
             what: "dropping capabilities".to_owned(),
             errno,
         };
+        // Without the right to turn the switch, the answer is that of the kernel as it is.
+        let _switch = self.may_switch.then(AllowUnprivileged::new);
         skep_host::without_capabilities(|| work(&self.host)).map_err(failed)
-    }
-}
-
-/// Lets users without capabilities load programs while it lives.
-#[derive(Debug)]
-pub struct AllowUnprivileged {
-    before: String,
-}
-
-impl AllowUnprivileged {
-    /// Turns the switch.
-    ///
-    /// # Errors
-    /// When it cannot be turned: it needs root, and can be locked.
-    pub fn new() -> std::io::Result<AllowUnprivileged> {
-        let before = std::fs::read_to_string(SWITCH)?;
-        std::fs::write(SWITCH, "0")?;
-        Ok(AllowUnprivileged { before })
-    }
-}
-
-impl Drop for AllowUnprivileged {
-    fn drop(&mut self) {
-        // There is nobody left to tell if the switch does not turn back.
-        let _ = std::fs::write(SWITCH, self.before.trim());
     }
 }
