@@ -87,6 +87,7 @@ fn ask(
         func_info: (&[], 0),
         line_info: (&[], 0),
         attach_btf_id: 0,
+        attach_elsewhere: false,
         log_level,
         privilege,
         record_states,

@@ -24,6 +24,8 @@ pub mod helper_id;
 mod helper_rows;
 mod map;
 mod prog;
+mod tracing;
+mod tracing_rows;
 
 pub use avail::{Caps, HelperSet, helper_allowed, helper_capability, helper_set};
 pub use ctx::{CtxField, CtxValue, Sizes, ctx_access, ctx_fields, shadow_offset};
@@ -33,6 +35,7 @@ pub use prog::{
     AttachTypes, LoadRight, PacketAccess, ProgTypeRow, Sleep, packet_to_helper, prog_type,
     return_range,
 };
+pub use tracing::{FieldTrust, IterValue, field_trust, iterator, tracepoint_nullable};
 
 /// The prototype of the helper with this number; programs of some types have another one for
 /// it, see [`helper_for`].

@@ -272,6 +272,10 @@ pub struct Verifier<'a> {
     pub seen_direct_write: bool,
     /// A callback's exit is walked a second time for its return value.
     pub figures: Stats,
+    /// What the program attaches to, when that is a type or function of the kernel.
+    pub target: Option<crate::setup::target::Target>,
+    /// What of a running kernel the program needs to run.
+    pub needs_kernel: Option<String>,
     /// The last error line, kept also when there is no log.
     pub message: String,
     /// One past the last byte of the context that was accessed.

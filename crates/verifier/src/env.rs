@@ -89,6 +89,8 @@ pub struct Request<'a> {
     pub line_info: (&'a [u8], u32),
     /// The BTF id of the attach target, 0 for none.
     pub attach_btf_id: u32,
+    /// The target is a program or the BTF of a module instead of the kernel itself.
+    pub attach_elsewhere: bool,
     /// `log_level` as given: 1, 2, 4 and their sums; 0 for no log.
     pub log_level: u32,
     /// The rights of the caller.
@@ -209,6 +211,9 @@ pub struct Executable {
     pub max_stack_depth: u32,
     /// One past the last byte of the context that the program looks at.
     pub max_ctx_offset: u32,
+    /// What of the kernel's own memory or functions the program needs: such a program is
+    /// verified here but cannot run.
+    pub needs_kernel: Option<String>,
     /// The abstract states for the checking interpreter, when asked for.
     pub recorded: Vec<RecordedState>,
 }

@@ -44,6 +44,7 @@ fn decide(mut v: Verifier<'_>) -> Outcome {
         Ok(mut executable) => {
             executable.recorded = recorded_states(&mut v);
             executable.max_ctx_offset = v.max_ctx_offset;
+            executable.needs_kernel = v.needs_kernel.take();
             Verdict::Accept(Box::new(executable))
         }
         Err(Stop::Reject(errno)) => Verdict::Reject(Reject {
@@ -164,6 +165,8 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
         prev_jumps_processed: 0,
         seen_direct_write: false,
         figures: Stats::default(),
+        target: None,
+        needs_kernel: None,
         message: String::new(),
         max_ctx_offset: 0,
         recorded: Vec::new(),

@@ -168,6 +168,7 @@ impl Case {
             func_info: (&self.func_info, 8),
             line_info: (&self.line_info, 16),
             attach_btf_id: 0,
+            attach_elsewhere: false,
             log_level: self.level,
             privilege: Privilege::FULL,
             record_states: false,

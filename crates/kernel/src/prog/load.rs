@@ -104,6 +104,7 @@ impl Kernel {
             func_info: (&func_info.bytes, func_info.record_size),
             line_info: (&line_info.bytes, line_info.record_size),
             attach_btf_id: view.attach_btf_id(),
+            attach_elsewhere: view.attach_prog_fd() != 0,
             log_level: log.level(),
             privilege: self.privilege(),
             record_states: self.record_states,
@@ -130,9 +131,12 @@ impl Kernel {
             Verdict::Unsupported(_) => return Err(Errno::EOPNOTSUPP),
         };
         let maps = used_maps(&executable, maps)?;
-        let linked = skep_vm::Program::link(&executable, &References(&maps))
-            .map(Arc::new)
-            .map_err(|e| e.to_string());
+        let linked = match &executable.needs_kernel {
+            Some(what) => Err(format!("needs {what} of a real kernel")),
+            None => skep_vm::Program::link(&executable, &References(&maps))
+                .map(Arc::new)
+                .map_err(|e| e.to_string()),
+        };
         let prog = self.progs.register(|id| Program {
             id,
             prog_type: view.prog_type(),

@@ -14,6 +14,9 @@ impl Verifier<'_> {
         self.check_no_leak(at, "ctx")?;
         let pointer = *self.reg(at.reg);
         self.check_ptr_off(&pointer, at.reg, false)?;
+        if self.target.is_some() {
+            return self.access_typed_ctx(at);
+        }
         let value = self.check_context(at)?;
         let Some(number) = at.fills() else {
             return Ok(());
@@ -32,9 +35,7 @@ impl Verifier<'_> {
             CtxValue::FlowKeys => (Kind::FlowKeys, Flags::NONE),
             CtxValue::TpBuffer => (Kind::TpBuffer, Flags::NONE),
             CtxValue::TrustedPtr(name) => {
-                return Err(Stop::Unsupported(format!(
-                    "pointer to a kernel's {name} in the context"
-                )));
+                return self.fill_object(number, name, Flags::TRUSTED);
             }
         };
         let id = if flags.any(Flags::MAYBE_NULL) {

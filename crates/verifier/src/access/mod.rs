@@ -1,6 +1,8 @@
 //! Whether an access to memory through a register is allowed, and what it yields.
 
 pub mod alignment;
+pub mod btf_ctx;
+pub mod btf_id;
 pub mod ctx;
 pub mod helper_mem;
 pub mod map_value;
@@ -137,9 +139,7 @@ impl Verifier<'_> {
             Kind::FlowKeys => self.access_flow_keys(at),
             Kind::Socket | Kind::SockCommon | Kind::TcpSock | Kind::XdpSock => self.access_sock(at),
             Kind::TpBuffer => self.access_tp_buffer(at),
-            Kind::BtfId if !reg.maybe_null() => {
-                Err(Stop::Unsupported("access through a BTF pointer".into()))
-            }
+            Kind::BtfId if !reg.maybe_null() => self.access_object(at),
             Kind::ConstMapPtr => self.access_map_object(at),
             Kind::Buf if !reg.maybe_null() => self.access_buf(at),
             Kind::Arena => Err(Stop::Unsupported("access to an arena".into())),

@@ -34,12 +34,13 @@ pub fn check(v: &mut Verifier<'_>) -> Res {
         Some(ProgType::Tracing) if v.request.attach_btf_id == 0 => {
             refuse!(v, EINVAL, "Tracing programs must provide btf_id")
         }
-        Some(ProgType::Tracing | ProgType::Lsm | ProgType::StructOps | ProgType::Ext) => {
-            Err(Stop::Unsupported(format!(
-                "program type {} (attaches to a type of the kernel)",
-                kind.map_or("", ProgType::name)
-            )))
+        Some(ProgType::Tracing | ProgType::Lsm | ProgType::StructOps) => {
+            v.target = Some(super::target::find(v)?);
+            Ok(())
         }
+        Some(ProgType::Ext) => Err(Stop::Unsupported(
+            "program type ext (replaces a function of another program)".into(),
+        )),
         _ => Ok(()),
     }
 }

@@ -13,6 +13,7 @@ pub mod order;
 pub mod pseudo;
 pub mod stack_depth;
 pub mod subprogs;
+pub mod target;
 
 /// Where one function lies.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -135,9 +135,7 @@ impl Verifier<'_> {
             | Kind::MapKey
             | Kind::SockCommon
             | Kind::ConstMapPtr => true,
-            Kind::BtfId => reg
-                .flags
-                .any(Flags::TRUSTED.with(Flags::ALLOC).with(Flags::RCU)),
+            Kind::BtfId => self.is_trusted(reg),
             Kind::Mem => !reg.flags.any(Flags::UNTRUSTED),
             _ => false,
         }

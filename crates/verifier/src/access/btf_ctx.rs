@@ -1,0 +1,224 @@
+//! What a load from a context gives whose words are typed by BTF.
+
+use skep_btf::{Btf, Kind as BtfKind, Type, TypeId};
+use skep_catalog::IterValue;
+
+use crate::access::Attempt;
+use crate::context::{Res, Stop, Verifier};
+use crate::refuse;
+use crate::say;
+use crate::setup::target::{Place, Target, kernel_btf};
+use crate::state::reg::DEF_NOT_SUBREG;
+use crate::state::{Flags, Kind, Reg};
+
+/// Bytes of the longest such context.
+const MAX_CONTEXT: i32 = 12 * 8;
+
+/// What one word of the context is.
+enum Word {
+    Number,
+    Buffer(Flags),
+    Object(TypeId, Flags),
+}
+
+impl Verifier<'_> {
+    pub(crate) fn access_typed_ctx(&mut self, at: &Attempt) -> Res {
+        let (off, size) = (at.off, at.size);
+        let word = if at.writes() || !(0..MAX_CONTEXT).contains(&off) || off % size != 0 {
+            None
+        } else {
+            self.context_word(off, size)?
+        };
+        let Some(word) = word else {
+            refuse!(
+                self,
+                EACCES,
+                "invalid bpf_context access off={off} size={size}"
+            );
+        };
+        let end = u32::try_from(off + size).unwrap_or(0);
+        self.max_ctx_offset = self.max_ctx_offset.max(end);
+        let Some(number) = at.fills() else {
+            return Ok(());
+        };
+        match word {
+            Word::Number => {
+                self.mark_unknown(number);
+                Ok(())
+            }
+            Word::Buffer(flags) => {
+                self.put_pointer(number, Reg::pointer(Kind::Buf), flags);
+                Ok(())
+            }
+            Word::Object(id, flags) => {
+                self.put_object(number, id, flags);
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts a pointer to an object of the kernel into a register.
+    pub(crate) fn put_object(&mut self, number: u8, id: TypeId, flags: Flags) {
+        let object = Reg {
+            aux: id.0,
+            ..Reg::pointer(Kind::BtfId)
+        };
+        self.put_pointer(number, object, flags);
+    }
+
+    fn put_pointer(&mut self, number: u8, pointer: Reg, flags: Flags) {
+        let id = if flags.any(Flags::MAYBE_NULL) {
+            self.next_id()
+        } else {
+            0
+        };
+        *self.reg_mut(number) = Reg {
+            flags,
+            id,
+            subreg_def: DEF_NOT_SUBREG,
+            ..pointer
+        };
+        self.need_kernel("objects");
+    }
+
+    /// The same for an object whose type is known by name.
+    pub(crate) fn fill_object(&mut self, number: u8, name: &str, flags: Flags) -> Res {
+        let id = self.kernel_struct(name)?;
+        self.put_object(number, id, flags);
+        Ok(())
+    }
+
+    /// The kernel's structure with this name.
+    ///
+    /// # Errors
+    /// Unsupported when the kernel's types are not given or do not have it.
+    pub(crate) fn kernel_struct(&self, name: &str) -> Res<TypeId> {
+        kernel_btf(self)?
+            .find_by_name_kind(name, BtfKind::Struct)
+            .ok_or_else(|| Stop::Unsupported(format!("struct {name}, which the kernel lacks")))
+    }
+
+    /// Notes that the program cannot run without a kernel.
+    pub(crate) fn need_kernel(&mut self, what: &str) {
+        if self.needs_kernel.is_none() {
+            self.needs_kernel = Some(what.to_string());
+        }
+    }
+
+    fn context_word(&mut self, off: i32, size: i32) -> Res<Option<Word>> {
+        let btf = kernel_btf(self)?;
+        let Some(target) = self.target.clone() else {
+            return Ok(None);
+        };
+        let name = &target.name;
+        if off % 8 != 0 {
+            say!(self, "func '{name}' offset {off} is not multiple of 8\n");
+            return Ok(None);
+        }
+        let arg = (off / 8) as usize;
+        let ty = match target.args.get(arg) {
+            Some(ty) => *ty,
+            None if arg == target.args.len() && target.place == Place::Exit => target.result,
+            None if arg == target.args.len() && target.place == Place::Modify => {
+                return Err(Stop::Unsupported(
+                    "the result that is to be replaced".into(),
+                ));
+            }
+            None => {
+                say!(self, "func '{name}' doesn't have {}-th argument\n", arg + 1);
+                return Ok(None);
+            }
+        };
+        let Some(ty) = btf.resolve(ty) else {
+            return Ok(None);
+        };
+        if is_plain_number(ty) {
+            return Ok(Some(Word::Number));
+        }
+        if ty.kind() == BtfKind::Void {
+            return Err(Stop::Unsupported(
+                "the result of a function without one".into(),
+            ));
+        }
+        if ty.kind() != BtfKind::Ptr {
+            let kind = ty.kind().name();
+            let of = ty.name();
+            say!(
+                self,
+                "func '{name}' arg{arg} '{of}' has type {kind}. Only pointer access is allowed\n"
+            );
+            return Ok(None);
+        }
+        if size != 8 {
+            say!(self, "func '{name}' size {size} must be 8\n");
+            return Ok(None);
+        }
+        self.pointer_word(&btf, &target, arg, ty)
+    }
+
+    fn pointer_word(
+        &mut self,
+        btf: &Btf,
+        target: &Target,
+        arg: usize,
+        ptr: Type<'_>,
+    ) -> Res<Option<Word>> {
+        let name = &target.name;
+        if let Place::Iterator(values) = target.place
+            && let Some(value) = arg.checked_sub(1).and_then(|at| values.get(at))
+        {
+            return Ok(Some(self.iterator_word(*value)?));
+        }
+        let Some(to) = ptr.ref_type().and_then(|id| btf.resolve(id)) else {
+            return Ok(None);
+        };
+        if matches!(to.kind(), BtfKind::Void | BtfKind::Int) {
+            return Ok(Some(Word::Number));
+        }
+        if !to.kind().is_composite() {
+            let kind = to.kind().name();
+            say!(self, "func '{name}' arg{arg} type {kind} is not a struct\n");
+            return Ok(None);
+        }
+        let mut flags = match target.place {
+            Place::Tracepoint(nullable) if nullable >> arg & 1 != 0 => {
+                Flags::TRUSTED.with(Flags::MAYBE_NULL)
+            }
+            Place::Tracepoint(_) | Place::Iterator(_) | Place::Hook | Place::Operation => {
+                Flags::TRUSTED
+            }
+            Place::Entry | Place::Exit | Place::Modify => Flags::NONE,
+        };
+        flags = flags.with(super::btf_id::tag_flags(btf, ptr).without(Flags::RCU));
+        let (id, kind, of) = (to.id(), to.kind().name(), to.name());
+        say!(
+            self,
+            "func '{name}' arg{arg} has btf_id {} type {kind} '{of}'\n",
+            id.0
+        );
+        Ok(Some(Word::Object(id, flags)))
+    }
+
+    fn iterator_word(&self, value: IterValue) -> Res<Word> {
+        let null = Flags::MAYBE_NULL;
+        let object = |name, flags| Ok(Word::Object(self.kernel_struct(name)?, flags));
+        match value {
+            IterValue::Number => Ok(Word::Number),
+            IterValue::Trusted(name) => object(name, Flags::TRUSTED),
+            IterValue::TrustedOrNull(name) => object(name, Flags::TRUSTED.with(null)),
+            IterValue::PlainOrNull(name) => object(name, null),
+            IterValue::ReadOnlyBufferOrNull => Ok(Word::Buffer(Flags::RDONLY.with(null))),
+            IterValue::BufferOrNull => Ok(Word::Buffer(null)),
+        }
+    }
+}
+
+/// Whether the value is a number that any part of its word may be read of.
+fn is_plain_number(ty: Type<'_>) -> bool {
+    let small = ty.size().is_some_and(|size| size <= 8);
+    match ty.kind() {
+        BtfKind::Int => small,
+        BtfKind::Struct | BtfKind::Union => true,
+        kind => kind.is_enum(),
+    }
+}
