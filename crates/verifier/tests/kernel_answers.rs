@@ -228,6 +228,7 @@ fn check(case: &Case<'_>) -> Result<(), String> {
         func_info: (&case.func_info, 8),
         line_info: (&[], 16),
         attach_btf_id: 0,
+        attach_elsewhere: false,
         log_level: case.level,
         privilege: Privilege::FULL,
         record_states: false,

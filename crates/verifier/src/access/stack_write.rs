@@ -251,8 +251,9 @@ impl Verifier<'_> {
     /// A store over an object that is not plain data.
     fn destroy_special_slot(&mut self, frame: usize, index: usize) -> Res {
         match self.cur.frames[frame].stack[index].types[7] {
-            SlotType::Dynptr | SlotType::Iter | SlotType::IrqFlag => Err(Stop::Unsupported(
-                "store over a dynptr, an iterator or an interrupt flag".into(),
+            SlotType::Dynptr => self.destroy_dynptr(frame, index),
+            SlotType::Iter | SlotType::IrqFlag => Err(Stop::Unsupported(
+                "store over an iterator or an interrupt flag".into(),
             )),
             _ => Ok(()),
         }

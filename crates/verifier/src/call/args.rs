@@ -34,6 +34,8 @@ pub(crate) struct Call {
     pub ref_obj_id: u32,
     /// The argument whose reference the helper takes over.
     pub release: Option<u8>,
+    /// The identity of the dynptr argument, and the reference it stands for.
+    pub dynptr: Option<(u32, u32)>,
     /// The function argument.
     pub subprog: u32,
     /// The size of the memory the helper returns.
@@ -52,6 +54,7 @@ impl Call {
             const_key: None,
             ref_obj_id: 0,
             release: None,
+            dynptr: None,
             subprog: 0,
             mem_size: 0,
             max_size: 0,
@@ -94,13 +97,12 @@ impl Verifier<'_> {
         let arg = self.resolve_map_value(call, arg)?;
         if !(reg.is_null() && arg.nullable) {
             self.check_arg_kind(&arg, &reg, number)?;
-            if let ArgKind::Dynptr(_) = arg.kind {
-                return Err(Stop::Unsupported("dynptr".into()));
-            }
-            self.check_arg_offset(&reg, number, arg.releases)?;
+            // A dynptr to be released lies at some offset, without being one itself.
+            let is_dynptr = matches!(arg.kind, ArgKind::Dynptr(_));
+            self.check_arg_offset(&reg, number, arg.releases && !is_dynptr)?;
         }
         if arg.releases {
-            self.note_release(call, &reg, number)?;
+            self.note_release(call, &arg, &reg, number)?;
         }
         if reg.ref_obj_id != 0 && arg.kind != ArgKind::Kptr {
             if call.ref_obj_id != 0 {
@@ -116,8 +118,10 @@ impl Verifier<'_> {
         self.use_arg(call, &arg, &reg, number)
     }
 
-    fn note_release(&mut self, call: &mut Call, reg: &Reg, number: u8) -> Res {
-        if !reg.is_null() && reg.ref_obj_id == 0 {
+    fn note_release(&mut self, call: &mut Call, arg: &Arg, reg: &Reg, number: u8) -> Res {
+        if let ArgKind::Dynptr(_) = arg.kind {
+            self.check_dynptr_release(reg, number)?;
+        } else if !reg.is_null() && reg.ref_obj_id == 0 {
             refuse!(
                 self,
                 EINVAL,
@@ -289,9 +293,9 @@ impl Verifier<'_> {
             ArgKind::SpinLock => self.use_spin_lock(call.helper.id, number),
             ArgKind::Timer => self.use_timer(call, reg, number),
             ArgKind::Kptr => Err(Stop::Unsupported("kernel pointer in a map value".into())),
+            ArgKind::Dynptr(kind) => self.use_dynptr(call, arg, kind, reg, number),
             ArgKind::PercpuBtfId => Err(Stop::Unsupported("per-CPU kernel variable".into())),
             ArgKind::Ctx
-            | ArgKind::Dynptr(_)
             | ArgKind::SockCommon
             | ArgKind::Socket
             | ArgKind::BtfIdSockCommon

@@ -2,7 +2,7 @@
 //! does besides returning something.
 
 use skep_abi::ProgType;
-use skep_catalog::{Helper, helper_id as id};
+use skep_catalog::{ArgKind, Helper, helper_id as id};
 use skep_isa::Insn;
 
 use crate::access::Access;
@@ -11,6 +11,7 @@ use crate::context::{Res, Stop, Verifier};
 use crate::log::LEVEL2;
 use crate::refuse;
 use crate::say;
+use crate::state::Kind;
 use crate::step::Next;
 
 /// One more than the greatest number of a helper.
@@ -149,6 +150,12 @@ impl Verifier<'_> {
         let Some(number) = call.release else {
             return Ok(());
         };
+        if matches!(
+            call.helper.args[usize::from(number) - 1].kind,
+            ArgKind::Dynptr(_)
+        ) {
+            return self.release_dynptr(number);
+        }
         let released = if call.ref_obj_id != 0 {
             self.release_reference(call.ref_obj_id)
         } else {
@@ -175,6 +182,18 @@ impl Verifier<'_> {
                         self,
                         EINVAL,
                         "get_local_storage() doesn't support non-zero flags"
+                    );
+                }
+                Ok(())
+            }
+            id::DYNPTR_FROM_MEM => {
+                let memory = *self.reg(1);
+                if memory.kind != Kind::MapValue || memory.maybe_null() {
+                    let name = self.kind_name(1);
+                    refuse!(
+                        self,
+                        EACCES,
+                        "Unsupported reg type {name} for bpf_dynptr_from_mem data"
                     );
                 }
                 Ok(())

@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod callback;
+pub mod dynptr;
 pub mod entry;
 pub mod format;
 pub mod global_func;

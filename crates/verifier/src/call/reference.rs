@@ -45,7 +45,7 @@ impl Verifier<'_> {
 
     /// What a register holds whose pointer became stale: a number nothing is known of, or
     /// for a caller that must not learn addresses, nothing that may be read.
-    fn invalid_reg(&self) -> Reg {
+    pub(crate) fn invalid_reg(&self) -> Reg {
         if self.request.privilege.allow_ptr_leaks {
             self.unknown_scalar()
         } else {

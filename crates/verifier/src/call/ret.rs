@@ -27,8 +27,11 @@ impl Verifier<'_> {
                 aux: call.mem_size,
                 ..or_null(Kind::Mem, Flags::RINGBUF)
             },
-            Ret::DynptrMemOrNull
-            | Ret::MemOrBtfId
+            Ret::DynptrMemOrNull => Reg {
+                aux: call.mem_size,
+                ..or_null(Kind::Mem, Flags::NONE)
+            },
+            Ret::MemOrBtfId
             | Ret::MemOrBtfIdOrNull
             | Ret::BtfId(_)
             | Ret::BtfIdOrNull(_)
@@ -42,7 +45,10 @@ impl Verifier<'_> {
         if result.maybe_null() {
             result.id = self.next_id();
         }
-        if casts_pointer(call.helper.id) {
+        if let (Ret::DynptrMemOrNull, Some((dynptr, reference))) = (call.helper.ret, call.dynptr) {
+            result.map_uid = dynptr;
+            result.ref_obj_id = reference;
+        } else if casts_pointer(call.helper.id) {
             result.ref_obj_id = call.ref_obj_id;
         } else if self.acquires(call) {
             let id = self.acquire_reference();

@@ -252,9 +252,13 @@ impl<'c> Comparison<'c> {
         }
         match old.types[7] {
             SlotType::Spill => self.reg_covers(&old.spilled, &cur.spilled, exact),
-            SlotType::Dynptr | SlotType::Iter | SlotType::IrqFlag => {
-                self.reg_exact(&old.spilled, &cur.spilled)
+            SlotType::Dynptr => {
+                old.spilled.same_identity(&cur.spilled)
+                    && self
+                        .ids
+                        .matches(old.spilled.ref_obj_id, cur.spilled.ref_obj_id)
             }
+            SlotType::Iter | SlotType::IrqFlag => self.reg_exact(&old.spilled, &cur.spilled),
             SlotType::Invalid | SlotType::Misc | SlotType::Zero => true,
         }
     }

@@ -84,6 +84,17 @@ impl<W: Write> Pairs<'_, W> {
     }
 }
 
+fn write_dynptr(index: usize, reg: &Reg, out: &mut impl Write) -> fmt::Result {
+    let offset = -((index as i64 + 1) * 8);
+    let name = crate::call::dynptr::flavour_name(reg);
+    write!(out, " fp{offset}=dynptr_{name}(id={}", reg.id)?;
+    if reg.ref_obj_id != 0 {
+        write!(out, ",ref_id={}", reg.ref_obj_id)?;
+    }
+    // Linux writes here that this slot is the first of the two.
+    write!(out, ",dynptr_id=1)")
+}
+
 impl Verifier<'_> {
     fn write_reg(&self, frame: &Frame, reg: &Reg, out: &mut impl Write) -> fmt::Result {
         if reg.kind == Kind::Scalar {
@@ -199,10 +210,19 @@ impl Verifier<'_> {
                 write!(text, " R{number}=")?;
                 self.write_reg(frame, reg, text)?;
             }
+            let mut first_half = None;
             for (index, slot) in frame.stack.iter().enumerate() {
-                if slot.types.iter().all(|t| *t == SlotType::Invalid)
+                if first_half == Some(index)
+                    || slot.types.iter().all(|t| *t == SlotType::Invalid)
                     || (!all && self.scratched_slots & (1 << (index & 63)) == 0)
                 {
+                    continue;
+                }
+                if slot.types[7] == SlotType::Dynptr {
+                    // A dynptr is written once, at its lower slot.
+                    first_half = Some(index + 1);
+                    let first = frame.stack.get(index + 1).unwrap_or(slot);
+                    write_dynptr(index + 1, &first.spilled, text)?;
                     continue;
                 }
                 self.write_slot(frame, index, slot, text)?;
