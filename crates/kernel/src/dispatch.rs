@@ -13,6 +13,7 @@ impl Kernel {
         bytes: &mut [u8],
         memory: &mut dyn UserMemory,
     ) -> Result<u32, Errno> {
+        self.run_timers();
         check_attr_size(bytes)?;
         let cmd = Cmd::from_u32(cmd).ok_or(Errno::EINVAL)?;
         match cmd {

@@ -11,6 +11,7 @@ mod ring;
 mod room;
 mod skb;
 mod text;
+mod timer;
 mod trace;
 mod vlan;
 mod xdp;
@@ -39,7 +40,7 @@ struct Call<'a, 'k, 'm> {
 /// Numbers below this are looked up in the table.
 const NUMBERS: usize = 256;
 
-const FILES: [Rows; 12] = [
+const FILES: [Rows; 13] = [
     clock::ROWS,
     csum::ROWS,
     dynptr::ROWS,
@@ -50,6 +51,7 @@ const FILES: [Rows; 12] = [
     room::ROWS,
     skb::ROWS,
     text::ROWS,
+    timer::ROWS,
     trace::ROWS,
     xdp::ROWS,
 ];

@@ -16,6 +16,7 @@ use crate::id::Ids;
 use crate::map::MapObject;
 use crate::prog::Program;
 use crate::task::Credentials;
+use crate::timers::Timers;
 
 /// The most bytes of trace that are kept.
 const TRACE_MAX: usize = 1 << 20;
@@ -41,6 +42,7 @@ pub struct Kernel {
     last_trap: Mutex<Option<String>>,
     pub(crate) grace: Arc<Grace>,
     pub(crate) fds: Fds,
+    pub(crate) timers: Timers,
     pub(crate) maps: Arc<Ids<MapObject>>,
     pub(crate) progs: Arc<Ids<Program>>,
     pub(crate) btfs: Arc<Ids<BtfObject>>,
@@ -85,6 +87,7 @@ impl Kernel {
             last_trap: Mutex::default(),
             grace: Arc::default(),
             fds: Fds::default(),
+            timers: Timers::default(),
             maps: Ids::new(),
             progs: Ids::new(),
             btfs: Ids::new(),

@@ -36,6 +36,7 @@ mod name;
 mod prog;
 mod run;
 mod task;
+mod timers;
 
 pub use config::Builder;
 pub use helpers::not_executable;

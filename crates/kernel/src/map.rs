@@ -59,6 +59,11 @@ impl MapObject {
         self.map.spec().map_type
     }
 
+    /// Whether a descriptor refers to it.
+    pub(crate) fn has_users(&self) -> bool {
+        self.users.load(Ordering::Acquire) > 0
+    }
+
     pub(crate) fn is_frozen(&self) -> bool {
         self.frozen.load(Ordering::Acquire)
     }

@@ -16,9 +16,10 @@ use skep_abi::{Errno, ProgType, UserMemory, attr};
 use skep_vm::Limits;
 
 use crate::kernel::Kernel;
-use crate::memory::trusting;
+use crate::memory::{Block, trusting};
 use crate::prog::Program;
-use host::RunHost;
+use crate::timers::Due;
+use host::{Input, RunHost};
 
 /// Bytes of an Ethernet header, the least that a packet may have.
 const ETH_HLEN: usize = 14;
@@ -107,6 +108,42 @@ impl Kernel {
             .fetch_add(u64::try_from(spent).unwrap_or(u64::MAX), Ordering::Relaxed);
         let average = u32::try_from(spent / u128::from(repeat)).unwrap_or(u32::MAX);
         Ok((retval, average))
+    }
+}
+
+impl Kernel {
+    /// Runs the callback of a timer. A run that is stopped is noted like any other.
+    pub(crate) fn run_timer(&self, due: &Due) {
+        let Ok(linked) = due.program.runnable() else {
+            return;
+        };
+        let mut cpu = self.vcpus.take_any();
+        let (Ok(mut host), Ok(shown)) = (
+            RunHost::new(self, Input::None, 8),
+            Block::new(due.key.len()),
+        ) else {
+            return;
+        };
+        if host.enter(&due.program, cpu.id()).is_err() {
+            return;
+        }
+        shown.write(0, &due.key);
+        host.lent = Some((shown.at(0), due.key.len() as u64));
+        let mode = if self.checking {
+            skep_vm::Mode::Checking
+        } else {
+            trusting()
+        };
+        let limits = Limits {
+            fuel: self.fuel,
+            deadline: None,
+        };
+        let args = [host.learn(&due.map), shown.at(0), due.value, 0, 0];
+        let call = (due.function, args);
+        let ran = skep_vm::run_function(&linked, &mut cpu, &mut host, mode, call, limits);
+        if let Err(stopped) = ran {
+            self.note_trap(stopped.to_string());
+        }
     }
 }
 

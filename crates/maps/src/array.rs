@@ -76,6 +76,17 @@ impl Array {
         start < self.region.len() as u64 && end <= start + self.direct_len()
     }
 
+    /// The index and the start of the value that holds the byte at `addr`, in the first plane.
+    pub(crate) fn element(&self, addr: u64) -> Option<(Vec<u8>, u64)> {
+        let start = self.region.at(0) as u64;
+        let index = addr.checked_sub(start)? / self.stride.max(1) as u64;
+        let index = u32::try_from(index)
+            .ok()
+            .filter(|index| *index < self.entries)?;
+        let value = start + u64::from(index) * self.stride as u64;
+        Some((index.to_ne_bytes().to_vec(), value))
+    }
+
     /// Whether an element's value begins here.
     pub(crate) fn starts_value(&self, addr: u64) -> bool {
         addr.checked_sub(self.region.at(0) as u64)

@@ -282,6 +282,15 @@ impl Hash {
         inside / stride < self.planes as usize && inside % stride + len <= stride
     }
 
+    /// The key and the start of the value that holds the byte at `addr`.
+    pub(crate) fn element(&self, addr: u64) -> Option<(Vec<u8>, u64)> {
+        let at = self.pool.within(addr).filter(|at| *at >= self.value_at)?;
+        let elem = Elem((addr - at as u64) as *mut u8);
+        let mut key = vec![0; self.key_size];
+        self.read_key(elem, &mut key);
+        Some((key, elem.link() + self.value_at as u64))
+    }
+
     /// Whether a value begins here.
     pub(crate) fn starts_value(&self, addr: u64) -> bool {
         let at = self

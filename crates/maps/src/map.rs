@@ -486,6 +486,27 @@ impl Map {
         }
     }
 
+    /// The key and the start of the value that holds the byte at `addr`, for types whose
+    /// values may hold timers. The element may be out of the map already.
+    pub fn element(&self, addr: u64) -> Option<(Vec<u8>, u64)> {
+        match &self.storage {
+            Storage::Array(a) => a.element(addr),
+            Storage::Hash(h) => h.element(addr),
+            _ => None,
+        }
+    }
+
+    /// The aligned word at `addr` in a value of this map, which this side shares with nobody
+    /// but itself (a special field).
+    pub fn word(&self, addr: u64) -> Option<&std::sync::atomic::AtomicU64> {
+        if !addr.is_multiple_of(8) || !self.owns(addr, 8, true) {
+            return None;
+        }
+        // SAFETY: the word lies in a value, whose memory lives as long as the map; it is
+        // aligned, and only accessed atomically, by this side or by racing copies.
+        Some(unsafe { &*(addr as *const std::sync::atomic::AtomicU64) })
+    }
+
     /// Takes, or gives back, the spin lock at `addr`; false when no value of this map has its
     /// lock there.
     pub fn spin(&self, addr: u64, take: bool) -> bool {

@@ -1,8 +1,8 @@
 //! How values are copied around the special fields inside them.
 //!
 //! A value may contain fields that belong to the kernel: a spin lock, a timer, a kernel
-//! pointer. System calls neither see nor write them: a copy in leaves them as they are, a
-//! copy out shows zeros.
+//! pointer. System calls neither see nor write them: a copy out shows zeros, and a copy in
+//! leaves a lock as it is and ends what another field held.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -69,18 +69,23 @@ impl Shape {
             // SAFETY: the contract of this function.
             return unsafe { copy_in(to, from) };
         }
-        let mut whole = vec![0; self.size];
-        // SAFETY: the contract of this function.
-        unsafe { copy_out(&mut whole, to) };
         let mut at = 0;
         for hole in &self.holes {
-            let start = hole.offset as usize;
+            let (start, end) = (
+                hole.offset as usize,
+                hole.offset as usize + hole.size as usize,
+            );
             if at < start {
                 // SAFETY: `at..start` lies inside the value; bytes are accessed singly
                 // where the start is not aligned.
                 unsafe { store_unaligned(to.add(at), &from[at..start]) };
             }
-            at = start + hole.size as usize;
+            if !hole.is_lock {
+                // What the field held belongs to the value that is overwritten.
+                // SAFETY: as above.
+                unsafe { store_unaligned(to.add(start), &vec![0; hole.size as usize]) };
+            }
+            at = end;
         }
         if at < self.size {
             // SAFETY: as above.

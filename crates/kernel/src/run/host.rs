@@ -131,6 +131,21 @@ impl<'k> RunHost<'k> {
             .ok_or_else(|| Trap::Host(format!("no map {handle:#x}")))
     }
 
+    /// What `find` finds in the first map that has it.
+    pub(crate) fn find_map<T>(&self, find: impl Fn(&MapObject) -> Option<T>) -> Option<T> {
+        self.maps.iter().find_map(|(_, map)| find(map))
+    }
+
+    /// The program behind a linked one.
+    pub(crate) fn running(&self, linked: &skep_vm::Program) -> Option<Arc<Program>> {
+        let same = |p: &&Arc<Program>| {
+            p.linked
+                .as_ref()
+                .is_ok_and(|l| std::ptr::eq(Arc::as_ptr(l), linked))
+        };
+        self.programs.iter().find(same).cloned()
+    }
+
     /// Whether `test` holds for one of the maps that the run knows.
     pub(crate) fn any_map(&self, test: impl Fn(&MapObject) -> bool) -> bool {
         self.maps.iter().any(|(_, map)| test(map))

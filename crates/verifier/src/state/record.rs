@@ -32,8 +32,8 @@ fn claim(reg: &Reg) -> RecordedReg {
         Kind::NotInit => RecordedReg::Any,
         Kind::Scalar => RecordedReg::Scalar(reg.num),
         _ if reg.maybe_null() => RecordedReg::PointerOrNull,
-        // These may be any address, zero included.
-        Kind::Arena | Kind::BtfId | Kind::Mem => RecordedReg::Any,
+        // These may be any address, zero included; a function that is never called is none.
+        Kind::Arena | Kind::BtfId | Kind::Mem | Kind::Func => RecordedReg::Any,
         _ => RecordedReg::Pointer,
     }
 }
