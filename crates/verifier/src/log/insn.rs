@@ -57,6 +57,10 @@ struct ProgramNames<'v, 'a>(&'v Verifier<'a>);
 
 impl Names for ProgramNames<'_, '_> {
     fn helper(&self, id: i32) -> Option<Cow<'_, str>> {
+        if id == 0 {
+            // The number is taken, by nothing.
+            return Some(Cow::Borrowed("bpf_unspec"));
+        }
         let helper = skep_catalog::helper(u32::try_from(id).ok()?)?;
         Some(Cow::Borrowed(helper.name))
     }
