@@ -89,6 +89,7 @@ fn ask(
         attach_btf_id: 0,
         attach_elsewhere: false,
         log_level,
+        log_keep: skep_verifier::LogKeep::All,
         privilege,
         record_states,
     };

@@ -62,8 +62,8 @@ impl Kernel {
             },
             Err(problem) => (format!("{problem}\n"), Err(errno_of(&problem))),
         };
-        let written = log.finish(text.as_bytes(), memory);
-        view.set_btf_log_true_size(log.true_size(text.as_bytes()));
+        let written = log.finish(text.as_bytes(), text.len() as u64, memory);
+        view.set_btf_log_true_size(log.true_size(text.len() as u64));
         let btf = Arc::new(parsed?);
         written?;
         let object = self.btfs.register(|id| BtfObject {

@@ -1,6 +1,7 @@
 //! The log buffer that a caller offers, and what Linux writes into it.
 
 use skep_abi::{Errno, LogLevel, UserMemory};
+use skep_verifier::LogKeep;
 
 /// The most bytes of a log buffer.
 const SIZE_MAX: u32 = u32::MAX >> 2;
@@ -36,21 +37,36 @@ impl UserLog {
         self.level.0
     }
 
-    /// Bytes that the whole log takes with its NUL; 0 when no log was asked for.
-    pub(crate) fn true_size(&self, text: &[u8]) -> u32 {
+    /// The part of the log that there is room for.
+    pub(crate) fn keep(&self) -> LogKeep {
+        let room = (self.size as usize).saturating_sub(1);
+        if self.level.contains(LogLevel::FIXED) || room == 0 {
+            LogKeep::First(room)
+        } else {
+            LogKeep::Last(room)
+        }
+    }
+
+    /// Bytes that a log of `peak` bytes takes with its NUL; 0 when no log was asked for.
+    pub(crate) fn true_size(&self, peak: u64) -> u32 {
         if self.level.is_empty() {
             0
         } else {
-            u32::try_from(text.len() + 1).unwrap_or(u32::MAX)
+            u32::try_from(peak.saturating_add(1)).unwrap_or(u32::MAX)
         }
     }
 
     /// Writes the log: its end when it is longer than the buffer, or its beginning with
-    /// `BPF_LOG_FIXED`.
+    /// `BPF_LOG_FIXED`. `peak` is how long it ever was.
     ///
     /// # Errors
-    /// `ENOSPC` when it did not fit, `EFAULT`.
-    pub(crate) fn finish(&self, text: &[u8], memory: &mut dyn UserMemory) -> Result<(), Errno> {
+    /// `ENOSPC` when it did not fit at some moment, `EFAULT`.
+    pub(crate) fn finish(
+        &self,
+        text: &[u8],
+        peak: u64,
+        memory: &mut dyn UserMemory,
+    ) -> Result<(), Errno> {
         if self.level.is_empty() || self.size == 0 {
             return Ok(());
         }
@@ -65,7 +81,7 @@ impl UserLog {
         let mut bytes = kept.to_vec();
         bytes.push(0);
         memory.write(self.addr, &bytes)?;
-        if text.len() > room {
+        if peak.max(text.len() as u64) > room as u64 {
             Err(Errno::ENOSPC)
         } else {
             Ok(())

@@ -66,6 +66,17 @@ impl Privilege {
     };
 }
 
+/// Which part of a log is kept; a log can be hundreds of megabytes long.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogKeep {
+    /// Everything.
+    All,
+    /// The first bytes, as with `BPF_LOG_FIXED`.
+    First(usize),
+    /// The last bytes.
+    Last(usize),
+}
+
 /// One `BPF_PROG_LOAD`, with everything copied in from the caller.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
@@ -93,6 +104,8 @@ pub struct Request<'a> {
     pub attach_elsewhere: bool,
     /// `log_level` as given: 1, 2, 4 and their sums; 0 for no log.
     pub log_level: u32,
+    /// Which part of the log is kept.
+    pub log_keep: LogKeep,
     /// The rights of the caller.
     pub privilege: Privilege,
     /// Whether to keep the abstract states for the checking interpreter.
@@ -164,8 +177,11 @@ pub struct Reject {
 pub struct Outcome {
     /// The decision.
     pub verdict: Verdict,
-    /// The log at the level asked for, without the trailing NUL.
+    /// The log at the level asked for, without the trailing NUL, as far as it was kept.
     pub log: Vec<u8>,
+    /// How many bytes long the log ever was: text of finished paths is forgotten at level 1,
+    /// but counts for the room that a caller must offer.
+    pub log_peak: u64,
     /// The figures.
     pub stats: Stats,
 }

@@ -54,9 +54,11 @@ fn decide(mut v: Verifier<'_>) -> Outcome {
         }),
         Err(Stop::Unsupported(what)) => Verdict::Unsupported(what),
     };
+    let (log, log_peak) = v.log.finish();
     Outcome {
         verdict,
-        log: v.log.into_text(),
+        log,
+        log_peak,
         stats,
     }
 }
@@ -134,7 +136,7 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
         subprogs: Vec::new(),
         maps: Vec::new(),
         lines: Vec::new(),
-        log: Log::new(request.log_level),
+        log: Log::new(request.log_level, request.log_keep),
         cur: State::default(),
         insn_idx: u32::MAX,
         prev_insn_idx: 0,

@@ -170,6 +170,7 @@ impl Case {
             attach_btf_id: 0,
             attach_elsewhere: false,
             log_level: self.level,
+            log_keep: skep_verifier::LogKeep::All,
             privilege: Privilege::FULL,
             record_states: false,
         };

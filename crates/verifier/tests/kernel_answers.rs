@@ -230,6 +230,7 @@ fn check(case: &Case<'_>) -> Result<(), String> {
         attach_btf_id: 0,
         attach_elsewhere: false,
         log_level: case.level,
+        log_keep: skep_verifier::LogKeep::All,
         privilege: Privilege::FULL,
         record_states: false,
     };

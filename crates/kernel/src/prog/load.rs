@@ -106,12 +106,14 @@ impl Kernel {
             attach_btf_id: view.attach_btf_id(),
             attach_elsewhere: view.attach_prog_fd() != 0,
             log_level: log.level(),
+            log_keep: log.keep(),
             privilege: self.privilege(),
             record_states: self.record_states,
         };
         let Outcome {
             verdict,
             log: mut text,
+            log_peak: mut peak,
             stats,
         } = match self.every_path {
             None => skep_verifier::verify(&request, &env),
@@ -121,10 +123,12 @@ impl Kernel {
         if let Verdict::Unsupported(reason) = &verdict
             && !self.explains(&text, reason)
         {
-            text.extend_from_slice(format!("unsupported: {reason}\n").as_bytes());
+            let line = format!("unsupported: {reason}\n");
+            peak += line.len() as u64;
+            text.extend_from_slice(line.as_bytes());
         }
-        view.set_log_true_size(log.true_size(&text));
-        log.finish(&text, memory)?;
+        view.set_log_true_size(log.true_size(peak));
+        log.finish(&text, peak, memory)?;
         let executable = match verdict {
             Verdict::Accept(executable) => executable,
             Verdict::Reject(reject) => return Err(reject.errno),

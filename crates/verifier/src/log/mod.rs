@@ -5,6 +5,8 @@ pub mod state;
 
 use std::fmt::Write;
 
+use crate::env::LogKeep;
+
 /// The level at which the walked instructions are printed (either of these bits).
 pub const LEVEL: u32 = 3;
 /// The bit for all states and all branches.
@@ -24,22 +26,76 @@ pub struct Log {
     pub prev_line: Option<usize>,
 }
 
-#[derive(Default)]
-struct Text(Vec<u8>);
+/// The part of the text that is kept, and where it lies in the whole.
+struct Text {
+    kept: Vec<u8>,
+    /// Where the kept part begins.
+    start: u64,
+    /// Where the whole ends.
+    end: u64,
+    /// The furthest end there ever was, whatever was forgotten since.
+    peak: u64,
+    keep: LogKeep,
+}
+
+impl Text {
+    /// Bytes beyond the room that may gather before they are dropped, so that dropping is rare.
+    const SLACK: usize = 1 << 16;
+
+    fn append(&mut self, bytes: &[u8]) {
+        self.end += bytes.len() as u64;
+        self.peak = self.peak.max(self.end);
+        match self.keep {
+            LogKeep::All => self.kept.extend_from_slice(bytes),
+            LogKeep::First(room) => {
+                let free = room.saturating_sub(self.kept.len());
+                self.kept.extend_from_slice(&bytes[..bytes.len().min(free)]);
+            }
+            LogKeep::Last(room) => {
+                self.kept.extend_from_slice(bytes);
+                if self.kept.len() > room.saturating_mul(2).saturating_add(Self::SLACK) {
+                    self.drop_front(room);
+                }
+            }
+        }
+    }
+
+    /// Drops all but the last `room` bytes.
+    fn drop_front(&mut self, room: usize) {
+        let extra = self.kept.len().saturating_sub(room);
+        self.kept.drain(..extra);
+        self.start += extra as u64;
+    }
+
+    fn reset(&mut self, end: u64) {
+        self.end = self.end.min(end);
+        if self.end < self.start {
+            self.kept.clear();
+            self.start = self.end;
+        }
+        self.kept.truncate((self.end - self.start) as usize);
+    }
+}
 
 impl Write for Text {
     fn write_str(&mut self, s: &str) -> std::fmt::Result {
-        self.0.extend_from_slice(s.as_bytes());
+        self.append(s.as_bytes());
         Ok(())
     }
 }
 
 impl Log {
     /// An empty log.
-    pub fn new(level: u32) -> Log {
+    pub fn new(level: u32, keep: LogKeep) -> Log {
         Log {
             level,
-            text: Text::default(),
+            text: Text {
+                kept: Vec::new(),
+                start: 0,
+                end: 0,
+                peak: 0,
+                keep,
+            },
             prev_end: 0,
             prev_insn_len: 0,
             prev_line: None,
@@ -69,16 +125,46 @@ impl Log {
     /// Where the text ends.
     #[inline]
     pub fn end(&self) -> u64 {
-        self.text.0.len() as u64
+        self.text.end
     }
 
     /// Forgets the text after `end`.
     pub fn reset(&mut self, end: u64) {
-        self.text.0.truncate(end as usize);
+        self.text.reset(end);
     }
 
-    /// The text.
-    pub fn into_text(self) -> Vec<u8> {
-        self.text.0
+    /// What is kept of the text, and how long it ever was.
+    pub fn finish(mut self) -> (Vec<u8>, u64) {
+        if let LogKeep::Last(room) = self.text.keep {
+            self.text.drop_front(room);
+        }
+        (self.text.kept, self.text.peak)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(keep: LogKeep, kept: &str, peak: u64) {
+        let mut log = Log::new(1, keep);
+        for number in 0..10 {
+            log.write(format_args!("line {number}\n"));
+        }
+        let end = log.end();
+        log.write(format_args!("a path that was forgotten\n"));
+        log.reset(end);
+        log.write(format_args!("end\n"));
+        assert_eq!(log.end(), 74);
+        let (text, longest) = log.finish();
+        assert_eq!((String::from_utf8_lossy(&text).as_ref(), longest), (kept, peak));
+    }
+
+    #[test]
+    fn keeps_the_part_asked_for() {
+        let all: String = (0..10).map(|n| format!("line {n}\n")).collect::<String>() + "end\n";
+        check(LogKeep::All, &all, 96);
+        check(LogKeep::First(9), "line 0\nli", 96);
+        check(LogKeep::Last(8), "e 9\nend\n", 96);
     }
 }
