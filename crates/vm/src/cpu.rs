@@ -106,6 +106,12 @@ impl Cpu {
         self.fuel = self.slice;
     }
 
+    /// Whether the present run is bounded.
+    #[inline]
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limits.fuel.is_some() || self.limits.deadline.is_some()
+    }
+
     fn next_slice(&self) -> i64 {
         let left = match self.limits.fuel {
             Some(fuel) => fuel.saturating_sub(self.charged),

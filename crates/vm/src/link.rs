@@ -1,5 +1,7 @@
 //! From the verifier's executable to cells: decoding, targets, references.
 
+use std::sync::OnceLock;
+
 use skep_isa::form::PseudoKind;
 use skep_isa::{Op, Operand, Width, decode};
 use skep_verifier::{Executable, Subprogram};
@@ -56,6 +58,7 @@ pub(crate) fn link(executable: &Executable, linker: &dyn Linker) -> Result<Progr
         states: States::new(&executable.recorded),
         maps: executable.maps.clone().into(),
         helpers: helpers.into(),
+        native: OnceLock::new(),
     })
 }
 

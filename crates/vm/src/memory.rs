@@ -29,7 +29,9 @@ impl Trust {
     /// # Safety
     /// Every program that is run with it is linked from an executable that the verifier
     /// produced, with a host whose contexts, map values and helper results are what the
-    /// verifier assumed and stay valid for as long as a run can reach them.
+    /// verifier assumed and stay valid for as long as a run can reach them. Native code given
+    /// to a program ([`Program::with_native`](crate::Program::with_native)) was compiled from
+    /// the same executable with the same linker.
     pub unsafe fn promise() -> Trust {
         Trust(())
     }

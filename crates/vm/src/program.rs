@@ -1,6 +1,7 @@
 //! A program that is ready to run.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use skep_isa::DecodeError;
 use skep_verifier::{Executable, MapId};
@@ -10,6 +11,7 @@ use crate::check::States;
 use crate::host::Linker;
 use crate::link;
 use crate::memory::{Checked, Trust};
+use crate::native::Native;
 
 /// A program that is ready to run: decoded, its references resolved.
 pub struct Program {
@@ -25,6 +27,8 @@ pub struct Program {
     pub(crate) states: States,
     pub(crate) maps: Box<[MapId]>,
     pub(crate) helpers: Box<[i32]>,
+    /// Runs in the place of the cells where nothing is counted or checked.
+    pub(crate) native: OnceLock<Option<Box<dyn Native>>>,
 }
 
 /// Why an executable cannot be linked. The verifier makes no such executables, except for
@@ -64,6 +68,18 @@ impl Program {
     /// Errors: [`LinkError`].
     pub fn link(executable: &Executable, linker: &dyn Linker) -> Result<Program, LinkError> {
         link::link(executable, linker)
+    }
+
+    /// Gives the program native code, which must have been compiled from the very executable
+    /// that it is linked from, with the same linker: the promise of [`Trust`] covers it.
+    /// Only the first attempt counts; one that gives nothing leaves it to the interpreter.
+    pub fn with_native(&self, compile: impl FnOnce() -> Option<Box<dyn Native>>) {
+        self.native.get_or_init(compile);
+    }
+
+    /// The native code, if it has some.
+    pub fn native(&self) -> Option<&dyn Native> {
+        self.native.get()?.as_deref()
     }
 
     /// The maps that the program refers to.

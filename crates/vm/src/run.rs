@@ -1,11 +1,10 @@
 //! Running: from a call of a program to the handlers of its instructions, and back.
 
-use std::sync::Arc;
-
 use crate::cell::{Cell, Exit, Regs, Run};
 use crate::cpu::{Cpu, Limits};
 use crate::host::{Host, Stopped, Trap};
 use crate::memory::{Access, Checked, Denied, Trust};
+use crate::native::End;
 use crate::program::Program;
 
 /// How many tail calls a run may make, as on Linux.
@@ -71,7 +70,9 @@ pub struct Machine<'a> {
 }
 
 impl<'a> Machine<'a> {
-    pub(crate) fn new(cpu: &'a mut Cpu, program: &'a Program) -> Machine<'a> {
+    /// For engines: what they hand to a helper.
+    #[inline]
+    pub fn new(cpu: &'a mut Cpu, program: &'a Program) -> Machine<'a> {
         Machine { cpu, program }
     }
 
@@ -155,14 +156,6 @@ pub(crate) fn enter(
     Ok(r0)
 }
 
-/// How an execution ended that did not fail.
-enum End {
-    /// With this r0.
-    Return(u64),
-    /// By a tail call to this program with this context.
-    Tail(Arc<Program>, u64),
-}
-
 /// Runs a function in a new frame until it returns or tail-calls from that very frame.
 fn execute(
     program: &Program,
@@ -172,6 +165,15 @@ fn execute(
     args: [u64; 5],
 ) -> Result<End, Trap> {
     cpu.enter()?;
+    if let (Mode::Trusting(trust), Some(native)) = (cpu.mode, program.native())
+        && !cpu.is_limited()
+    {
+        let frame = cpu.frame;
+        let result = native.enter(trust, program, cpu, host, start, args);
+        cpu.frame = frame;
+        cpu.leave();
+        return result;
+    }
     let (callers, frame) = (cpu.callers.len(), cpu.frame);
     let mut regs = cpu.spare.pop().unwrap_or_else(|| Box::new([0; 256]));
     let [r1, r2, r3, r4, r5] = args;

@@ -1,0 +1,335 @@
+//! The form in which a function is optimised: blocks of instructions, each with one result
+//! that never changes (SSA), the same for every target.
+
+use skep_isa::{AluOp, AtomicOp, Cond, Size, Width};
+
+/// A value: the result of the instruction at this index.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) struct Val(pub u32);
+
+/// A block by its index.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) struct Block(pub u32);
+
+impl Val {
+    pub(crate) fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Block {
+    pub(crate) fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Two-operand arithmetic: that of the instruction set, and rotation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum BinOp {
+    Alu(AluOp),
+    /// To the left.
+    Rotl,
+}
+
+/// A comparison of two values.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Test {
+    pub cond: Cond,
+    pub width: Width,
+    pub a: Val,
+    pub b: Val,
+}
+
+/// What a value is computed by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Op {
+    /// Nothing any more: the value was replaced or is not used.
+    Gone,
+    Const(u64),
+    /// What stands for a map, and the map's index in the executable.
+    Map {
+        index: u32,
+        handle: u64,
+    },
+    /// An argument: r1 to r5 are 0 to 4.
+    Param(u8),
+    /// The address this many bytes above the frame pointer (which is the frame's end).
+    Frame(i32),
+    /// One value for each predecessor, kept in [`Func::phis`].
+    Phi,
+    Bin {
+        op: BinOp,
+        width: Width,
+        a: Val,
+        b: Val,
+    },
+    Neg {
+        width: Width,
+        a: Val,
+    },
+    /// The low bytes in the other order, the rest zero.
+    Swap {
+        size: Size,
+        a: Val,
+    },
+    /// The low bits, the rest zero.
+    Zext {
+        from: Size,
+        a: Val,
+    },
+    /// The low bits, their sign extended to the width.
+    Sext {
+        from: Size,
+        width: Width,
+        a: Val,
+    },
+    /// `t` where the test holds, else `f`.
+    Select {
+        test: Test,
+        t: Val,
+        f: Val,
+    },
+    Load {
+        size: Size,
+        signed: bool,
+        addr: Val,
+        off: i32,
+    },
+    Store {
+        size: Size,
+        addr: Val,
+        off: i32,
+        value: Val,
+    },
+    Atomic {
+        size: Size,
+        op: AtomicOp,
+        fetch: bool,
+        addr: Val,
+        off: i32,
+        operand: Val,
+        /// r0, for compare-and-exchange.
+        expected: Val,
+    },
+    /// A call of a helper with its first `count` arguments.
+    Helper {
+        id: i32,
+        args: [Val; 5],
+        count: u8,
+    },
+    /// A call of a function of the program, with the arguments that it reads.
+    Local {
+        function: u32,
+        args: [Val; 5],
+        reads: u8,
+    },
+    /// The helper that goes to another program, or on.
+    TailCall {
+        args: [Val; 3],
+    },
+    /// A classic load from the packet; leaves the function when there is no such byte.
+    Packet {
+        size: Size,
+        ctx: Val,
+        offset: Val,
+    },
+    /// The number of the virtual CPU.
+    CpuId,
+    /// A barrier against speculation.
+    Barrier,
+}
+
+/// How a block ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Term {
+    Jump(Block),
+    Branch {
+        test: Test,
+        then: Block,
+        other: Block,
+    },
+    /// Goes to `then` when the frame's allowance of jumps is used up.
+    MayGoto {
+        then: Block,
+        other: Block,
+    },
+    Return(Val),
+    /// Never reached: the block is left out.
+    Dead,
+}
+
+/// Instructions that run one after the other.
+#[derive(Clone, Debug)]
+pub(crate) struct Body {
+    pub insts: Vec<Val>,
+    pub term: Term,
+    pub preds: Vec<Block>,
+    /// How many loops it is in.
+    pub depth: u32,
+}
+
+/// A function.
+#[derive(Debug)]
+pub(crate) struct Func {
+    pub ops: Vec<Op>,
+    /// The operands of the phis, in the order of the predecessors of their block.
+    pub phis: Vec<Vec<Val>>,
+    /// In the order in which they are laid out.
+    pub blocks: Vec<Body>,
+    /// Bytes of its frame.
+    pub frame: u32,
+}
+
+impl Func {
+    pub(crate) fn op(&self, v: Val) -> Op {
+        self.ops[v.at()]
+    }
+
+    pub(crate) fn push(&mut self, op: Op) -> Val {
+        self.ops.push(op);
+        self.phis.push(Vec::new());
+        Val(self.ops.len() as u32 - 1)
+    }
+
+    pub(crate) fn constant(&self, v: Val) -> Option<u64> {
+        match self.op(v) {
+            Op::Const(c) => Some(c),
+            _ => None,
+        }
+    }
+
+    /// Blocks in an order in which every block comes after those that dominate it.
+    pub(crate) fn reverse_post_order(&self) -> Vec<Block> {
+        let mut order = Vec::with_capacity(self.blocks.len());
+        let mut seen = vec![false; self.blocks.len()];
+        let mut stack = vec![(Block(0), 0)];
+        seen[0] = true;
+        while let Some((block, next)) = stack.last_mut() {
+            let successors = self.blocks[block.at()].term.successors();
+            match successors.get(*next).copied().flatten() {
+                Some(to) => {
+                    *next += 1;
+                    if !std::mem::replace(&mut seen[to.at()], true) {
+                        stack.push((to, 0));
+                    }
+                }
+                None => {
+                    order.push(*block);
+                    stack.pop();
+                }
+            }
+        }
+        order.reverse();
+        order
+    }
+}
+
+impl Term {
+    /// Where it goes, at most two places, without gaps.
+    pub(crate) fn successors(&self) -> [Option<Block>; 2] {
+        match *self {
+            Term::Jump(to) => [Some(to), None],
+            Term::Branch { then, other, .. } | Term::MayGoto { then, other } => {
+                [Some(then), Some(other)]
+            }
+            Term::Return(_) | Term::Dead => [None, None],
+        }
+    }
+
+    pub(crate) fn visit(&mut self, f: &mut dyn FnMut(&mut Val)) {
+        match self {
+            Term::Branch { test, .. } => {
+                f(&mut test.a);
+                f(&mut test.b);
+            }
+            Term::Return(v) => f(v),
+            Term::Jump(_) | Term::MayGoto { .. } | Term::Dead => {}
+        }
+    }
+}
+
+impl Op {
+    /// Visits the operands, except those of a phi.
+    pub(crate) fn visit(&mut self, f: &mut dyn FnMut(&mut Val)) {
+        match self {
+            Op::Gone
+            | Op::Const(_)
+            | Op::Map { .. }
+            | Op::Param(_)
+            | Op::Frame(_)
+            | Op::Phi
+            | Op::CpuId
+            | Op::Barrier => {}
+            Op::Bin { a, b, .. } => {
+                f(a);
+                f(b);
+            }
+            Op::Neg { a, .. } | Op::Swap { a, .. } | Op::Zext { a, .. } | Op::Sext { a, .. } => {
+                f(a)
+            }
+            Op::Select { test, t, f: other } => {
+                f(&mut test.a);
+                f(&mut test.b);
+                f(t);
+                f(other);
+            }
+            Op::Load { addr, .. } => f(addr),
+            Op::Store { addr, value, .. } => {
+                f(addr);
+                f(value);
+            }
+            Op::Atomic {
+                op,
+                addr,
+                operand,
+                expected,
+                ..
+            } => {
+                f(addr);
+                f(operand);
+                if *op == AtomicOp::Cmpxchg {
+                    f(expected);
+                }
+            }
+            Op::Helper { args, count, .. } => args.iter_mut().take(usize::from(*count)).for_each(f),
+            Op::Local { args, reads, .. } => {
+                let reads = *reads;
+                let read = args.iter_mut().enumerate();
+                read.filter(|(i, _)| reads >> i & 1 != 0)
+                    .for_each(|(_, a)| f(a));
+            }
+            Op::TailCall { args } => args.iter_mut().for_each(f),
+            Op::Packet { ctx, offset, .. } => {
+                f(ctx);
+                f(offset);
+            }
+        }
+    }
+
+    /// Whether it must stay even when nobody uses its result.
+    pub(crate) fn has_effect(&self) -> bool {
+        matches!(
+            self,
+            Op::Store { .. }
+                | Op::Atomic { .. }
+                | Op::Helper { .. }
+                | Op::Local { .. }
+                | Op::TailCall { .. }
+                | Op::Packet { .. }
+                | Op::Barrier
+        )
+    }
+
+    /// Whether memory may differ afterwards, or an order of accesses is asked for.
+    pub(crate) fn clobbers(&self) -> bool {
+        self.has_effect()
+    }
+}
+
+/// The bits of a width.
+pub(crate) fn bits(width: Width) -> u32 {
+    match width {
+        Width::W32 => 32,
+        Width::W64 => 64,
+    }
+}

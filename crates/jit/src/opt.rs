@@ -1,0 +1,61 @@
+//! What is done to a function between building and code: each file is one improvement.
+
+mod bits;
+mod convert;
+mod dead;
+mod promote;
+mod simplify;
+
+pub(crate) use bits::significant;
+pub(crate) use promote::promotable;
+pub(crate) use simplify::{low, use_counts};
+
+use crate::ir::Func;
+
+/// Rounds of simplification; each one sees what the one before made constant.
+const ROUNDS: usize = 4;
+
+/// Improves a function.
+pub(crate) fn optimise(func: &mut Func) {
+    for _ in 0..ROUNDS {
+        let changed = simplify::simplify(func);
+        dead::remove(func);
+        if !changed {
+            break;
+        }
+    }
+    if convert::convert(func) {
+        simplify::simplify(func);
+        dead::remove(func);
+    }
+    depths(func);
+}
+
+/// Counts for each block the loops that it is in, by the layout: a jump back spans a loop.
+fn depths(func: &mut Func) {
+    let mut spans = Vec::new();
+    for (from, body) in func.blocks.iter().enumerate() {
+        for to in body.term.successors().into_iter().flatten() {
+            if to.at() <= from {
+                spans.push((to.at(), from));
+            }
+        }
+    }
+    // Several jumps back to one head are one loop.
+    spans.sort_unstable();
+    let mut loops: Vec<(usize, usize)> = Vec::new();
+    for (head, last) in spans {
+        match loops.last_mut() {
+            Some((before, end)) if *before == head => *end = (*end).max(last),
+            _ => loops.push((head, last)),
+        }
+    }
+    for body in &mut func.blocks {
+        body.depth = 0;
+    }
+    for (head, last) in loops {
+        for body in &mut func.blocks[head..=last] {
+            body.depth += 1;
+        }
+    }
+}

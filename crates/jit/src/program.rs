@@ -1,0 +1,179 @@
+//! A program as native code: compiling it, and entering it.
+
+use std::fmt;
+
+use skep_verifier::Executable;
+use skep_vm::{Cpu, End, Host, Program, Trap, Trust};
+
+use crate::build::{Code, Slots, Source, build, params};
+use crate::error::{CompileError, Unsupported};
+use crate::ir::{Func, Op};
+use crate::memory::Published;
+use crate::opt::{optimise, promotable};
+use crate::state::{self, Entry};
+use crate::x86::{self, Features};
+use crate::Facts;
+
+/// Programs with more slots than this are interpreted.
+const MAX_SLOTS: usize = 100_000;
+
+/// The native code of a program.
+pub struct Native {
+    code: Published,
+    /// The slots at which the functions begin, with their places in the code.
+    functions: Vec<(u32, usize)>,
+    entry: usize,
+    plain: bool,
+}
+
+/// Compiles a program for this machine.
+///
+/// Errors: [`CompileError`]; the program can still be interpreted.
+pub fn compile(executable: &Executable, facts: &dyn Facts) -> Result<Native, CompileError> {
+    if !cfg!(target_arch = "x86_64") {
+        return Err(CompileError::NoBackEnd);
+    }
+    let code = compile_for(executable, facts, Features::detect())?;
+    let published = Published::new(&code.bytes).map_err(|e| CompileError::Memory(e.to_string()))?;
+    let starts = starts(executable);
+    Ok(Native {
+        code: published,
+        functions: starts.iter().map(|(s, _, _)| *s).zip(code.functions).collect(),
+        entry: code.entry,
+        plain: code.plain,
+    })
+}
+
+/// The code of a program that is not for running here.
+pub struct Image {
+    /// The code.
+    pub bytes: Vec<u8>,
+    /// Where each function begins.
+    pub functions: Vec<usize>,
+    pub(crate) entry: usize,
+    pub(crate) plain: bool,
+}
+
+/// The start, end and frame of each function; an executable that lists none is one function.
+fn starts(executable: &Executable) -> Vec<(u32, u32, u32)> {
+    if executable.subprograms.is_empty() {
+        return vec![(0, executable.insns.len() as u32, 512)];
+    }
+    executable.subprograms.iter().map(|s| (s.start, s.end, s.stack_depth)).collect()
+}
+
+/// Compiles a program for an x86-64 machine with these features.
+///
+/// Errors: [`CompileError`].
+pub fn compile_for(
+    executable: &Executable,
+    facts: &dyn Facts,
+    features: Features,
+) -> Result<Image, CompileError> {
+    if executable.insns.len() > MAX_SLOTS {
+        return Err(Unsupported { at: 0, what: "a program of this size" }.into());
+    }
+    let functions = starts(executable);
+    let mut codes = Vec::new();
+    for &(start, end, _) in &functions {
+        codes.push(Code::decode(&executable.insns, start, end)?);
+    }
+    let reads = reads(executable, facts, &codes)?;
+    let source = Source { executable, facts, reads: &reads };
+    let mut funcs = Vec::new();
+    for (code, &(_, _, frame)) in codes.iter().zip(&functions) {
+        funcs.push(function(&source, code, frame)?);
+    }
+    let code = x86::generate(&mut funcs, features).map_err(|index| Unsupported {
+        at: functions.get(index).map_or(0, |f| f.0),
+        what: "a function that needs so much stack",
+    })?;
+    Ok(Image {
+        bytes: code.bytes,
+        functions: code.functions,
+        entry: code.entry,
+        plain: code.plain,
+    })
+}
+
+/// Which of r1 to r5 each function reads.
+fn reads(executable: &Executable, facts: &dyn Facts, codes: &[Code]) -> Result<Vec<u8>, Unsupported> {
+    let mut reads = vec![0u8; codes.len()];
+    // Functions do not call themselves, so that their depth bounds the rounds.
+    loop {
+        let mut next = Vec::new();
+        for code in codes {
+            next.push(params(&Source { executable, facts, reads: &reads }, code)?);
+        }
+        if next == reads {
+            return Ok(reads);
+        }
+        reads = next;
+    }
+}
+
+/// One function: built once to see what its frame holds, and again with that promoted.
+fn function(source: &Source<'_>, code: &Code, frame: u32) -> Result<Func, Unsupported> {
+    let mut first = build(source, &Slots::default(), code, frame)?;
+    optimise(&mut first.func);
+    let slots = promotable(&mut first);
+    let mut func = if slots.slots.is_empty() {
+        first.func
+    } else {
+        let mut second = build(source, &slots, code, frame)?;
+        optimise(&mut second.func);
+        second.func
+    };
+    // A frame that nothing touches any more is not made.
+    if !func.ops.iter().any(|op| matches!(op, Op::Frame(_))) {
+        func.frame = 0;
+    }
+    Ok(func)
+}
+
+impl Native {
+    /// The code.
+    pub fn bytes(&self) -> &[u8] {
+        self.code.bytes()
+    }
+
+    fn place(&self, start: u32) -> Option<usize> {
+        match self.functions.first() {
+            Some((first, place)) if *first == start => Some(*place),
+            _ => self.functions.iter().find(|(s, _)| *s == start).map(|(_, place)| *place),
+        }
+    }
+}
+
+impl fmt::Debug for Native {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Native({} bytes)", self.bytes().len())
+    }
+}
+
+impl skep_vm::Native for Native {
+    #[inline]
+    fn enter(
+        &self,
+        _: Trust,
+        program: &Program,
+        cpu: &mut Cpu,
+        host: &mut dyn Host,
+        start: u32,
+        args: [u64; 5],
+    ) -> Result<End, Trap> {
+        let function = self.place(start).ok_or(Trap::UnknownFunction(start.into()))?;
+        let function = self.code.at(function);
+        let entry = if self.plain { function } else { self.code.at(self.entry) };
+        // SAFETY: both places are the beginnings of code with this signature.
+        let entry = unsafe { std::mem::transmute::<*const u8, Entry>(entry) };
+        // SAFETY: the code was made for this program, since `Program::with_native` demands
+        // it; it stays mapped while `self` is borrowed; `Trust` is the promise about program
+        // and host.
+        unsafe { state::enter(entry, function as u64, program, cpu, host, args) }
+    }
+
+    fn len(&self) -> usize {
+        self.bytes().len()
+    }
+}

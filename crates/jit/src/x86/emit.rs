@@ -1,0 +1,858 @@
+//! From machine instructions and the places of their operands to bytes.
+
+use skep_isa::{AtomicOp, Size};
+
+use super::asm::{
+    Asm, Group1, Label, Mem, R, R9, R10, R11, RAX, RCX, RDX, RSP, Rm, Shift, cc,
+};
+use super::mir::{Addr, Arg, Base, Callee, M, MFunc, Src, UnOp, V, needs_rax};
+use super::regs::{ARGS, Loc, Places};
+use crate::state::layout;
+
+/// What the code of all functions shares.
+pub(crate) struct Shared<'a> {
+    /// The beginnings of the functions.
+    pub functions: &'a [Label],
+    /// Where a run ends that does not return.
+    pub stop: Label,
+    pub bmi2: bool,
+}
+
+/// The emitter needs a register more; r10 has to be withheld from the allocation.
+pub(crate) struct NeedsSpare;
+
+/// The most bytes of native stack that a function may take.
+const FRAME_MAX: u32 = 3072;
+
+/// The registers that a function saves, in the order of pushes.
+const SAVED: [R; 6] = [3, 5, 12, 13, 14, 15];
+
+/// Appends the code of a function.
+///
+/// Errors: `Err(None)` when its frame is too large.
+pub(crate) fn emit(
+    asm: &mut Asm,
+    func: &MFunc,
+    places: &Places,
+    shared: &Shared<'_>,
+    index: u32,
+    spare: bool,
+) -> Result<(), Option<NeedsSpare>> {
+    let saved: Vec<R> = SAVED.into_iter().filter(|r| places.saved >> r & 1 != 0).collect();
+    // The frame from its lower end: spilled values, the state, the allowance, the program's.
+    let mut size = 8 * places.slots;
+    let state = size;
+    size += if func.has_calls { 8 } else { 0 };
+    let allowance = size;
+    size += if func.has_may_goto { 8 } else { 0 };
+    size += func.frame.next_multiple_of(8);
+    // The stack is aligned to 16 at calls; the return address lies below the boundary.
+    if func.has_calls && (size + 8 * saved.len() as u32 + 8) % 16 != 0 {
+        size += 8;
+    }
+    if size > FRAME_MAX {
+        return Err(None);
+    }
+    let labels = (0..func.blocks.len()).map(|_| asm.label()).collect();
+    let done = asm.label();
+    let mut e = Emit {
+        asm,
+        func,
+        places,
+        shared,
+        index,
+        size: size as i32,
+        state: state as i32,
+        allowance: allowance as i32,
+        saved,
+        labels,
+        done,
+        wants_spare: false,
+        shared_exit: false,
+    };
+    e.function();
+    if e.wants_spare && !spare { Err(Some(NeedsSpare)) } else { Ok(()) }
+}
+
+struct Emit<'a> {
+    asm: &'a mut Asm,
+    func: &'a MFunc,
+    places: &'a Places,
+    shared: &'a Shared<'a>,
+    index: u32,
+    size: i32,
+    state: i32,
+    allowance: i32,
+    saved: Vec<R>,
+    labels: Vec<Label>,
+    done: Label,
+    wants_spare: bool,
+    shared_exit: bool,
+}
+
+fn on_stack(disp: i32) -> Mem {
+    Mem { base: RSP, index: None, disp }
+}
+
+impl Emit<'_> {
+    fn function(&mut self) {
+        let func = self.func;
+        for r in self.saved.clone() {
+            self.asm.push(r);
+        }
+        if self.size != 0 {
+            self.asm.alu_imm(Group1::Sub, 8, Rm::R(RSP), self.size);
+        }
+        if func.has_calls {
+            self.asm.store(8, on_stack(self.state), R9);
+        }
+        let heads = loop_heads(func);
+        for (i, block) in func.blocks.iter().enumerate() {
+            if heads[i] && block.depth > 0 && !self.is_empty(i) {
+                self.asm.align(10);
+            }
+            self.asm.bind(self.labels[i]);
+            for m in &block.insts {
+                self.inst(m, i);
+            }
+        }
+        if self.shared_exit {
+            self.asm.bind(self.done);
+            self.leave();
+        }
+    }
+
+    fn leave(&mut self) {
+        if self.size != 0 {
+            self.asm.alu_imm(Group1::Add, 8, Rm::R(RSP), self.size);
+        }
+        for r in self.saved.clone().into_iter().rev() {
+            self.asm.pop(r);
+        }
+        self.asm.ret();
+    }
+
+    /// Whether a block does nothing but jump on.
+    fn is_empty(&self, block: usize) -> bool {
+        let Some((last, rest)) = self.func.blocks[block].insts.split_last() else {
+            return false;
+        };
+        matches!(last, M::Jump { .. }) && rest.iter().all(|m| self.is_nothing(m))
+    }
+
+    /// Whether an instruction leaves no code.
+    fn is_nothing(&self, m: &M) -> bool {
+        match m {
+            M::Mov { dst, src } => self.loc(*dst) == self.loc(*src) || self.loc(*dst) == Loc::None,
+            M::Imm { dst, .. } => matches!(self.loc(*dst), Loc::Const(_) | Loc::None),
+            _ => false,
+        }
+    }
+
+    /// The block that a jump to this one ends in.
+    fn through(&self, mut block: u32) -> u32 {
+        for _ in 0..8 {
+            match self.func.blocks[block as usize].insts.last() {
+                Some(M::Jump { to }) if self.is_empty(block as usize) => block = *to,
+                _ => break,
+            }
+        }
+        block
+    }
+
+    /// The block that follows in the code.
+    fn next(&self, mut block: usize) -> u32 {
+        block += 1;
+        while block < self.func.blocks.len() && self.is_empty(block) {
+            // An empty block that is followed by its target leaves no code at all.
+            match self.func.blocks[block].insts.last() {
+                Some(M::Jump { to }) if self.through(*to) == self.next(block) => block += 1,
+                _ => break,
+            }
+        }
+        block as u32
+    }
+
+    fn loc(&self, v: V) -> Loc {
+        self.places.locs[v as usize]
+    }
+
+    fn slot(&self, slot: u32) -> Mem {
+        on_stack(8 * slot as i32)
+    }
+
+    /// The second scratch register.
+    fn second(&mut self) -> R {
+        self.wants_spare = true;
+        R10
+    }
+
+    /// The value in a register, `scratch` if it lies in none.
+    fn reg(&mut self, v: V, scratch: R) -> R {
+        match self.loc(v) {
+            Loc::R(r) => r,
+            Loc::Slot(s) => {
+                let mem = self.slot(s);
+                self.asm.mov(true, scratch, Rm::M(mem));
+                scratch
+            }
+            Loc::Const(c) => {
+                self.asm.mov_imm(scratch, c);
+                scratch
+            }
+            Loc::None => scratch,
+        }
+    }
+
+    /// The value as an operand.
+    fn rm(&mut self, v: V, scratch: R) -> Rm {
+        match self.loc(v) {
+            Loc::Slot(s) => Rm::M(self.slot(s)),
+            _ => Rm::R(self.reg(v, scratch)),
+        }
+    }
+
+    /// The register to compute a result in: its own, or a scratch.
+    fn target(&mut self, v: V, scratch: R) -> R {
+        match self.loc(v) {
+            Loc::R(r) => r,
+            _ => scratch,
+        }
+    }
+
+    /// Puts a result that was computed in a scratch to its place.
+    fn settle(&mut self, v: V, r: R) {
+        if let Loc::Slot(s) = self.loc(v) {
+            let mem = self.slot(s);
+            self.asm.store(8, mem, r);
+        }
+    }
+
+    /// An address, with r11 and possibly r10 for what lies in no register. Gives whether r11
+    /// was used, too.
+    fn mem(&mut self, addr: Addr) -> (Mem, bool) {
+        let (base, disp, mut used) = match addr.base {
+            Base::Frame => (RSP, addr.disp.wrapping_add(self.size), false),
+            Base::V(v) => {
+                let r = self.reg(v, R11);
+                (r, addr.disp, r == R11)
+            }
+        };
+        let index = addr.index.map(|(v, shift)| {
+            let scratch = match (used, self.loc(v)) {
+                (_, Loc::R(r)) => r,
+                (false, _) => {
+                    used = true;
+                    R11
+                }
+                (true, _) => self.second(),
+            };
+            (self.reg(v, scratch), shift)
+        });
+        (Mem { base, index, disp }, used)
+    }
+
+    /// A second operand, and whether r11 is in use for it.
+    fn src(&mut self, src: Src) -> (Option<i32>, Rm, bool) {
+        match src {
+            Src::Imm(imm) => (Some(imm), Rm::R(R11), false),
+            Src::V(v) => {
+                let rm = self.rm(v, R11);
+                (None, rm, rm == Rm::R(R11))
+            }
+            Src::Mem(addr) => {
+                let (mem, used) = self.mem(addr);
+                (None, Rm::M(mem), used)
+            }
+        }
+    }
+
+    fn inst(&mut self, m: &M, block: usize) {
+        match *m {
+            _ if self.is_nothing(m) => {}
+            M::Imm { dst, value } => {
+                let r = self.target(dst, R11);
+                match (self.loc(dst), i32::try_from(value as i64)) {
+                    (Loc::Slot(s), Ok(imm)) => {
+                        let mem = self.slot(s);
+                        self.asm.store_imm(8, mem, imm);
+                    }
+                    _ => {
+                        self.asm.mov_imm(r, value);
+                        self.settle(dst, r);
+                    }
+                }
+            }
+            M::Lea { dst, wide, addr } => {
+                let (mem, _) = self.mem(addr);
+                let r = self.target(dst, R11);
+                self.asm.lea(wide, r, mem);
+                self.settle(dst, r);
+            }
+            M::Mov { dst, src } => match (self.loc(dst), self.loc(src)) {
+                (Loc::R(r), _) => {
+                    let rm = self.rm(src, r);
+                    if rm != Rm::R(r) {
+                        self.asm.mov(true, r, rm);
+                    }
+                }
+                _ => {
+                    let r = self.reg(src, R11);
+                    self.settle(dst, r);
+                }
+            },
+            M::Zx { size, dst, src } => {
+                let rm = self.rm(src, R11);
+                let r = self.target(dst, R11);
+                self.asm.movzx(size, r, rm);
+                self.settle(dst, r);
+            }
+            M::Sx { size, wide, dst, src } => {
+                let rm = self.rm(src, R11);
+                let r = self.target(dst, R11);
+                self.asm.movsx(wide, size, r, rm);
+                self.settle(dst, r);
+            }
+            M::Alu { op, wide, dst, a, b } => self.alu(op, wide, dst, a, b),
+            M::Mul { wide, dst, a, b } => self.mul(wide, dst, a, b),
+            M::Un { op, wide, dst, a } => {
+                let r = self.target(dst, R11);
+                self.copy(r, a);
+                match op {
+                    UnOp::Neg => self.asm.group3(3, wide, Rm::R(r)),
+                    UnOp::Not => self.asm.group3(2, wide, Rm::R(r)),
+                    UnOp::Swap(Size::B16) => {
+                        self.asm.bswap(false, r);
+                        self.asm.shift_imm(Shift::Shr, 4, Rm::R(r), 16);
+                    }
+                    UnOp::Swap(_) => self.asm.bswap(wide, r),
+                }
+                self.settle(dst, r);
+            }
+            M::ShiftImm { op, wide, dst, a, count } => self.shift_imm(op, wide, dst, a, count),
+            M::ShiftBy { op, wide, dst, a, count } => self.shift_by(op, wide, dst, a, count),
+            M::Div { signed, rem, wide, nonzero, dst, a, b } => {
+                if signed {
+                    self.signed_div(rem, wide, dst, a, b);
+                } else {
+                    self.div(rem, wide, nonzero, dst, a, b);
+                }
+            }
+            M::Load { size, signed, swap, dst, addr } => {
+                let (mem, _) = self.mem(addr);
+                let r = self.target(dst, R11);
+                match (swap, signed) {
+                    (true, _) => self.asm.movbe_load(size == 8, r, mem),
+                    (_, true) => self.asm.movsx(true, size, r, Rm::M(mem)),
+                    (_, false) => self.asm.movzx(size, r, Rm::M(mem)),
+                }
+                self.settle(dst, r);
+            }
+            M::Store { size, swap, addr, src } => {
+                let (mem, used) = self.mem(addr);
+                match src {
+                    Src::Imm(imm) => self.asm.store_imm(size, mem, imm),
+                    Src::Mem(_) => {}
+                    Src::V(v) => {
+                        let r = self.reg_besides(v, used);
+                        if swap {
+                            self.asm.movbe_store(size == 8, mem, r);
+                        } else {
+                            self.asm.store(size, mem, r);
+                        }
+                    }
+                }
+            }
+            M::Update { op, size, addr, src } => {
+                let (mem, used) = self.mem(addr);
+                match src {
+                    Src::Imm(imm) => self.asm.alu_imm(op, size, Rm::M(mem), imm),
+                    Src::Mem(_) => {}
+                    Src::V(v) => {
+                        let r = self.reg_besides(v, used);
+                        self.asm.alu_to_mem(op, size, mem, r);
+                    }
+                }
+            }
+            M::Cmp { test, wide, a, b } => self.compare(test, wide, a, b),
+            M::Cmov { cc, dst, t, f } => {
+                let r = self.target(dst, R11);
+                if self.loc(t) == Loc::R(r) {
+                    let rm = self.rm(f, R11);
+                    self.asm.cmov(cc ^ 1, true, r, rm);
+                } else {
+                    self.copy(r, f);
+                    let rm = if r == R11 {
+                        match self.loc(t) {
+                            Loc::Const(_) => {
+                                let second = self.second();
+                                self.rm(t, second)
+                            }
+                            _ => self.rm(t, R11),
+                        }
+                    } else {
+                        self.rm(t, R11)
+                    };
+                    self.asm.cmov(cc, true, r, rm);
+                }
+                self.settle(dst, r);
+            }
+            M::Atomic { op, fetch, wide, dst, addr, operand, expected } => {
+                self.atomic(op, fetch, wide, dst, addr, operand, expected);
+            }
+            M::Call { callee, args, dst } => self.call(callee, args, dst),
+            M::CpuId { dst } => {
+                let r = self.target(dst, R11);
+                self.asm.mov(true, r, Rm::M(on_stack(self.state)));
+                let mem = Mem { base: r, index: None, disp: layout::CPU_ID };
+                self.asm.mov(false, r, Rm::M(mem));
+                self.settle(dst, r);
+            }
+            M::Barrier => self.asm.lfence(),
+            M::Params { dst } => {
+                let moves: Vec<(Loc, R)> = dst
+                    .iter()
+                    .zip(ARGS)
+                    .filter_map(|(v, r)| v.map(|v| (self.loc(v), r)))
+                    .collect();
+                // What goes to memory makes room first.
+                for (loc, r) in &moves {
+                    if let Loc::Slot(s) = loc {
+                        let mem = self.slot(*s);
+                        self.asm.store(8, mem, *r);
+                    }
+                }
+                let moves = moves.iter().filter_map(|(loc, r)| match loc {
+                    Loc::R(to) => Some((*to, *r)),
+                    _ => None,
+                });
+                let moves = moves.collect();
+                self.shuffle(moves);
+            }
+            M::Allow => {
+                let mem = on_stack(self.allowance);
+                self.asm.store_imm(8, mem, layout::MAY_GOTO);
+            }
+            M::Spend => {
+                let mem = on_stack(self.allowance);
+                self.asm.alu_imm(Group1::Sub, 8, Rm::M(mem), 1);
+            }
+            M::JumpIf { cc, then, other } => {
+                let next = self.next(block);
+                let (then, other) = (self.through(then), self.through(other));
+                if then == other {
+                    if then != next {
+                        self.asm.jump(self.labels[then as usize]);
+                    }
+                } else if other == next {
+                    self.asm.jump_if(cc, self.labels[then as usize]);
+                } else if then == next {
+                    self.asm.jump_if(cc ^ 1, self.labels[other as usize]);
+                } else {
+                    self.asm.jump_if(cc, self.labels[then as usize]);
+                    self.asm.jump(self.labels[other as usize]);
+                }
+            }
+            M::Jump { to } => {
+                let to = self.through(to);
+                if to != self.next(block) {
+                    self.asm.jump(self.labels[to as usize]);
+                }
+            }
+            M::Ret { v } => {
+                match v {
+                    Arg::V(v) => self.copy(RAX, v),
+                    Arg::Imm(c) => self.asm.mov_imm(RAX, c),
+                    Arg::Frame(disp) => self.asm.lea(true, RAX, on_stack(self.size + disp)),
+                    Arg::Any => {}
+                }
+                if self.saved.is_empty() || block + 1 == self.func.blocks.len() {
+                    self.leave();
+                } else {
+                    self.shared_exit = true;
+                    self.asm.jump(self.done);
+                }
+            }
+        }
+    }
+
+    /// Puts a value into a register.
+    fn copy(&mut self, r: R, v: V) {
+        let rm = self.rm(v, r);
+        if rm != Rm::R(r) {
+            self.asm.mov(true, r, rm);
+        }
+    }
+
+    /// The value in a register while r11 may be in use.
+    fn reg_besides(&mut self, v: V, used: bool) -> R {
+        match self.loc(v) {
+            Loc::R(r) => r,
+            _ => {
+                let scratch = if used { self.second() } else { R11 };
+                self.reg(v, scratch)
+            }
+        }
+    }
+
+    fn alu(&mut self, op: Group1, wide: bool, dst: V, a: V, b: Src) {
+        // A value that is changed where it lies.
+        if let (Loc::Slot(s), true) = (self.loc(dst), self.loc(dst) == self.loc(a))
+            && wide
+            && !matches!(b, Src::Mem(_))
+        {
+            let mem = self.slot(s);
+            match b {
+                Src::Imm(imm) => self.asm.alu_imm(op, 8, Rm::M(mem), imm),
+                Src::V(v) => {
+                    let r = self.reg(v, R11);
+                    self.asm.alu_to_mem(op, 8, mem, r);
+                }
+                Src::Mem(_) => {}
+            }
+            return;
+        }
+        let (imm, rm, used) = self.src(b);
+        let d = match self.loc(dst) {
+            Loc::R(r) => r,
+            _ if used => self.second(),
+            _ => R11,
+        };
+        let commutes = op != Group1::Sub;
+        if let Some(imm) = imm {
+            if op == Group1::Add
+                && let Loc::R(x) = self.loc(a)
+                && x != d
+            {
+                self.asm.lea(wide, d, Mem { base: x, index: None, disp: imm });
+            } else {
+                self.copy(d, a);
+                self.asm.alu_imm(op, if wide { 8 } else { 4 }, Rm::R(d), imm);
+            }
+            return self.settle(dst, d);
+        }
+        if rm == Rm::R(d) && self.loc(a) != Loc::R(d) && commutes {
+            let other = self.rm_besides(a, d == R11 || used);
+            self.asm.alu(op, wide, d, other);
+        } else if let (Group1::Add, Loc::R(x), Rm::R(y)) = (op, self.loc(a), rm)
+            && x != d
+        {
+            self.asm.lea(wide, d, Mem { base: x, index: Some((y, 0)), disp: 0 });
+        } else {
+            self.copy(d, a);
+            self.asm.alu(op, wide, d, rm);
+        }
+        self.settle(dst, d);
+    }
+
+    /// The value as an operand while r11 may be in use.
+    fn rm_besides(&mut self, v: V, used: bool) -> Rm {
+        match self.loc(v) {
+            Loc::Slot(s) => Rm::M(self.slot(s)),
+            _ => Rm::R(self.reg_besides(v, used)),
+        }
+    }
+
+    fn mul(&mut self, wide: bool, dst: V, a: V, b: Src) {
+        let (imm, rm, used) = self.src(b);
+        let d = match self.loc(dst) {
+            Loc::R(r) => r,
+            _ if used => self.second(),
+            _ => R11,
+        };
+        if let Some(imm) = imm {
+            let rm = self.rm(a, d);
+            self.asm.imul_imm(wide, d, rm, imm);
+        } else if rm == Rm::R(d) && self.loc(a) != Loc::R(d) {
+            let other = self.rm_besides(a, d == R11 || used);
+            self.asm.imul(wide, d, other);
+        } else {
+            self.copy(d, a);
+            self.asm.imul(wide, d, rm);
+        }
+        self.settle(dst, d);
+    }
+
+    fn shift_imm(&mut self, op: Shift, wide: bool, dst: V, a: V, count: u8) {
+        let size = if wide { 8 } else { 4 };
+        let d = self.target(dst, R11);
+        let elsewhere = self.loc(a) != Loc::R(d);
+        match (op, self.loc(a)) {
+            (Shift::Shl, Loc::R(x)) if elsewhere && count == 1 => {
+                self.asm.lea(wide, d, Mem { base: x, index: Some((x, 0)), disp: 0 });
+            }
+            (Shift::Rol, _) if elsewhere && self.shared.bmi2 => {
+                let rm = self.rm(a, R11);
+                let width = if wide { 64 } else { 32 };
+                self.asm.rorx(wide, d, rm, width - count);
+            }
+            _ => {
+                self.copy(d, a);
+                self.asm.shift_imm(op, size, Rm::R(d), count);
+            }
+        }
+        self.settle(dst, d);
+    }
+
+    fn shift_by(&mut self, op: Shift, wide: bool, dst: V, a: V, count: V) {
+        if self.shared.bmi2 && op != Shift::Rol {
+            let rm = match self.loc(a) {
+                Loc::Const(_) => Rm::R(self.reg(a, R11)),
+                _ => self.rm(a, R11),
+            };
+            let count = self.reg_besides(count, rm == Rm::R(R11));
+            let d = self.target(dst, R11);
+            self.asm.shift_x(op, wide, d, rm, count);
+            return self.settle(dst, d);
+        }
+        // rcx is free here, except for what is read.
+        self.copy(R11, a);
+        self.copy(RCX, count);
+        self.asm.shift_cl(op, wide, R11);
+        match self.loc(dst) {
+            Loc::R(r) => self.asm.mov(true, r, Rm::R(R11)),
+            _ => self.settle(dst, R11),
+        }
+    }
+
+    /// The dividend into rax and the divisor into r11, whatever lies there; rdx is free.
+    fn operands_of_div(&mut self, a: V, b: V) {
+        self.copy(R11, b);
+        self.copy(RAX, a);
+    }
+
+    fn quotient(&mut self, rem: bool, dst: V) {
+        let from = if rem { RDX } else { RAX };
+        match self.loc(dst) {
+            Loc::R(r) if r != from => self.asm.mov(true, r, Rm::R(from)),
+            Loc::R(_) => {}
+            _ => self.settle(dst, from),
+        }
+    }
+
+    fn div(&mut self, rem: bool, wide: bool, nonzero: bool, dst: V, a: V, b: V) {
+        self.operands_of_div(a, b);
+        let (zero, done) = (self.asm.label(), self.asm.label());
+        // Without a divisor the quotient is zero and the remainder the dividend.
+        self.asm.alu(Group1::Xor, false, RDX, Rm::R(RDX));
+        if !nonzero {
+            self.asm.test(wide, Rm::R(R11), R11);
+            self.asm.jump_if(cc::E, zero);
+        }
+        self.asm.group3(6, wide, Rm::R(R11));
+        if !nonzero {
+            self.asm.jump(done);
+            self.asm.bind(zero);
+            match (rem, wide) {
+                (true, true) => self.asm.mov(true, RDX, Rm::R(RAX)),
+                (true, false) => self.asm.mov(false, RDX, Rm::R(RAX)),
+                (false, _) => self.asm.mov_imm(RAX, 0),
+            }
+            self.asm.bind(done);
+        }
+        self.quotient(rem, dst);
+    }
+
+    fn signed_div(&mut self, rem: bool, wide: bool, dst: V, a: V, b: V) {
+        self.operands_of_div(a, b);
+        let (zero, minus, done) = (self.asm.label(), self.asm.label(), self.asm.label());
+        self.asm.test(wide, Rm::R(R11), R11);
+        self.asm.jump_if(cc::E, zero);
+        self.asm.alu_imm(Group1::Cmp, if wide { 8 } else { 4 }, Rm::R(R11), -1);
+        self.asm.jump_if(cc::E, minus);
+        self.asm.cqo(wide);
+        self.asm.group3(7, wide, Rm::R(R11));
+        self.asm.jump(done);
+        // By -1, where the machine would not divide the smallest number.
+        self.asm.bind(minus);
+        if rem {
+            self.asm.mov_imm(RDX, 0);
+        } else {
+            self.asm.group3(3, wide, Rm::R(RAX));
+        }
+        self.asm.jump(done);
+        self.asm.bind(zero);
+        if rem {
+            self.asm.mov(wide, RDX, Rm::R(RAX));
+        } else {
+            self.asm.mov_imm(RAX, 0);
+        }
+        self.asm.bind(done);
+        self.quotient(rem, dst);
+    }
+
+    fn compare(&mut self, test: bool, wide: bool, a: V, b: Src) {
+        let size = if wide { 8 } else { 4 };
+        match b {
+            Src::Imm(imm) => {
+                let rm = self.rm(a, R11);
+                if test {
+                    self.asm.test_imm(wide, rm, imm);
+                } else {
+                    self.asm.alu_imm(Group1::Cmp, size, rm, imm);
+                }
+            }
+            Src::V(v) if test => {
+                let r = self.reg(v, R11);
+                let rm = if v == a { Rm::R(r) } else { self.rm_besides(a, r == R11) };
+                self.asm.test(wide, rm, r);
+            }
+            _ => {
+                let (_, rm, used) = self.src(b);
+                let r = self.reg_besides(a, used);
+                self.asm.alu(Group1::Cmp, wide, r, rm);
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn atomic(
+        &mut self,
+        op: AtomicOp,
+        fetch: bool,
+        wide: bool,
+        dst: V,
+        addr: Addr,
+        operand: V,
+        expected: V,
+    ) {
+        let (mem, used) = self.mem(addr);
+        let group = match op {
+            AtomicOp::And => Group1::And,
+            AtomicOp::Or => Group1::Or,
+            AtomicOp::Xor => Group1::Xor,
+            _ => Group1::Add,
+        };
+        if op == AtomicOp::Cmpxchg {
+            let r = self.reg_besides(operand, used);
+            self.copy(RAX, expected);
+            self.asm.lock_cmpxchg(wide, mem, r);
+            // The comparison leaves the upper half of rax alone where it succeeds.
+            if !wide {
+                self.asm.mov(false, RAX, Rm::R(RAX));
+            }
+            return self.quotient(false, dst);
+        }
+        if !fetch && op != AtomicOp::Xchg {
+            let r = self.reg_besides(operand, used);
+            return self.asm.lock_alu(group, wide, mem, r);
+        }
+        if needs_rax(op, fetch) {
+            let again = self.asm.label();
+            self.asm.mov(wide, RAX, Rm::M(mem));
+            self.asm.bind(again);
+            // The new value needs a register of its own, and so may the operand.
+            let new = if used { self.second() } else { R11 };
+            self.asm.mov(true, new, Rm::R(RAX));
+            let rm = match self.loc(operand) {
+                Loc::R(r) => Rm::R(r),
+                Loc::Slot(s) => Rm::M(self.slot(s)),
+                _ => {
+                    self.copy(RDX, operand);
+                    Rm::R(RDX)
+                }
+            };
+            self.asm.alu(group, wide, new, rm);
+            self.asm.lock_cmpxchg(wide, mem, new);
+            self.asm.jump_if(cc::NE, again);
+            return self.quotient(false, dst);
+        }
+        let d = match self.loc(dst) {
+            Loc::R(r) => r,
+            _ if used => self.second(),
+            _ => R11,
+        };
+        self.copy(d, operand);
+        match op {
+            AtomicOp::Xchg => self.asm.xchg(wide, mem, d),
+            _ => self.asm.lock_xadd(wide, mem, d),
+        }
+        self.settle(dst, d);
+    }
+
+    /// Register copies that happen all at once: target and source.
+    fn shuffle(&mut self, mut moves: Vec<(R, R)>) {
+        moves.retain(|(to, from)| to != from);
+        while !moves.is_empty() {
+            let free = moves.iter().position(|(to, _)| !moves.iter().any(|(_, from)| from == to));
+            match free {
+                Some(at) => {
+                    let (to, from) = moves.swap_remove(at);
+                    self.asm.mov(true, to, Rm::R(from));
+                }
+                None => {
+                    // Only circles are left: one step of one of them is an exchange.
+                    let (to, from) = moves.swap_remove(0);
+                    self.asm.xchg_regs(to, from);
+                    for (_, source) in &mut moves {
+                        if *source == to {
+                            *source = from;
+                        } else if *source == from {
+                            *source = to;
+                        }
+                    }
+                    moves.retain(|(to, from)| to != from);
+                }
+            }
+        }
+    }
+
+    fn call(&mut self, callee: Callee, args: [Arg; 5], dst: V) {
+        let mut moves = Vec::new();
+        for (arg, to) in args.iter().zip(ARGS) {
+            if let Arg::V(v) = arg
+                && let Loc::R(from) = self.loc(*v)
+            {
+                moves.push((to, from));
+            }
+        }
+        self.shuffle(moves);
+        for (arg, to) in args.iter().zip(ARGS) {
+            match arg {
+                Arg::V(v) if !matches!(self.loc(*v), Loc::R(_)) => self.copy(to, *v),
+                Arg::Imm(c) => self.asm.mov_imm(to, *c),
+                Arg::Frame(disp) => self.asm.lea(true, to, on_stack(self.size + disp)),
+                _ => {}
+            }
+        }
+        self.asm.mov(true, R9, Rm::M(on_stack(self.state)));
+        let field = |disp| Mem { base: R9, index: None, disp };
+        let (number, entry) = match callee {
+            Callee::Local(function) => {
+                self.asm.call(self.shared.functions[function as usize]);
+                return self.quotient(false, dst);
+            }
+            Callee::Helper(id) => (id, layout::CALL_HELPER),
+            Callee::TailCall => (self.index as i32, layout::TAIL_CALL),
+            Callee::Packet(size) => (size as i32, layout::LOAD_PACKET),
+        };
+        self.asm.store_imm(4, field(layout::NUMBER), number);
+        self.asm.call_rm(Rm::M(field(entry)));
+        self.asm.test(true, Rm::R(RDX), RDX);
+        if matches!(callee, Callee::Helper(_)) {
+            self.asm.jump_if(cc::NE, self.shared.stop);
+        } else {
+            let go_on = self.asm.label();
+            self.asm.jump_if(cc::E, go_on);
+            self.asm.alu_imm(Group1::Cmp, 8, Rm::R(RDX), 1);
+            self.asm.jump_if(cc::NE, self.shared.stop);
+            self.shared_exit = true;
+            self.asm.jump(self.done);
+            self.asm.bind(go_on);
+        }
+        self.quotient(false, dst);
+    }
+}
+
+/// Blocks that a later one jumps back to.
+fn loop_heads(func: &MFunc) -> Vec<bool> {
+    let mut heads = vec![false; func.blocks.len()];
+    for (i, block) in func.blocks.iter().enumerate() {
+        for succ in &block.succs {
+            if *succ as usize <= i {
+                heads[*succ as usize] = true;
+            }
+        }
+    }
+    heads
+}

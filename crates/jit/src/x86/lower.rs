@@ -1,0 +1,741 @@
+//! Chooses machine instructions: each takes in as many values as it can do at once.
+//!
+//! Blocks are walked from their ends, so that a value all of whose uses were taken into
+//! other instructions is never computed by itself.
+
+use skep_isa::{AluOp, AtomicOp, Cond, Size, Width};
+
+use super::asm::{Cc, Group1, Shift, cc};
+use super::mir::{Addr, Arg, Base, Callee, M, MBlock, MFunc, Role, Src, UnOp, V};
+use crate::ir::{BinOp, Block, Func, Op, Term, Test, Val};
+use crate::opt::{low, significant, use_counts};
+
+/// Lowers a function.
+pub(crate) fn lower(func: &mut Func, movbe: bool) -> MFunc {
+    let uses = use_counts(func);
+    let known = significant(func);
+    let mut homes = vec![(Block(0), 0); func.ops.len()];
+    let mut epoch = vec![0; func.ops.len()];
+    for (i, body) in func.blocks.iter().enumerate() {
+        let mut now = 0;
+        for (at, &v) in body.insts.iter().enumerate() {
+            homes[v.at()] = (Block(i as u32), at);
+            epoch[v.at()] = now;
+            if func.op(v).clobbers() {
+                now += 1;
+            }
+        }
+    }
+    let address_only = address_only(func);
+    let mut l = Lower {
+        demanded: vec![false; func.ops.len()],
+        next: func.ops.len() as u32,
+        func,
+        uses,
+        known,
+        homes,
+        epoch,
+        address_only,
+        out: Vec::new(),
+        block: Block(0),
+        movbe,
+        split: Vec::new(),
+        has_calls: false,
+        has_may_goto: false,
+    };
+    l.run()
+}
+
+/// Which values are only used as addresses, or to compute such values.
+fn address_only(func: &mut Func) -> Vec<bool> {
+    let mut only = vec![true; func.ops.len()];
+    for i in 0..func.blocks.len() {
+        for &v in &func.blocks[i].insts {
+            match func.ops[v.at()] {
+                Op::Load { .. } => {}
+                Op::Store { value, .. } => only[value.at()] = false,
+                Op::Atomic { operand, expected, .. } => {
+                    only[operand.at()] = false;
+                    only[expected.at()] = false;
+                }
+                Op::Phi => func.phis[v.at()].iter().for_each(|o| only[o.at()] = false),
+                mut op => op.visit(&mut |o| only[o.at()] = false),
+            }
+        }
+        let mut term = func.blocks[i].term;
+        term.visit(&mut |o| only[o.at()] = false);
+    }
+    only
+}
+
+struct Lower<'a> {
+    func: &'a mut Func,
+    uses: Vec<u32>,
+    known: Vec<u8>,
+    homes: Vec<(Block, usize)>,
+    /// How many instructions before in the block may change memory.
+    epoch: Vec<u32>,
+    address_only: Vec<bool>,
+    /// Whether some instruction needs the value in a register.
+    demanded: Vec<bool>,
+    /// The next free virtual register; those below are the values' own.
+    next: V,
+    /// The instructions of the present block, last first.
+    out: Vec<M>,
+    block: Block,
+    movbe: bool,
+    /// Blocks put on edges: after which block, and what they hold.
+    split: Vec<(u32, u32, MBlock)>,
+    has_calls: bool,
+    has_may_goto: bool,
+}
+
+fn wide(width: Width) -> bool {
+    width == Width::W64
+}
+
+fn condition(cond: Cond) -> Cc {
+    match cond {
+        Cond::Eq => cc::E,
+        Cond::Ne | Cond::Set => cc::NE,
+        Cond::Gt => cc::A,
+        Cond::Ge => cc::AE,
+        Cond::Lt => cc::B,
+        Cond::Le => cc::BE,
+        Cond::Sgt => cc::G,
+        Cond::Sge => cc::GE,
+        Cond::Slt => cc::L,
+        Cond::Sle => cc::LE,
+    }
+}
+
+impl Lower<'_> {
+    fn run(&mut self) -> MFunc {
+        let order = self.func.reverse_post_order();
+        let count = self.func.blocks.len();
+        let mut blocks: Vec<Option<MBlock>> = vec![None; count];
+        // Phis that are there at all are used.
+        for body in &self.func.blocks {
+            for &v in &body.insts {
+                if self.func.op(v) == Op::Phi {
+                    self.demanded[v.at()] = true;
+                }
+            }
+        }
+        // The home of a phi's incoming values, one for each phi.
+        let mut landing: Vec<V> = vec![0; self.func.ops.len()];
+        for v in 0..self.func.ops.len() {
+            if self.func.ops[v] == Op::Phi {
+                landing[v] = self.fresh();
+            }
+        }
+        for &block in order.iter().rev() {
+            blocks[block.at()] = Some(self.block(block, &landing));
+        }
+        self.layout(blocks)
+    }
+
+    fn fresh(&mut self) -> V {
+        self.next += 1;
+        self.next - 1
+    }
+
+    fn push(&mut self, m: M) {
+        self.out.push(m);
+    }
+
+    /// The virtual register of a value, which is computed before what was pushed last.
+    fn v(&mut self, v: Val) -> V {
+        self.demanded[v.at()] = true;
+        v.0
+    }
+
+    fn imm(&self, v: Val, width: Width) -> Option<i32> {
+        let value = match self.func.op(v) {
+            Op::Const(c) => c,
+            Op::Map { handle, .. } => handle,
+            _ => return None,
+        };
+        match width {
+            Width::W64 => i32::try_from(value as i64).ok(),
+            Width::W32 => Some(value as u32 as i32),
+        }
+    }
+
+    fn phis(&self, block: Block) -> Vec<Val> {
+        let insts = &self.func.blocks[block.at()].insts;
+        insts.iter().copied().filter(|v| self.func.op(*v) == Op::Phi).collect()
+    }
+
+    /// Copies for the phis of a block on the edge from `from`.
+    fn copies(&mut self, from: Block, to: Block, landing: &[V]) -> Vec<M> {
+        let preds = &self.func.blocks[to.at()].preds;
+        let Some(edge) = preds.iter().position(|p| *p == from) else {
+            return Vec::new();
+        };
+        let mut copies = Vec::new();
+        for phi in self.phis(to) {
+            let operand = self.func.phis[phi.at()][edge];
+            let dst = landing[phi.at()];
+            let copy = match self.func.op(operand) {
+                Op::Const(value) => M::Imm { dst, value },
+                Op::Frame(disp) => {
+                    let addr = Addr { base: Base::Frame, index: None, disp };
+                    M::Lea { dst, wide: true, addr }
+                }
+                _ => M::Mov { dst, src: self.v(operand) },
+            };
+            copies.push(copy);
+        }
+        copies
+    }
+
+    fn block(&mut self, block: Block, landing: &[V]) -> MBlock {
+        self.block = block;
+        self.out.clear();
+        let body = self.func.blocks[block.at()].clone();
+        let successors: Vec<Block> = body.term.successors().into_iter().flatten().collect();
+        let mut succs: Vec<u32> = successors.iter().map(|b| b.0).collect();
+        // Copies of a conditional edge go to a block of their own, unless the block is the
+        // only way to the place that has phis.
+        if let [to] = successors.as_slice() {
+            let copies = self.copies(block, *to, landing);
+            self.push(M::Jump { to: to.0 });
+            self.out.extend(copies.into_iter().rev());
+        } else {
+            for (side, to) in successors.iter().enumerate() {
+                let copies = self.copies(block, *to, landing);
+                if !copies.is_empty() {
+                    let id = (self.func.blocks.len() + self.split.len()) as u32;
+                    let mut insts = copies;
+                    insts.push(M::Jump { to: to.0 });
+                    let depth = body.depth.min(self.func.blocks[to.at()].depth);
+                    let edge = MBlock { insts, succs: vec![to.0], depth };
+                    self.split.push((block.0, id, edge));
+                    succs[side] = id;
+                }
+            }
+        }
+        match body.term {
+            Term::Branch { test, .. } => {
+                let cc = condition(test.cond);
+                self.push(M::JumpIf { cc, then: succs[0], other: succs[1] });
+                let end = body.insts.len();
+                self.compare(test, end);
+            }
+            Term::MayGoto { .. } => {
+                self.has_may_goto = true;
+                self.push(M::JumpIf { cc: cc::S, then: succs[0], other: succs[1] });
+                self.push(M::Spend);
+            }
+            Term::Return(v) => {
+                let v = self.arg(v);
+                self.push(M::Ret { v });
+            }
+            Term::Jump(_) | Term::Dead => {}
+        }
+        for (at, &v) in body.insts.iter().enumerate().rev() {
+            let op = self.func.op(v);
+            if op != Op::Phi && (self.demanded[v.at()] || op.has_effect()) {
+                self.instruction(v, op, at);
+            }
+        }
+        let mut insts: Vec<M> = Vec::with_capacity(self.out.len());
+        for phi in self.phis(block) {
+            insts.push(M::Mov { dst: phi.0, src: landing[phi.at()] });
+        }
+        if block.0 == 0 {
+            let mut dst = [None; 5];
+            for &v in &body.insts {
+                if let Op::Param(i) = self.func.op(v)
+                    && self.demanded[v.at()]
+                {
+                    dst[usize::from(i)] = Some(v.0);
+                }
+            }
+            insts.push(M::Params { dst });
+        }
+        insts.extend(self.out.drain(..).rev());
+        MBlock { insts, succs, depth: body.depth }
+    }
+
+    fn arg(&mut self, v: Val) -> Arg {
+        match self.func.op(v) {
+            Op::Const(c) => Arg::Imm(c),
+            Op::Map { handle, .. } => Arg::Imm(handle),
+            Op::Frame(o) => Arg::Frame(o),
+            _ => Arg::V(self.v(v)),
+        }
+    }
+
+    /// Whether the load `v` can be done at place `at` of the present block instead, where it
+    /// is its only use.
+    fn movable(&self, v: Val, at: usize) -> bool {
+        let body = &self.func.blocks[self.block.at()];
+        let (home, _) = self.homes[v.at()];
+        if home != self.block || self.uses[v.at()] != 1 || self.demanded[v.at()] {
+            return false;
+        }
+        let now = match body.insts.get(at) {
+            Some(user) => self.epoch[user.at()],
+            None => body.insts.iter().filter(|v| self.func.op(**v).clobbers()).count() as u32,
+        };
+        self.epoch[v.at()] == now
+    }
+
+    /// A second operand for the instruction at `at`: a constant, memory, or a register.
+    fn src(&mut self, v: Val, width: Width, at: usize) -> Src {
+        if let Some(imm) = self.imm(v, width) {
+            return Src::Imm(imm);
+        }
+        let whole = if wide(width) { Size::B64 } else { Size::B32 };
+        if let Op::Load { size, addr, off, .. } = self.func.op(v)
+            && size == whole
+            && self.movable(v, at)
+        {
+            return Src::Mem(self.addr(addr, off));
+        }
+        Src::V(self.v(v))
+    }
+
+    /// An address in the form that the machine adds up.
+    fn addr(&mut self, mut v: Val, mut disp: i32) -> Addr {
+        let mut index = None;
+        loop {
+            match self.func.op(v) {
+                Op::Frame(o) => {
+                    if let Some(disp) = disp.checked_add(o) {
+                        return Addr { base: Base::Frame, index, disp };
+                    }
+                }
+                Op::Bin { op: BinOp::Alu(AluOp::Add), width: Width::W64, a, b }
+                    if self.address_only[v.at()] || self.uses[v.at()] == 1 =>
+                {
+                    if let Some(c) = self.func.constant(b)
+                        && let Ok(c) = i32::try_from(c as i64)
+                        && let Some(sum) = disp.checked_add(c)
+                    {
+                        (v, disp) = (a, sum);
+                        continue;
+                    }
+                    if index.is_none() {
+                        let (base, scaled) = match (self.scaled(a), self.scaled(b)) {
+                            (Some(scaled), None) => (b, scaled),
+                            (_, Some(scaled)) => (a, scaled),
+                            (None, None) => match self.func.op(b) {
+                                Op::Frame(_) => (b, (a, 0)),
+                                _ => (a, (b, 0)),
+                            },
+                        };
+                        index = Some((self.v(scaled.0), scaled.1));
+                        v = base;
+                        continue;
+                    }
+                }
+                _ => {}
+            }
+            return Addr { base: Base::V(self.v(v)), index, disp };
+        }
+    }
+
+    /// A value times two, four or eight.
+    fn scaled(&self, v: Val) -> Option<(Val, u8)> {
+        match self.func.op(v) {
+            Op::Bin { op: BinOp::Alu(AluOp::Lsh), width: Width::W64, a, b } => {
+                match self.func.constant(b) {
+                    Some(c @ 1..=3) => Some((a, c as u8)),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn compare(&mut self, test: Test, at: usize) {
+        let Test { cond, width, a, b } = test;
+        let mut width = width;
+        let zero = self.func.constant(b) == Some(0);
+        let both = self.known[a.at()] <= 32 && self.known[b.at()] <= 32;
+        let unsigned = matches!(
+            cond,
+            Cond::Eq | Cond::Ne | Cond::Set | Cond::Gt | Cond::Ge | Cond::Lt | Cond::Le
+        );
+        if both && unsigned {
+            width = Width::W32;
+        }
+        let wide = wide(width);
+        // A mask with zero is tested without being computed.
+        if zero
+            && matches!(cond, Cond::Eq | Cond::Ne)
+            && self.uses[a.at()] == 1
+            && self.homes[a.at()].0 == self.block
+            && let Op::Bin { op: BinOp::Alu(AluOp::And), width: inner, a: x, b: y } = self.func.op(a)
+            && (inner == width || self.known[a.at()] <= 32)
+        {
+            let b = match self.imm(y, inner) {
+                Some(imm) => Src::Imm(imm),
+                None => Src::V(self.v(y)),
+            };
+            let wide = inner == Width::W64;
+            let a = self.v(x);
+            return self.push(M::Cmp { test: true, wide, a, b });
+        }
+        if zero && cond != Cond::Set {
+            let a = self.v(a);
+            return self.push(M::Cmp { test: true, wide, a, b: Src::V(a) });
+        }
+        let test = cond == Cond::Set;
+        let b = match test {
+            true => match self.imm(b, width) {
+                Some(imm) => Src::Imm(imm),
+                None => Src::V(self.v(b)),
+            },
+            false => self.src(b, width, at),
+        };
+        let a = self.v(a);
+        self.push(M::Cmp { test, wide, a, b });
+    }
+
+    fn instruction(&mut self, v: Val, op: Op, at: usize) {
+        let dst = v.0;
+        match op {
+            Op::Gone | Op::Phi | Op::Param(_) => {}
+            Op::Const(value) | Op::Map { handle: value, .. } => self.push(M::Imm { dst, value }),
+            Op::Frame(disp) => {
+                let addr = Addr { base: Base::Frame, index: None, disp };
+                self.push(M::Lea { dst, wide: true, addr });
+            }
+            Op::Bin { op, width, a, b } => self.binary(dst, op, width, a, b, at),
+            Op::Neg { width, a } => {
+                let a = self.v(a);
+                self.push(M::Un { op: UnOp::Neg, wide: wide(width), dst, a });
+            }
+            Op::Swap { size, a } => self.swap(dst, size, a, at),
+            Op::Zext { from, a } => {
+                if let Op::Load { size, signed: false, addr, off } = self.func.op(a)
+                    && from.bytes() < size.bytes()
+                    && self.movable(a, at)
+                {
+                    let addr = self.addr(addr, off);
+                    let size = from.bytes();
+                    return self.push(M::Load { size, signed: false, swap: false, dst, addr });
+                }
+                let src = self.v(a);
+                self.push(M::Zx { size: from.bytes(), dst, src });
+            }
+            Op::Sext { from, width, a } => {
+                if let Op::Load { size, addr, off, .. } = self.func.op(a)
+                    && width == Width::W64
+                    && from.bytes() <= size.bytes()
+                    && self.movable(a, at)
+                {
+                    let addr = self.addr(addr, off);
+                    let size = from.bytes();
+                    return self.push(M::Load { size, signed: true, swap: false, dst, addr });
+                }
+                let src = self.v(a);
+                self.push(M::Sx { size: from.bytes(), wide: wide(width), dst, src });
+            }
+            Op::Select { test, t, f } => {
+                let (t, f) = (self.v(t), self.v(f));
+                self.push(M::Cmov { cc: condition(test.cond), dst, t, f });
+                self.compare(test, at);
+            }
+            Op::Load { size, signed, addr, off } => {
+                let addr = self.addr(addr, off);
+                self.push(M::Load { size: size.bytes(), signed, swap: false, dst, addr });
+            }
+            Op::Store { size, addr, off, value } => self.store(size, addr, off, value, at),
+            Op::Atomic { size, op, fetch, addr, off, operand, expected } => {
+                let addr = self.addr(addr, off);
+                let operand = self.v(operand);
+                let expected = match op {
+                    AtomicOp::Cmpxchg => self.v(expected),
+                    _ => operand,
+                };
+                let wide = size == Size::B64;
+                let dst = if self.demanded[v.at()] { dst } else { self.fresh() };
+                self.push(M::Atomic { op, fetch, wide, dst, addr, operand, expected });
+            }
+            Op::Helper { id, args, count } => {
+                let mut given = [Arg::Any; 5];
+                for (slot, arg) in given.iter_mut().zip(args).take(count.into()) {
+                    *slot = self.arg(arg);
+                }
+                self.call(Callee::Helper(id), given, dst);
+            }
+            Op::Local { function, args, reads } => {
+                let mut given = [Arg::Any; 5];
+                for (i, (slot, arg)) in given.iter_mut().zip(args).enumerate() {
+                    if reads >> i & 1 != 0 {
+                        *slot = self.arg(arg);
+                    }
+                }
+                self.call(Callee::Local(function), given, dst);
+            }
+            Op::TailCall { args: [a, b, c] } => {
+                let given = [self.arg(a), self.arg(b), self.arg(c), Arg::Any, Arg::Any];
+                self.call(Callee::TailCall, given, dst);
+            }
+            Op::Packet { size, ctx, offset } => {
+                let given = [self.arg(ctx), self.arg(offset), Arg::Any, Arg::Any, Arg::Any];
+                self.call(Callee::Packet(size.bytes()), given, dst);
+            }
+            Op::CpuId => {
+                self.has_calls = true;
+                self.push(M::CpuId { dst });
+            }
+            Op::Barrier => self.push(M::Barrier),
+        }
+    }
+
+    fn call(&mut self, callee: Callee, args: [Arg; 5], dst: V) {
+        self.has_calls = true;
+        self.push(M::Call { callee, args, dst });
+    }
+
+    fn swap(&mut self, dst: V, size: Size, a: Val, at: usize) {
+        if let Op::Load { size: loaded, addr, off, .. } = self.func.op(a)
+            && loaded == size
+            && self.movable(a, at)
+            && self.movbe
+            && size != Size::B16
+        {
+            let addr = self.addr(addr, off);
+            return self.push(M::Load { size: size.bytes(), signed: false, swap: true, dst, addr });
+        }
+        let a = self.v(a);
+        self.push(M::Un { op: UnOp::Swap(size), wide: size == Size::B64, dst, a });
+    }
+
+    fn binary(&mut self, dst: V, op: BinOp, width: Width, a: Val, b: Val, at: usize) {
+        let is_wide = wide(width);
+        let count = self.func.constant(b);
+        let shift = match op {
+            BinOp::Rotl => Some(Shift::Rol),
+            BinOp::Alu(AluOp::Lsh) => Some(Shift::Shl),
+            BinOp::Alu(AluOp::Rsh) => Some(Shift::Shr),
+            BinOp::Alu(AluOp::Arsh) => Some(Shift::Sar),
+            BinOp::Alu(_) => None,
+        };
+        if let Some(op) = shift {
+            let m = match count {
+                Some(c) => {
+                    let count = (c & if is_wide { 63 } else { 31 }) as u8;
+                    let a = self.v(a);
+                    // A shift to the left by little is an address.
+                    M::ShiftImm { op, wide: is_wide, dst, a, count }
+                }
+                None => {
+                    let (a, count) = (self.v(a), self.v(b));
+                    M::ShiftBy { op, wide: is_wide, dst, a, count }
+                }
+            };
+            return self.push(m);
+        }
+        let BinOp::Alu(op) = op else { return };
+        match op {
+            AluOp::Add | AluOp::Sub | AluOp::Or | AluOp::And | AluOp::Xor => {
+                if op == AluOp::Xor && self.imm(b, width) == Some(-1) {
+                    let a = self.v(a);
+                    return self.push(M::Un { op: UnOp::Not, wide: is_wide, dst, a });
+                }
+                let group = match op {
+                    AluOp::Add => Group1::Add,
+                    AluOp::Sub => Group1::Sub,
+                    AluOp::Or => Group1::Or,
+                    AluOp::And => Group1::And,
+                    _ => Group1::Xor,
+                };
+                if op == AluOp::Add && is_wide && self.sum(dst, a, b) {
+                    return;
+                }
+                // Logic on numbers without upper halves needs no wide form.
+                let small = self.known[a.at()] <= 32 && self.known[b.at()] <= 32;
+                let logic = matches!(op, AluOp::Or | AluOp::And | AluOp::Xor);
+                let is_wide = is_wide && !(logic && small);
+                let width = if is_wide { Width::W64 } else { Width::W32 };
+                // The operand that can be memory goes to the right.
+                let loads = |this: &Self, v: Val| {
+                    matches!(this.func.op(v), Op::Load { .. }) && this.movable(v, at)
+                };
+                let (a, b) = match op {
+                    AluOp::Sub => (a, b),
+                    _ if loads(self, a) && !loads(self, b) && self.imm(b, width).is_none() => (b, a),
+                    _ => (a, b),
+                };
+                let b = self.src(b, width, at);
+                let a = self.v(a);
+                self.push(M::Alu { op: group, wide: is_wide, dst, a, b });
+            }
+            AluOp::Mul => {
+                let b = self.src(b, width, at);
+                let a = self.v(a);
+                self.push(M::Mul { wide: is_wide, dst, a, b });
+            }
+            AluOp::Div | AluOp::Mod | AluOp::Sdiv | AluOp::Smod => {
+                let signed = matches!(op, AluOp::Sdiv | AluOp::Smod);
+                let rem = matches!(op, AluOp::Mod | AluOp::Smod);
+                // A division of short numbers is faster in the short form.
+                let small = !signed && self.known[a.at()] <= 32 && self.known[b.at()] <= 32;
+                let wide = is_wide && !small;
+                let nonzero = count.is_some_and(|c| if wide { c != 0 } else { c as u32 != 0 });
+                let (a, b) = (self.v(a), self.v(b));
+                self.push(M::Div { signed, rem, wide, nonzero, dst, a, b });
+            }
+            AluOp::Lsh | AluOp::Rsh | AluOp::Arsh => {}
+        }
+    }
+
+    /// A sum that one `lea` computes.
+    fn sum(&mut self, dst: V, a: Val, b: Val) -> bool {
+        let scaled = |this: &Self, v: Val| {
+            this.scaled(v).filter(|_| this.uses[v.at()] == 1 && this.homes[v.at()].0 == this.block)
+        };
+        let (base, (index, shift)) = match (scaled(self, a), scaled(self, b)) {
+            (_, Some(scaled)) if self.func.constant(a).is_none() => (a, scaled),
+            (Some(scaled), _) if self.func.constant(b).is_none() => (b, scaled),
+            _ => {
+                if let Op::Frame(disp) = self.func.op(b) {
+                    let index = Some((self.v(a), 0));
+                    let addr = Addr { base: Base::Frame, index, disp };
+                    self.push(M::Lea { dst, wide: true, addr });
+                    return true;
+                }
+                if let Op::Frame(disp) = self.func.op(a)
+                    && self.func.constant(b).is_none()
+                {
+                    let index = Some((self.v(b), 0));
+                    let addr = Addr { base: Base::Frame, index, disp };
+                    self.push(M::Lea { dst, wide: true, addr });
+                    return true;
+                }
+                return false;
+            }
+        };
+        let index = Some((self.v(index), shift));
+        let (base, disp) = match self.func.op(base) {
+            Op::Frame(disp) => (Base::Frame, disp),
+            _ => (Base::V(self.v(base)), 0),
+        };
+        self.push(M::Lea { dst, wide: true, addr: Addr { base, index, disp } });
+        true
+    }
+
+    fn store(&mut self, size: Size, addr: Val, off: i32, value: Val, at: usize) {
+        let bytes = size.bytes();
+        if let Some(imm) = self.imm(value, if bytes == 8 { Width::W64 } else { Width::W32 }) {
+            let addr = self.addr(addr, off);
+            return self.push(M::Store { size: bytes, swap: false, addr, src: Src::Imm(imm) });
+        }
+        if let Some((op, operand)) = self.update(size, addr, off, value, at) {
+            let src = match self.imm(operand, if bytes == 8 { Width::W64 } else { Width::W32 }) {
+                Some(imm) => Src::Imm(imm),
+                None => Src::V(self.v(operand)),
+            };
+            let addr = self.addr(addr, off);
+            return self.push(M::Update { op, size: bytes, addr, src });
+        }
+        if let Op::Swap { size: swapped, a } = self.func.op(value)
+            && swapped == size
+            && self.uses[value.at()] == 1
+            && self.homes[value.at()].0 == self.block
+            && self.movbe
+            && size != Size::B16
+        {
+            let src = Src::V(self.v(a));
+            let addr = self.addr(addr, off);
+            return self.push(M::Store { size: bytes, swap: true, addr, src });
+        }
+        let src = Src::V(self.v(value));
+        let addr = self.addr(addr, off);
+        self.push(M::Store { size: bytes, swap: false, addr, src });
+    }
+
+    /// A store of what was loaded from the same place, with one operation between.
+    fn update(
+        &mut self,
+        size: Size,
+        addr: Val,
+        off: i32,
+        value: Val,
+        at: usize,
+    ) -> Option<(Group1, Val)> {
+        let Op::Bin { op: BinOp::Alu(op), width, a, b } = self.func.op(value) else {
+            return None;
+        };
+        let op = match op {
+            AluOp::Add => Group1::Add,
+            AluOp::Sub => Group1::Sub,
+            AluOp::Or => Group1::Or,
+            AluOp::And => Group1::And,
+            AluOp::Xor => Group1::Xor,
+            _ => return None,
+        };
+        let fits = size != Size::B64 || width == Width::W64;
+        let once = self.uses[value.at()] == 1 && self.homes[value.at()].0 == self.block;
+        let here = |this: &Self, v: Val| {
+            let v = low(&this.func.ops, v, size.bytes() * 8);
+            let same = matches!(this.func.op(v), Op::Load { size: s, addr: x, off: o, .. }
+                if s == size && x == addr && o == off);
+            same && this.movable(v, at)
+        };
+        if !fits || !once || self.demanded[value.at()] {
+            return None;
+        }
+        if here(self, a) {
+            return Some((op, b));
+        }
+        (op != Group1::Sub && here(self, b)).then_some((op, a))
+    }
+
+    /// Puts the blocks in their final order and gives them their final numbers.
+    fn layout(&mut self, mut blocks: Vec<Option<MBlock>>) -> MFunc {
+        let total = blocks.len() + self.split.len();
+        let mut number = vec![u32::MAX; total];
+        let mut out: Vec<MBlock> = Vec::with_capacity(total);
+        for (i, slot) in blocks.iter_mut().enumerate() {
+            let Some(block) = slot.take() else { continue };
+            number[i] = out.len() as u32;
+            out.push(block);
+            for (after, id, edge) in &self.split {
+                if *after == i as u32 {
+                    number[*id as usize] = out.len() as u32;
+                    out.push(edge.clone());
+                }
+            }
+        }
+        for block in &mut out {
+            block.succs.iter_mut().for_each(|s| *s = number[*s as usize]);
+            if let Some(last) = block.insts.last_mut() {
+                match last {
+                    M::Jump { to } => *to = number[*to as usize],
+                    M::JumpIf { then, other, .. } => {
+                        *then = number[*then as usize];
+                        *other = number[*other as usize];
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if self.has_may_goto
+            && let Some(first) = out.first_mut()
+        {
+            let at = first.insts.iter().position(|m| !matches!(m, M::Params { .. })).unwrap_or(0);
+            first.insts.insert(at, M::Allow);
+        }
+        MFunc {
+            blocks: out,
+            regs: self.next,
+            frame: self.func.frame,
+            has_calls: self.has_calls,
+            has_may_goto: self.has_may_goto,
+        }
+    }
+}
+
+/// Definitions and uses of a block's instructions, for the allocation of registers.
+pub(crate) fn for_each(m: &M, f: &mut dyn FnMut(V, Role)) {
+    let mut m = *m;
+    m.visit(&mut |v, role| f(*v, role));
+}

@@ -1,0 +1,251 @@
+//! Machine instructions before registers are chosen.
+
+use skep_isa::{AtomicOp, Size};
+
+use super::asm::{Cc, Group1, Shift};
+
+/// A virtual register.
+pub(crate) type V = u32;
+
+/// What an address begins with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Base {
+    V(V),
+    /// The end of the program's frame, which the offset counts from.
+    Frame,
+}
+
+/// `base + index * 2^shift + disp`
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Addr {
+    pub base: Base,
+    pub index: Option<(V, u8)>,
+    pub disp: i32,
+}
+
+/// A second operand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Src {
+    V(V),
+    Imm(i32),
+    Mem(Addr),
+}
+
+/// Operations with one operand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum UnOp {
+    Neg,
+    Not,
+    /// Of 16, 32 or 64 bits.
+    Swap(Size),
+}
+
+/// What a call goes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Callee {
+    Helper(i32),
+    Local(u32),
+    TailCall,
+    /// Bytes to load; the arguments are the context and the offset.
+    Packet(u32),
+}
+
+/// A value that a call takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Arg {
+    V(V),
+    Imm(u64),
+    /// An address on the frame.
+    Frame(i32),
+    /// Whatever is there.
+    Any,
+}
+
+/// One machine instruction, or a few that belong together.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum M {
+    Imm { dst: V, value: u64 },
+    Lea { dst: V, wide: bool, addr: Addr },
+    Mov { dst: V, src: V },
+    /// Zero extension; of 4 bytes it is a 32-bit move.
+    Zx { size: u32, dst: V, src: V },
+    Sx { size: u32, wide: bool, dst: V, src: V },
+    /// Add, or, and, sub, xor.
+    Alu { op: Group1, wide: bool, dst: V, a: V, b: Src },
+    Mul { wide: bool, dst: V, a: V, b: Src },
+    Un { op: UnOp, wide: bool, dst: V, a: V },
+    ShiftImm { op: Shift, wide: bool, dst: V, a: V, count: u8 },
+    ShiftBy { op: Shift, wide: bool, dst: V, a: V, count: V },
+    /// `nonzero` tells that the divisor is known not to be zero.
+    Div { signed: bool, rem: bool, wide: bool, nonzero: bool, dst: V, a: V, b: V },
+    Load { size: u32, signed: bool, swap: bool, dst: V, addr: Addr },
+    Store { size: u32, swap: bool, addr: Addr, src: Src },
+    /// `[addr] op= src`
+    Update { op: Group1, size: u32, addr: Addr, src: Src },
+    Cmp { test: bool, wide: bool, a: V, b: Src },
+    Cmov { cc: Cc, dst: V, t: V, f: V },
+    Atomic { op: AtomicOp, fetch: bool, wide: bool, dst: V, addr: Addr, operand: V, expected: V },
+    Call { callee: Callee, args: [Arg; 5], dst: V },
+    CpuId { dst: V },
+    Barrier,
+    /// The arguments arrive: which of r1 to r5, and into what.
+    Params { dst: [Option<V>; 5] },
+    /// The allowance of `may_goto` is set.
+    Allow,
+    /// The allowance shrinks; the flags tell whether it is used up.
+    Spend,
+    JumpIf { cc: Cc, then: u32, other: u32 },
+    Jump { to: u32 },
+    Ret { v: Arg },
+}
+
+/// How an operand is used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Role {
+    Use,
+    /// A use that is still needed when the result is written.
+    Late,
+    Def,
+}
+
+impl Addr {
+    fn visit(&mut self, f: &mut dyn FnMut(&mut V, Role)) {
+        if let Base::V(v) = &mut self.base {
+            f(v, Role::Use);
+        }
+        if let Some((v, _)) = &mut self.index {
+            f(v, Role::Use);
+        }
+    }
+}
+
+impl Src {
+    fn visit(&mut self, role: Role, f: &mut dyn FnMut(&mut V, Role)) {
+        match self {
+            Src::V(v) => f(v, role),
+            Src::Imm(_) => {}
+            Src::Mem(addr) => addr.visit(&mut |v, _| f(v, role)),
+        }
+    }
+}
+
+impl Arg {
+    fn visit(&mut self, f: &mut dyn FnMut(&mut V, Role)) {
+        if let Arg::V(v) = self {
+            f(v, Role::Use);
+        }
+    }
+}
+
+impl M {
+    /// Visits all virtual registers, uses before the definition.
+    pub(crate) fn visit(&mut self, f: &mut dyn FnMut(&mut V, Role)) {
+        use Role::{Def, Late, Use};
+        match self {
+            M::Imm { dst, .. } | M::CpuId { dst } => f(dst, Def),
+            M::Lea { dst, addr, .. } | M::Load { dst, addr, .. } => {
+                addr.visit(f);
+                f(dst, Def);
+            }
+            M::Mov { dst, src } | M::Zx { dst, src, .. } | M::Sx { dst, src, .. } => {
+                f(src, Use);
+                f(dst, Def);
+            }
+            M::Alu { op, dst, a, b, .. } => {
+                f(a, Use);
+                // Where the operands cannot change places, the second one must not be
+                // overwritten by the first.
+                let late = *op == Group1::Sub || !matches!(b, Src::V(_));
+                b.visit(if late { Late } else { Use }, f);
+                f(dst, Def);
+            }
+            M::Mul { dst, a, b, .. } => {
+                f(a, Use);
+                b.visit(if matches!(b, Src::V(_)) { Use } else { Late }, f);
+                f(dst, Def);
+            }
+            M::Un { dst, a, .. } | M::ShiftImm { dst, a, .. } => {
+                f(a, Use);
+                f(dst, Def);
+            }
+            M::ShiftBy { dst, a, count, .. } => {
+                f(a, Use);
+                f(count, Late);
+                f(dst, Def);
+            }
+            M::Div { dst, a, b, .. } => {
+                f(a, Use);
+                f(b, Use);
+                f(dst, Def);
+            }
+            M::Store { addr, src, .. } | M::Update { addr, src, .. } => {
+                addr.visit(f);
+                src.visit(Use, f);
+            }
+            M::Cmp { a, b, .. } => {
+                f(a, Use);
+                b.visit(Use, f);
+            }
+            M::Cmov { dst, t, f: other, .. } => {
+                f(other, Use);
+                f(t, Late);
+                f(dst, Def);
+            }
+            M::Atomic { op, dst, addr, operand, expected, .. } => {
+                addr.visit(&mut |v, _| f(v, Late));
+                f(operand, Late);
+                if *op == AtomicOp::Cmpxchg {
+                    f(expected, Late);
+                }
+                f(dst, Def);
+            }
+            M::Call { args, dst, .. } => {
+                args.iter_mut().for_each(|arg| arg.visit(f));
+                f(dst, Def);
+            }
+            M::Params { dst } => dst.iter_mut().flatten().for_each(|v| f(v, Def)),
+            M::Ret { v } => v.visit(f),
+            M::Barrier | M::Allow | M::Spend | M::JumpIf { .. } | M::Jump { .. } => {}
+        }
+    }
+
+    /// Registers, as a mask, that hold something else afterwards besides the result.
+    pub(crate) fn clobbers(&self, bmi2: bool) -> u32 {
+        use super::asm::{RAX, RCX, RDX};
+        match self {
+            M::Call { .. } => CALLER_SAVED,
+            M::Div { .. } => 1 << RAX | 1 << RDX,
+            M::ShiftBy { op, .. } if !bmi2 || *op == Shift::Rol => 1 << RCX,
+            M::Atomic { op, fetch, .. } if needs_rax(*op, *fetch) => 1 << RAX | 1 << RDX,
+            _ => 0,
+        }
+    }
+}
+
+/// Whether an atomic operation works through rax.
+pub(crate) fn needs_rax(op: AtomicOp, fetch: bool) -> bool {
+    op == AtomicOp::Cmpxchg || (fetch && matches!(op, AtomicOp::Or | AtomicOp::And | AtomicOp::Xor))
+}
+
+/// Registers that a called function may change: rax, rcx, rdx, rsi, rdi, r8 to r11.
+pub(crate) const CALLER_SAVED: u32 = 0b0000_1111_1100_0111;
+
+/// A block of machine instructions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MBlock {
+    pub insts: Vec<M>,
+    pub succs: Vec<u32>,
+    pub depth: u32,
+}
+
+/// A function of machine instructions; blocks are laid out in their order.
+#[derive(Debug)]
+pub(crate) struct MFunc {
+    pub blocks: Vec<MBlock>,
+    /// Virtual registers.
+    pub regs: u32,
+    /// Bytes of the program's frame.
+    pub frame: u32,
+    pub has_calls: bool,
+    pub has_may_goto: bool,
+}

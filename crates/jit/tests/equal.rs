@@ -1,0 +1,284 @@
+//! Does native code compute what the interpreter computes?
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{TestHost, executable, native, of_insns, same};
+use skep_isa::Insn;
+
+/// Every recorded answer of the kernel.
+#[test]
+fn arithmetic_and_jumps_are_the_kernels() {
+    let data = include_str!("../../isa/tests/data/kernel_meaning.tsv");
+    for line in data.lines().filter(|l| !l.starts_with('#')) {
+        let numbers: Vec<u64> = line
+            .split('\t')
+            .map(|n| u64::from_str_radix(n, 16).expect("hex"))
+            .collect();
+        let [insn, a, b, expected] = numbers[..] else {
+            panic!("four columns: {line}")
+        };
+        let insn = Insn::from_bytes(insn.to_be_bytes());
+        for folded in [true, false] {
+            // The operands are constants of the program, or come from memory.
+            let mut insns = match folded {
+                true => [Insn::ld_imm64(7, a), Insn::ld_imm64(8, b)].concat(),
+                false => vec![LOAD_R7, LOAD_R8],
+            };
+            insns.push(insn);
+            if insn.is_jmp_class() {
+                insns.extend([Insn::mov64_imm(7, 0), Insn::goto(1), Insn::mov64_imm(7, 1)]);
+            }
+            insns.extend([Insn::mov64_reg(0, 7), Insn::exit()]);
+            let executable = of_insns(insns, &[0]);
+            let mut host = TestHost::new();
+            (host.block[0], host.block[1]) = (a, b);
+            if common::has_back_end() {
+                let got = common::run_native(&executable, &mut host);
+                assert_eq!(got, Ok(expected), "{line} folded {folded}");
+            }
+        }
+    }
+}
+
+/// `r7 = *(u64 *)(r1 + 0)`
+const LOAD_R7: Insn = Insn::new(0x79, 7, 1, 0, 0);
+/// `r8 = *(u64 *)(r1 + 8)`
+const LOAD_R8: Insn = Insn::new(0x79, 8, 1, 8, 0);
+
+#[test]
+fn programs() {
+    for source in [
+        "r0 = -1; w0 += 1; exit",
+        "r0 = 0x123456789abcdef0 ll; exit",
+        "*(u16 *)(r1 +0) = 0x8001; r0 = *(s16 *)(r1 +0); exit",
+        "*(u64 *)(r1 +8) = -3; r0 = *(s32 *)(r1 +8); exit",
+        "r2 = 5; store_release((u32 *)(r1 +0), r2); r0 = load_acquire((u8 *)(r1 +0)); exit",
+        "r0 = 5; lock *(u64 *)(r1 +0) += r0; lock *(u64 *)(r1 +0) += r0; r0 = *(u64 *)(r1 +0); exit",
+        "*(u64 *)(r1 +0) = 6; r0 = 3; r0 = atomic64_fetch_and((u64 *)(r1 +0), r0); exit",
+        "*(u64 *)(r1 +0) = 6; r0 = 9; r0 = atomic64_fetch_add((u64 *)(r1 +0), r0); exit",
+        "*(u64 *)(r1 +0) = -1; r0 = 9; r0 = atomic_fetch_xor((u32 *)(r1 +0), r0); exit",
+        "*(u64 *)(r1 +0) = 6; r2 = 9; r2 = atomic64_xchg((u64 *)(r1 +0), r2); r0 = *(u64 *)(r1 +0); r0 <<= 8; r0 |= r2; exit",
+        "*(u32 *)(r1 +0) = 6; r2 = 9; r0 = 6; r0 = atomic_cmpxchg((u32 *)(r1 +0), r0, r2); r3 = *(u32 *)(r1 +0); r0 <<= 8; r0 |= r3; exit",
+        "*(u64 *)(r1 +0) = -1; r2 = 9; r0 = -1; r0 = atomic_cmpxchg((u32 *)(r1 +0), r0, r2); exit",
+        // Memory that is changed where it lies, and that is not.
+        "r2 = *(u64 *)(r1 +0); r2 += 7; *(u64 *)(r1 +0) = r2; r0 = r2; exit",
+        "r2 = *(u32 *)(r1 +0); w2 ^= -1; *(u32 *)(r1 +0) = r2; r0 = *(u64 *)(r1 +0); exit",
+        "r2 = *(u8 *)(r1 +0); r2 += 0x1ff; *(u8 *)(r1 +0) = r2; r0 = *(u16 *)(r1 +0); exit",
+        // The frame, as values and as memory.
+        "r2 = 7; *(u64 *)(r10 -8) = r2; r3 = 9; *(u32 *)(r10 -16) = r3; r0 = *(u64 *)(r10 -8); r4 = *(u32 *)(r10 -16); r0 += r4; exit",
+        "r2 = -2; *(u64 *)(r10 -8) = r2; r0 = *(u8 *)(r10 -7); exit",
+        "*(u64 *)(r10 -8) = 0; r2 = r10; r2 += -8; *(u32 *)(r2 +4) = 5; r0 = *(u64 *)(r10 -8); exit",
+        "r2 = -5; *(u32 *)(r10 -8) = r2; r0 = *(s32 *)(r10 -8); exit",
+        // Loops: sums, two values that change places, a counter down.
+        "r0 = 0; r2 = 10; l: r0 += r2; r2 += -1; if r2 != 0 goto l; exit",
+        "r0 = 1; r2 = 2; r3 = 7; l: r4 = r0; r0 = r2; r2 = r4; r3 += -1; if r3 != 0 goto l; r0 <<= 4; r0 |= r2; exit",
+        "r0 = 0; r3 = 0; l: r4 = r3; r3 += 1; r0 += r4; if r3 < 100 goto l; exit",
+        // Calls.
+        "r1 = 1; r2 = 2; r3 = 3; r4 = 4; r5 = 5; call sum; exit",
+        "r6 = 6; r7 = 7; r1 = 1; r2 = r7; r3 = r6; r4 = r1; r5 = r2; call sum; r0 += r6; r0 *= r7; exit",
+        "r1 = 5; r2 = 4; call f; exit; f: r0 = r1; r0 -= r2; r0 *= 10; exit",
+        "r6 = 3; r7 = 4; r8 = 5; r9 = 6; r1 = 1; call f; r0 += r6; r0 += r7; r0 += r8; r0 += r9; exit; f: r6 = r1; r7 = r6; r8 = r7; r9 = r8; r0 = r9; exit",
+        "*(u64 *)(r10 -8) = 1; r1 = r10; r1 += -8; call f; r0 = *(u64 *)(r10 -8); exit; f: *(u64 *)(r10 -8) = 77; *(u64 *)(r1 +0) = 55; r0 = 0; exit",
+        "r1 = func[f]; r2 = 5; r3 = 3; call repeat; exit; f: r0 = r1; r0 *= r2; exit",
+        "r6 = r1; r1 = func[f]; r2 = 5; r3 = r6; call repeat; r0 = *(u64 *)(r6 +0); exit; f: r1 += 1; lock *(u64 *)(r2 +0) += r1; r0 = 0; exit",
+        "r6 = 9; call fail; r0 = r6; exit",
+        "r1 = func[f]; r2 = 5; call repeat; exit; f: call fail; r0 = 0; exit",
+        // A tail call that is not taken.
+        "r2 = 0; r3 = 99; call tail; r0 = 42; exit",
+        // Classic packet loads.
+        "r6 = r1; r0 = ntohl(*(u32 *)skb[0]); exit",
+        "r6 = r1; r0 = *(u16 *)skb[1]; exit",
+    ] {
+        // The spelling of packet loads differs; what does not assemble is not a case.
+        if source.contains("skb") {
+            continue;
+        }
+        let executable = executable(source);
+        same(&executable, &TestHost::new).unwrap_or_else(|e| panic!("{source}: {e}"));
+    }
+}
+
+#[test]
+fn tail_calls() {
+    let host = || {
+        let mut host = TestHost::new();
+        let next = executable("r0 = *(u64 *)(r1 +0); r0 += 100; exit");
+        host.programs.insert(1, Arc::new(native(&next, &host)));
+        // Counts itself in memory, and goes to itself.
+        let again = executable("r2 = *(u64 *)(r1 +0); r2 += 1; *(u64 *)(r1 +0) = r2; r3 = 2; r6 = r2; call tail; r0 = r6; exit");
+        host.programs.insert(2, Arc::new(native(&again, &host)));
+        host
+    };
+    if !common::has_back_end() {
+        return;
+    }
+    for (source, expected) in [
+        ("*(u64 *)(r1 +0) = 5; r2 = 0; r3 = 1; call tail; r0 = 1; exit", 105),
+        ("r2 = 0; r3 = 2; call tail; r0 = 1; exit", 33),
+        // From a function, in whose place the next program runs.
+        ("*(u64 *)(r1 +0) = 5; r6 = 1000; call f; r0 += r6; exit; f: r2 = 0; r3 = 1; call tail; r0 = 1; exit", 1105),
+        ("r6 = r1; r1 = func[f]; r2 = 3; r3 = r6; call repeat; exit; f: r1 = r2; r3 = 1; call tail; r0 = 1; exit", 300),
+    ] {
+        let mut host = host();
+        let got = common::run_native(&executable(source), &mut host);
+        assert_eq!(got, Ok(expected), "{source}");
+    }
+}
+
+/// A generator of numbers that is the same everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % below
+    }
+
+    fn number(&mut self) -> i32 {
+        const EDGES: [i32; 12] = [0, 1, -1, 2, 31, 32, 63, 64, 255, 0x7fff_ffff, i32::MIN, 0xffff];
+        match self.roll(3) {
+            0 => self.roll(64) as i32,
+            1 => EDGES[self.roll(12) as usize],
+            _ => self.roll(1 << 32) as u32 as i32,
+        }
+    }
+}
+
+/// Straight lines, branches forward and a bounded loop around it all, over all registers, the
+/// frame and memory.
+fn program(dice: &mut Dice) -> Vec<Insn> {
+    let mut insns = Vec::new();
+    for r in 0..10u8 {
+        if r != 1 {
+            insns.push(Insn::new(0x79, r, 1, i16::from(r % 6) * 8, 0));
+        }
+    }
+    let slots: [i16; 7] = [-8, -16, -24, -32, -40, -48, -56];
+    for off in slots {
+        insns.push(Insn::new(0x7b, 10, 2 + dice.roll(8) as u8, off, 0));
+    }
+    // r1 keeps the memory, and the loop counts in memory beyond what is touched.
+    let body = insns.len();
+    let count = 3 + dice.roll(40);
+    let any = |dice: &mut Dice| dice.roll(10) as u8;
+    let mut to = |dice: &mut Dice| {
+        let r = dice.roll(9) as u8;
+        if r == 0 { 0 } else { r + 1 }
+    };
+    let mut body_insns = Vec::new();
+    for at in 0..count {
+        let (d, s, n) = (to(dice), any(dice), dice.number());
+        let s = if s == 1 { 2 } else { s };
+        let wide = if dice.roll(2) == 0 { 0x07 } else { 0x04 };
+        let insn = match dice.roll(20) {
+            0..=3 => {
+                let op = [0x00, 0x10, 0x20, 0x40, 0x50, 0xa0, 0xb0][dice.roll(7) as usize];
+                Insn::new(op | 0x08 | wide, d, s, 0, 0)
+            }
+            4..=6 => {
+                let op = [0x00, 0x10, 0x20, 0x40, 0x50, 0xa0, 0xb0][dice.roll(7) as usize];
+                Insn::new(op | wide, d, 0, 0, n)
+            }
+            7 => {
+                let op = [0x30, 0x90][dice.roll(2) as usize];
+                Insn::new(op | 0x08 | wide, d, s, dice.roll(2) as i16, 0)
+            }
+            8 => {
+                let op = [0x30, 0x90][dice.roll(2) as usize];
+                Insn::new(op | wide, d, 0, dice.roll(2) as i16, if n == 0 { 3 } else { n })
+            }
+            9 => {
+                let op = [0x60, 0x70, 0xc0][dice.roll(3) as usize];
+                Insn::new(op | 0x08 | wide, d, s, 0, 0)
+            }
+            10 | 11 => {
+                let op = [0x60, 0x70, 0xc0][dice.roll(3) as usize];
+                Insn::new(op | wide, d, 0, 0, n & if wide == 7 { 63 } else { 31 })
+            }
+            12 => Insn::new(0x80 | wide, d, 0, 0, 0),
+            13 => {
+                let code = [0xd4, 0xdc, 0xd7][dice.roll(3) as usize];
+                Insn::new(code, d, 0, 0, [16, 32, 64][dice.roll(3) as usize])
+            }
+            14 => {
+                let off = if wide == 7 { [8, 16, 32][dice.roll(3) as usize] } else { [8, 16][dice.roll(2) as usize] };
+                Insn::new(0xb8 | wide, d, s, off, 0)
+            }
+            15 => {
+                let off = slots[dice.roll(7) as usize];
+                match dice.roll(4) {
+                    0 => Insn::new(0x7b, 10, s, off, 0),
+                    1 => Insn::new(0x79, d, 10, off, 0),
+                    2 => Insn::new(0x63, 10, s, off, 0),
+                    _ => Insn::new(0x61, d, 10, off, 0),
+                }
+            }
+            16 => {
+                let code = [0x61, 0x69, 0x71, 0x79, 0x81, 0x89, 0x91][dice.roll(7) as usize];
+                Insn::new(code, d, 1, dice.roll(40) as i16, 0)
+            }
+            17 => {
+                let code = [0x63, 0x6b, 0x73, 0x7b][dice.roll(4) as usize];
+                Insn::new(code, 1, s, dice.roll(40) as i16, 0)
+            }
+            _ => {
+                let left = count - at - 1;
+                let off = dice.roll(left.min(6) + 1) as i16;
+                let op = [0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0xa0, 0xb0, 0xc0, 0xd0]
+                    [dice.roll(11) as usize];
+                let class = if wide == 7 { 0x05 } else { 0x06 };
+                if dice.roll(2) == 0 {
+                    Insn::new(op | class, d, 0, off, n)
+                } else {
+                    Insn::new(op | 0x08 | class, d, s, off, 0)
+                }
+            }
+        };
+        body_insns.push(insn);
+    }
+    insns.extend(body_insns);
+    // `*(r1 + 56) += 1; if *(r1 + 56) < 3 goto body`, through a register that is put back.
+    let back = -((insns.len() - body) as i16) - 5;
+    insns.extend([
+        Insn::new(0x7b, 10, 2, -64, 0),
+        Insn::new(0x79, 2, 1, 56, 0),
+        Insn::new(0x07, 2, 0, 0, 1),
+        Insn::new(0x7b, 1, 2, 56, 0),
+        Insn::new(0xa5, 2, 0, back, 3),
+    ]);
+    // Everything counts.
+    insns.push(Insn::new(0x79, 2, 10, -64, 0));
+    for r in 2..10u8 {
+        insns.extend([Insn::new(0x27, 0, 0, 0, 31), Insn::new(0x0f, 0, r, 0, 0)]);
+    }
+    for off in slots {
+        insns.extend([Insn::new(0x79, 2, 10, off, 0), Insn::new(0xaf, 0, 2, 0, 0), Insn::new(0x27, 0, 0, 0, 31)]);
+    }
+    insns.push(Insn::exit());
+    insns
+}
+
+#[test]
+fn random_programs() {
+    let rounds = std::env::var("SKEP_JIT_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(3000);
+    for seed in 1..=rounds {
+        let mut dice = Dice(0x9e37_79b9_7f4a_7c15u64.wrapping_mul(seed));
+        let insns = program(&mut dice);
+        let memory: Vec<u64> = (0..7).map(|_| dice.number() as u64 ^ dice.roll(1 << 31) << 33).collect();
+        let executable = of_insns(insns, &[0]);
+        let host = || {
+            let mut host = TestHost::new();
+            host.block[..7].copy_from_slice(&memory);
+            host
+        };
+        same(&executable, &host).unwrap_or_else(|e| {
+            let text: Vec<String> =
+                executable.insns.iter().map(|i| format!("{i:x?}")).collect();
+            panic!("seed {seed}: {e}\n{}", text.join("\n"))
+        });
+    }
+}
