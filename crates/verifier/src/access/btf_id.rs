@@ -221,7 +221,60 @@ impl<'b> Search<'b> {
     }
 }
 
+/// Whether the structure `wanted` lies at `off` in the structure `id`, at any depth: a pointer
+/// to the outer one is then one to the inner one too.
+pub(crate) fn holds_struct(btf: &Btf, id: u32, off: u32, wanted: TypeId) -> bool {
+    let (mut at, mut off) = (TypeId(id), off);
+    for _ in 0..MAX_DEPTH {
+        let Some(object) = btf.type_by_id(at) else {
+            return false;
+        };
+        let inner = object.members().find_map(|member| {
+            let start = member.bit_offset / 8;
+            let ty = btf.resolve(member.ty)?;
+            let end = start.checked_add(btf.size_of(ty.id())?)?;
+            (member.bitfield_size == 0 && (start..end).contains(&off)).then_some((ty, start))
+        });
+        let Some((ty, start)) = inner.filter(|(ty, _)| ty.kind().is_composite()) else {
+            return false;
+        };
+        at = ty.id();
+        off -= start;
+        if off == 0 && at == wanted {
+            return true;
+        }
+    }
+    false
+}
+
 impl Verifier<'_> {
+    /// What a load of `at.size` bytes at `at.off` of an object finds, and whether the way led
+    /// through a union.
+    ///
+    /// # Errors
+    /// `EACCES` or `EINVAL` as Linux; unsupported where the layout is too unusual.
+    pub(crate) fn find_in_object(
+        &mut self,
+        btf: &Btf,
+        object: Type<'_>,
+        at: &Attempt,
+    ) -> Res<(Found, bool)> {
+        let mut search = Search {
+            btf,
+            size: at.size as u32,
+            through_union: false,
+        };
+        match search.find(object, at.off as u32, 0) {
+            Ok(found) => Ok((found, search.through_union)),
+            Err((_, text)) if text.is_empty() => {
+                let name = shown(&object);
+                Err(Stop::Unsupported(format!("layout of struct {name}")))
+            }
+            Err((13, text)) => refuse!(self, EACCES, "{text}"),
+            Err((_, text)) => refuse!(self, EINVAL, "{text}"),
+        }
+    }
+
     /// An access through a pointer to an object of the kernel.
     pub(crate) fn access_object(&mut self, at: &Attempt) -> Res {
         let reg = *self.reg(at.reg);
@@ -285,20 +338,7 @@ impl Verifier<'_> {
             }
             refuse!(self, EACCES, "only read is supported");
         }
-        let mut search = Search {
-            btf: &btf,
-            size: at.size as u32,
-            through_union: false,
-        };
-        let found = match search.find(object, off as u32, 0) {
-            Ok(found) => found,
-            Err((_, text)) if text.is_empty() => {
-                return Err(Stop::Unsupported(format!("layout of struct {name}")));
-            }
-            Err((13, text)) => refuse!(self, EACCES, "{text}"),
-            Err((_, text)) => refuse!(self, EINVAL, "{text}"),
-        };
-        let through_union = search.through_union;
+        let (found, through_union) = self.find_in_object(&btf, object, at)?;
         self.need_kernel("objects");
         let Some(value) = at.fills() else {
             return Ok(());
@@ -326,7 +366,7 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    fn put_loaded(&mut self, number: u8, pointer: Reg, flags: Flags) {
+    pub(crate) fn put_loaded(&mut self, number: u8, pointer: Reg, flags: Flags) {
         let id = if flags.any(Flags::MAYBE_NULL) {
             self.next_id()
         } else {

@@ -2,7 +2,7 @@
 //! register.
 
 use crate::access::map_value::Indirect;
-use crate::access::{Access, MAX_VAR_OFF};
+use crate::access::{Access, Attempt, MAX_VAR_OFF};
 use crate::call::args::RawMemory;
 use crate::context::{Res, Stop, Verifier};
 use crate::refuse;
@@ -54,9 +54,16 @@ impl Verifier<'_> {
             Kind::Stack => {
                 self.check_stack_range(reg, pointer.off, size, zero_size_allowed, access, raw)
             }
-            Kind::BtfId => Err(Stop::Unsupported(
-                "BTF pointer as memory of a helper".into(),
-            )),
+            Kind::BtfId if size > 0 => self.access_object(&Attempt {
+                insn: self.insn_idx,
+                reg,
+                off: pointer.off,
+                size,
+                access: Access::Read,
+                value: None,
+                sign_extend: false,
+            }),
+            Kind::BtfId => Err(Stop::Unsupported("no bytes of an object".into())),
             Kind::Ctx if !self.context_is_rewritten() => {
                 if size == 0 {
                     return if zero_size_allowed {

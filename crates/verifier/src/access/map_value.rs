@@ -2,11 +2,13 @@
 
 use skep_abi::MapType;
 
+use crate::access::btf_id::Found;
 use crate::access::{Access, Attempt};
 use crate::context::{Res, Stop, Verifier};
 use crate::env::MapFacts;
 use crate::refuse;
-use crate::state::Reg;
+use crate::setup::target::kernel_btf;
+use crate::state::{Flags, Kind, Reg};
 
 /// `BPF_F_RDONLY_PROG`: programs may only read.
 const RDONLY_PROG: u32 = 1 << 7;
@@ -71,7 +73,31 @@ impl Verifier<'_> {
         if at.writes() {
             refuse!(self, EACCES, "only read from {name} is supported");
         }
-        Err(Stop::Unsupported(format!("read of a field of {name}")))
+        let btf = kernel_btf(self)?;
+        let id = self.kernel_struct(name)?;
+        let Some(object) = btf.type_by_id(id) else {
+            return Err(Stop::Unsupported(format!("read of a field of {name}")));
+        };
+        let (found, _) = self.find_in_object(&btf, object, at)?;
+        self.need_kernel("fields of maps");
+        let Some(value) = at.value else {
+            return Ok(());
+        };
+        match found {
+            Found::Number => self.mark_unknown(value),
+            Found::Opaque => {
+                let flags = Flags::RDONLY.with(Flags::UNTRUSTED);
+                self.put_loaded(value, Reg::pointer(Kind::Mem), flags);
+            }
+            Found::Object { id, tags, .. } => {
+                let object = Reg {
+                    aux: id.0,
+                    ..Reg::pointer(Kind::BtfId)
+                };
+                self.put_loaded(value, object, tags);
+            }
+        }
+        Ok(())
     }
 
     /// The number at a place whose content cannot change.
@@ -187,6 +213,15 @@ fn kernel_struct(map_type: MapType) -> Option<&'static str> {
         | MapType::LruHash
         | MapType::LruPercpuHash
         | MapType::HashOfMaps => "bpf_htab",
+        MapType::StackTrace => "bpf_stack_map",
+        MapType::Devmap | MapType::DevmapHash => "bpf_dtab",
+        MapType::Sockmap => "bpf_stab",
+        MapType::Sockhash => "bpf_shtab",
+        MapType::Cpumap => "bpf_cpu_map",
+        MapType::Xskmap => "xsk_map",
+        MapType::CgroupStorage | MapType::PercpuCgroupStorage => "bpf_cgroup_storage_map",
+        MapType::ReuseportSockarray => "reuseport_array",
+        MapType::BloomFilter => "bpf_bloom_filter",
         MapType::LpmTrie => "lpm_trie",
         MapType::Queue | MapType::Stack => "bpf_queue_stack",
         MapType::Ringbuf | MapType::UserRingbuf => "bpf_ringbuf_map",

@@ -3,8 +3,10 @@
 use skep_catalog::{Arg, ArgKind, Helper};
 
 use crate::access::Access;
+use crate::access::btf_id::{OWN_BTF, holds_struct};
 use crate::context::{Res, Stop, Verifier};
 use crate::refuse;
+use crate::setup::target::kernel_btf;
 use crate::state::{Flags, Kind, Reg};
 
 /// Memory that a helper fills without reading it.
@@ -96,7 +98,7 @@ impl Verifier<'_> {
         }
         let arg = self.resolve_map_value(call, arg)?;
         if !(reg.is_null() && arg.nullable) {
-            self.check_arg_kind(&arg, &reg, number)?;
+            self.check_arg_kind(call, &arg, &reg, number)?;
             // A dynptr to be released lies at some offset, without being one itself.
             let is_dynptr = matches!(arg.kind, ArgKind::Dynptr(_));
             self.check_arg_offset(&reg, number, arg.releases && !is_dynptr)?;
@@ -162,7 +164,7 @@ impl Verifier<'_> {
     }
 
     /// Demands a kind of register that the argument takes.
-    fn check_arg_kind(&mut self, arg: &Arg, reg: &Reg, number: u8) -> Res {
+    fn check_arg_kind(&mut self, call: &Call, arg: &Arg, reg: &Reg, number: u8) -> Res {
         let mut flags = reg.flags;
         if arg.reads && arg.kind == ArgKind::Mem {
             flags = flags.without(Flags::RDONLY);
@@ -172,15 +174,64 @@ impl Verifier<'_> {
         }
         if takes(arg.kind, reg.kind, flags) {
             if reg.kind == Kind::BtfId {
-                return Err(Stop::Unsupported(
-                    "BTF pointer as argument of a helper".into(),
-                ));
+                return self.check_object_arg(call, arg, reg, number);
             }
             return Ok(());
         }
         let name = self.kind_name_of(reg);
         let expected = arg.expected().unwrap_or("scalar");
         refuse!(self, EACCES, "R{number} type={name} expected={expected}");
+    }
+
+    /// Demands an object of the type that the argument names.
+    fn check_object_arg(&mut self, call: &Call, arg: &Arg, reg: &Reg, number: u8) -> Res {
+        if matches!(arg.kind, ArgKind::Mem | ArgKind::MapKey | ArgKind::MapValue) {
+            if arg.reads && arg.kind == ArgKind::Mem {
+                return Ok(());
+            }
+            let (name, kind) = (call.helper.name, self.kind_name_of(reg));
+            refuse!(
+                self,
+                EACCES,
+                "{name}() may write into memory pointed by R{number} type={kind}"
+            );
+        }
+        let wanted = match arg.kind {
+            ArgKind::BtfId(name) => name,
+            ArgKind::BtfIdSockCommon => "sock_common",
+            _ => {
+                return Err(Stop::Unsupported(
+                    "object of the kernel as argument of a helper".into(),
+                ));
+            }
+        };
+        if reg.map_uid == OWN_BTF || reg.flags.any(Flags::ALLOC.with(Flags::PERCPU)) {
+            return Err(Stop::Unsupported(
+                "allocated or per-CPU object as argument of a helper".into(),
+            ));
+        }
+        if reg.maybe_null() && (!arg.nullable || arg.releases) {
+            refuse!(
+                self,
+                EACCES,
+                "Possibly NULL pointer passed to helper arg{number}"
+            );
+        }
+        let btf = kernel_btf(self)?;
+        let id = self.kernel_struct(wanted)?;
+        let strict = arg.releases && call.helper.id != skep_catalog::helper_id::SK_RELEASE;
+        let same = reg.off == 0 && reg.aux == id.0;
+        let inner =
+            !strict && u32::try_from(reg.off).is_ok_and(|off| holds_struct(&btf, reg.aux, off, id));
+        if !same && !inner {
+            let name = self.btf_type_name(reg);
+            refuse!(
+                self,
+                EACCES,
+                "R{number} is of type {name} but {wanted} is expected"
+            );
+        }
+        Ok(())
     }
 
     /// Demands an offset that this kind of pointer may have as an argument.

@@ -379,3 +379,17 @@ fn context_struct(prog_type: ProgType) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+/// Whether a structure's name is that of the context of programs of a type, in the program's
+/// view or the kernel's.
+pub(crate) fn is_context_name(name: &str, prog_type: ProgType) -> bool {
+    let Some(expected) = context_struct(prog_type) else {
+        return false;
+    };
+    let kernel_side = match expected {
+        "__sk_buff" => "sk_buff",
+        "xdp_md" => "xdp_buff",
+        other => other,
+    };
+    name == expected || name == kernel_side
+}

@@ -7,6 +7,9 @@ pub mod entry;
 pub mod format;
 pub mod global_func;
 pub mod helper;
+pub mod iter;
+pub mod kfunc;
+pub mod kfunc_args;
 pub mod map_use;
 pub mod reference;
 pub mod ret;
@@ -18,7 +21,7 @@ use skep_catalog::helper_id as id;
 use skep_isa::Insn;
 use skep_isa::field::{class, pseudo};
 
-use crate::context::{Res, Stop, Verifier};
+use crate::context::{Res, Verifier};
 use crate::refuse;
 use crate::step::Next;
 
@@ -26,7 +29,7 @@ impl Verifier<'_> {
     /// `call`, of whatever kind.
     ///
     /// # Errors
-    /// Those of the kinds; unsupported for kernel functions.
+    /// Those of the kinds.
     pub fn step_call(&mut self, insn: Insn) -> Res<Next> {
         let known = matches!(insn.src, 0 | pseudo::CALL | pseudo::KFUNC_CALL);
         if insn.is_src_reg()
@@ -49,7 +52,7 @@ impl Verifier<'_> {
             0 => self.call_helper(insn)?,
             // A function this kernel does not have: refused after the walk, where it stays.
             _ if insn.imm == 0 && insn.off == 0 => Next::Insn(self.insn_idx + 1),
-            _ => return Err(Stop::Unsupported("call of a kernel function".into())),
+            _ => self.call_kfunc(insn)?,
         };
         self.scratch_reg(0);
         Ok(next)

@@ -31,11 +31,12 @@ impl Verifier<'_> {
                 aux: call.mem_size,
                 ..or_null(Kind::Mem, Flags::NONE)
             },
-            Ret::MemOrBtfId
-            | Ret::MemOrBtfIdOrNull
-            | Ret::BtfId(_)
-            | Ret::BtfIdOrNull(_)
-            | Ret::KptrOrNull => {
+            Ret::BtfId(name) if call.helper.id == id::GET_CURRENT_TASK_BTF => {
+                self.object_result(name, Flags::TRUSTED)?
+            }
+            Ret::BtfId(name) => self.object_result(name, Flags::NONE)?,
+            Ret::BtfIdOrNull(name) => self.object_result(name, Flags::MAYBE_NULL)?,
+            Ret::MemOrBtfId | Ret::MemOrBtfIdOrNull | Ret::KptrOrNull => {
                 return Err(Stop::Unsupported(format!(
                     "result of {}, described by BTF",
                     call.helper.name
@@ -58,6 +59,16 @@ impl Verifier<'_> {
         result.subreg_def = DEF_NOT_SUBREG;
         *self.reg_mut(0) = result;
         self.refine_result(call)
+    }
+
+    fn object_result(&mut self, name: &str, flags: Flags) -> Res<Reg> {
+        let id = self.kernel_struct(name)?;
+        self.need_kernel("objects");
+        Ok(Reg {
+            flags,
+            aux: id.0,
+            ..Reg::pointer(Kind::BtfId)
+        })
     }
 
     fn map_value_result(&mut self, call: &Call, mut flags: Flags) -> Res<Reg> {

@@ -1,0 +1,249 @@
+//! A call of a function of the kernel by BTF id: may it be called here, and what it leaves.
+
+use skep_btf::{Btf, Kind as BtfKind, Type, TypeId};
+use skep_catalog::Kfunc;
+use skep_isa::Insn;
+
+use crate::call::iter::Place;
+use crate::call::kfunc_args::Given;
+use crate::context::{Res, Stop, Verifier};
+use crate::refuse;
+use crate::setup::target::kernel_btf;
+use crate::state::reg::DEF_NOT_SUBREG;
+use crate::state::{Flags, Kind, Reg};
+use crate::step::Next;
+
+impl Verifier<'_> {
+    /// Calls the kernel's function that `insn` names.
+    ///
+    /// # Errors
+    /// `EACCES` for one that this program may not call, `EINVAL` for arguments that do not
+    /// fit; unsupported for functions whose rules are not modelled.
+    pub(crate) fn call_kfunc(&mut self, insn: Insn) -> Res<Next> {
+        let Some(kfunc) = self.aux[self.insn_idx as usize].kfunc else {
+            return Err(Stop::Unsupported("call of a kernel function".into()));
+        };
+        let name = kfunc.name;
+        match kfunc.allowed(self.prog_type()?) {
+            None => {
+                return Err(Stop::Unsupported(format!(
+                    "whether this type of program may call kernel function {name}"
+                )));
+            }
+            Some(false) => {
+                refuse!(
+                    self,
+                    EACCES,
+                    "calling kernel function {name} is not allowed"
+                )
+            }
+            Some(true) if !kfunc.is_modelled() => {
+                return Err(Stop::Unsupported(format!("kernel function {name}")));
+            }
+            Some(true) => {}
+        }
+        self.need_kernel(&format!("function {name}"));
+        let btf = kernel_btf(self)?;
+        let Some((func, proto)) = btf
+            .type_by_id(insn.imm as u32)
+            .and_then(|func| Some((func, func.target()?)))
+        else {
+            return Err(Stop::Unsupported(format!("kernel function {name}")));
+        };
+        let given = self.check_kfunc_args(kfunc, &btf, proto)?;
+        self.change_section(kfunc)?;
+        if let Some(number) = given.release
+            && !self.release_reference(self.reg(number).ref_obj_id)
+        {
+            let id = func.id().0;
+            refuse!(
+                self,
+                EINVAL,
+                "kfunc {name}#{id} reference has not been acquired before"
+            );
+        }
+        self.forget_caller_saved(self.cur.depth());
+        self.set_kfunc_result(kfunc, &btf, proto, &given)?;
+        if let Some(place) = given.iterator {
+            self.fork_iterator(place)?;
+        }
+        Ok(Next::Insn(self.insn_idx + 1))
+    }
+
+    /// RCU sections and stretches without preemption.
+    fn change_section(&mut self, kfunc: &Kfunc) -> Res {
+        let name = kfunc.name;
+        match name {
+            "bpf_rcu_read_lock" => self.cur.active_rcu_locks += 1,
+            "bpf_rcu_read_unlock" => {
+                if self.cur.active_rcu_locks == 0 {
+                    refuse!(
+                        self,
+                        EINVAL,
+                        "unmatched rcu read unlock (kernel function {name})"
+                    );
+                }
+                self.cur.active_rcu_locks -= 1;
+                if self.cur.active_rcu_locks == 0 {
+                    self.leave_rcu_section();
+                }
+            }
+            "bpf_preempt_disable" => self.cur.active_preempt_locks += 1,
+            "bpf_preempt_enable" => {
+                if self.cur.active_preempt_locks == 0 {
+                    refuse!(
+                        self,
+                        EINVAL,
+                        "unmatched attempt to enable preemption (kernel function {name})"
+                    );
+                }
+                self.cur.active_preempt_locks -= 1;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What was valid by RCU only must not be trusted any more.
+    fn leave_rcu_section(&mut self) {
+        self.cur.for_each_reg(|reg| {
+            if reg.flags.any(Flags::RCU) {
+                reg.flags = reg
+                    .flags
+                    .without(Flags::RCU.with(Flags::MAYBE_NULL))
+                    .with(Flags::UNTRUSTED);
+            }
+        });
+        for frame in &mut self.cur.frames {
+            super::iter::leave_rcu(frame);
+        }
+    }
+
+    fn set_kfunc_result(
+        &mut self,
+        kfunc: &Kfunc,
+        btf: &Btf,
+        proto: Type<'_>,
+        given: &Given,
+    ) -> Res {
+        let ret = proto.ref_type().and_then(|id| btf.resolve(id));
+        let Some(ret) = ret.filter(|ty| ty.kind() != BtfKind::Void) else {
+            return Ok(());
+        };
+        if ret.kind() != BtfKind::Ptr {
+            self.mark_unknown(0);
+            self.reg_mut(0).subreg_def = DEF_NOT_SUBREG;
+            return Ok(());
+        }
+        let target = ret.ref_type().and_then(|id| btf.resolve(id));
+        let Some(target) = target else {
+            return Err(Stop::Unsupported(format!("result of {}", kfunc.name)));
+        };
+        let mut result = match kfunc.name {
+            "bpf_rdonly_cast" => self.cast_result(btf, given)?,
+            "bpf_cast_to_kern_ctx" => Reg {
+                flags: Flags::TRUSTED,
+                aux: self.kernel_context()?.0,
+                ..Reg::pointer(Kind::BtfId)
+            },
+            "bpf_dynptr_slice" | "bpf_dynptr_slice_rdwr" => self.slice_result(kfunc, given)?,
+            _ if target.kind().is_composite() => Reg {
+                flags: self.object_flags(given.iterator),
+                aux: target.id().0,
+                ..Reg::pointer(Kind::BtfId)
+            },
+            _ => {
+                let Some(size) = btf.size_of(target.id()) else {
+                    return Err(Stop::Unsupported(format!("result of {}", kfunc.name)));
+                };
+                Reg {
+                    flags: Flags::RDONLY,
+                    aux: size,
+                    ref_obj_id: given.ref_obj_id,
+                    ..Reg::pointer(Kind::Mem)
+                }
+            }
+        };
+        if kfunc.returns_null() {
+            result.flags = result.flags.with(Flags::MAYBE_NULL);
+            result.id = self.next_id();
+        }
+        if let Some(place) = given.iterator {
+            result.ref_obj_id = self.iterator_at(place).ref_obj_id;
+        }
+        if kfunc.acquires() {
+            let id = self.acquire_reference();
+            if kfunc.returns_null() {
+                result.id = id;
+            }
+            result.ref_obj_id = id;
+        }
+        result.subreg_def = DEF_NOT_SUBREG;
+        *self.reg_mut(0) = result;
+        Ok(())
+    }
+
+    /// What an iterator's element may be trusted for.
+    fn object_flags(&self, iterator: Option<Place>) -> Flags {
+        match iterator.map(|place| self.iterator_at(place).flags) {
+            Some(flags) if flags.any(Flags::RCU) => Flags::RCU,
+            Some(_) => Flags::TRUSTED,
+            None => Flags::NONE,
+        }
+    }
+
+    fn cast_result(&mut self, btf: &Btf, given: &Given) -> Res<Reg> {
+        let id = given.constant.unwrap_or(0);
+        let ty = u32::try_from(id)
+            .ok()
+            .and_then(|id| btf.resolve(TypeId(id)));
+        match ty {
+            Some(ty) if ty.kind() == BtfKind::Void => Ok(Reg {
+                flags: Flags::RDONLY.with(Flags::UNTRUSTED),
+                ..Reg::pointer(Kind::Mem)
+            }),
+            Some(ty) if ty.kind() == BtfKind::Struct => Ok(Reg {
+                flags: Flags::UNTRUSTED,
+                aux: ty.id().0,
+                ..Reg::pointer(Kind::BtfId)
+            }),
+            _ => refuse!(
+                self,
+                EINVAL,
+                "kfunc bpf_rdonly_cast type ID argument must be of a struct or void"
+            ),
+        }
+    }
+
+    /// The kernel's structure behind the program's context.
+    fn kernel_context(&mut self) -> Res<TypeId> {
+        use skep_abi::ProgType as P;
+        let prog_type = self.prog_type()?;
+        let name = match prog_type {
+            P::SocketFilter
+            | P::SchedCls
+            | P::SchedAct
+            | P::CgroupSkb
+            | P::LwtIn
+            | P::LwtOut
+            | P::LwtXmit
+            | P::LwtSeg6local
+            | P::SkSkb => "sk_buff",
+            P::Xdp => "xdp_buff",
+            P::CgroupSockAddr => "bpf_sock_addr_kern",
+            P::SockOps => "bpf_sock_ops_kern",
+            P::SkMsg => "sk_msg",
+            P::PerfEvent => "bpf_perf_event_data_kern",
+            P::CgroupSysctl => "bpf_sysctl_kern",
+            P::CgroupSockopt => "bpf_sockopt_kern",
+            P::SkReuseport => "sk_reuseport_kern",
+            P::SkLookup => "bpf_sk_lookup_kern",
+            _ => {
+                return Err(Stop::Unsupported(format!(
+                    "the kernel's context of a {prog_type} program"
+                )));
+            }
+        };
+        self.kernel_struct(name)
+    }
+}
