@@ -37,6 +37,8 @@ pub struct Run {
     pub ctx: Option<String>,
     /// How many times to run.
     pub repeat: u32,
+    /// Whether skep runs native code.
+    pub native: bool,
     /// The rest.
     pub common: Common,
 }
@@ -82,9 +84,9 @@ pub fn command() -> Command {
         .arg(
             Arg::new("engine")
                 .long("engine")
-                .default_value("interp")
-                .value_parser(PossibleValuesParser::new(["interp"]))
-                .help("How to run it in skep"),
+                .default_value("jit")
+                .value_parser(PossibleValuesParser::new(["jit", "interp"]))
+                .help("How skep runs it: as native code where it can, or interpreted"),
         );
     Command::new("skep")
         .about("The Linux BPF subsystem in user space")
@@ -168,6 +170,7 @@ impl From<&ArgMatches> for Run {
             data: text(matches, "in"),
             ctx: text(matches, "ctx-in"),
             repeat: matches.get_one("repeat").copied().unwrap_or(1),
+            native: text(matches, "engine").is_none_or(|engine| engine == "jit"),
             common: Common::from(matches),
         }
     }

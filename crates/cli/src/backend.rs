@@ -44,8 +44,8 @@ impl Chosen {
     }
 }
 
-/// Makes the kernel that the command line asks for.
-pub fn choose(common: &Common) -> Result<Chosen, String> {
+/// Makes the kernel that the command line asks for; `native` tells how skep runs programs.
+pub fn choose(common: &Common, native: bool) -> Result<Chosen, String> {
     let given = match &common.btf {
         Some(path) => Some(Arc::new(read_btf(path)?)),
         None => None,
@@ -65,7 +65,7 @@ pub fn choose(common: &Common) -> Result<Chosen, String> {
             options,
         });
     }
-    let mut builder = skep::Kernel::builder();
+    let mut builder = skep::Kernel::builder().native(native);
     if let Some(btf) = given.or_else(|| read_btf(RUNNING_KERNEL).ok().map(Arc::new)) {
         builder = builder.kernel_btf(btf);
     }

@@ -17,7 +17,7 @@ use crate::people;
 /// Carries the command out. Errors that concern one file are reports; the `Err` is for those
 /// that concern everything.
 pub fn command(args: &Verify) -> Result<Outcome, String> {
-    let chosen = backend::choose(&args.common)?;
+    let chosen = backend::choose(&args.common, true)?;
     let mut worst = Outcome::Good;
     for file in &args.files {
         worst = worst.max(verify_file(args, &chosen, file));

@@ -24,6 +24,7 @@ pub struct Builder {
     pub(crate) world: Option<Arc<dyn World>>,
     pub(crate) record_states: bool,
     pub(crate) checking: bool,
+    pub(crate) native: bool,
     pub(crate) every_path: Option<u32>,
     pub(crate) fuel: Option<u64>,
     pub(crate) interfaces: u32,
@@ -41,6 +42,7 @@ impl Default for Builder {
             world: None,
             record_states: false,
             checking: false,
+            native: true,
             every_path: None,
             fuel: None,
             interfaces: 1,
@@ -93,6 +95,14 @@ impl Builder {
     /// so that what its pruning decides can be tested. By default it prunes, as Linux does.
     pub fn every_path(mut self, limit: Option<u32>) -> Self {
         self.every_path = limit;
+        self
+    }
+
+    /// Whether programs run as native code, where this machine and the program allow it; else
+    /// they are interpreted. By default they do. Runs that are checked or bounded are always
+    /// interpreted.
+    pub fn native(mut self, native: bool) -> Self {
+        self.native = native;
         self
     }
 

@@ -17,6 +17,7 @@ use crate::btf::BtfObject;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::map::{MapObject, Owner};
+use load::References;
 
 /// Records of function or line information, as the caller gave them.
 #[derive(Clone, Default)]
@@ -41,6 +42,8 @@ pub(crate) struct Program {
     pub(crate) executable: Arc<Executable>,
     /// The program ready to run, or why it cannot be.
     pub(crate) linked: Result<Arc<skep_vm::Program>, String>,
+    /// Whether native code is made when it first runs.
+    pub(crate) compiled: bool,
     /// The maps of the executable, in its order, then those bound to it otherwise.
     pub(crate) maps: std::sync::RwLock<Vec<Arc<MapObject>>>,
     pub(crate) btf: Option<Arc<BtfObject>>,
@@ -66,7 +69,21 @@ impl Program {
     /// # Errors
     /// `EOPNOTSUPP` when the interpreter cannot run it.
     pub(crate) fn runnable(&self) -> Result<Arc<skep_vm::Program>, Errno> {
-        self.linked.clone().map_err(|_| Errno::EOPNOTSUPP)
+        let linked = self.linked.clone().map_err(|_| Errno::EOPNOTSUPP)?;
+        if self.compiled {
+            linked.with_native(|| self.compile());
+        }
+        Ok(linked)
+    }
+
+    /// Native code, unless there is something in the program that is only interpreted.
+    fn compile(&self) -> Option<Box<dyn skep_vm::Native>> {
+        let maps = self
+            .maps
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let native = skep_jit::compile(&self.executable, &References(&maps)).ok()?;
+        Some(Box::new(native))
     }
 
     /// How many bytes of context it looks at.

@@ -59,6 +59,8 @@ pub struct InsnAux {
     pub jump_point: bool,
     /// A state is always kept here.
     pub force_checkpoint: bool,
+    /// The kernel's function that is called.
+    pub kfunc: Option<&'static skep_catalog::Kfunc>,
     /// A call that runs a callback in a loop.
     pub calls_callback: bool,
     /// The low half was written and the upper half is needed as zero.

@@ -154,6 +154,7 @@ impl Kernel {
             verified_insns: stats.insns_processed,
             executable: Arc::new(*executable),
             linked,
+            compiled: self.native && !self.checking,
             maps: RwLock::new(maps),
             btf,
             func_info,
@@ -289,7 +290,7 @@ fn used_maps(
 }
 
 /// The values of references to maps in a linked program.
-struct References<'a>(&'a [Arc<MapObject>]);
+pub(super) struct References<'a>(pub(super) &'a [Arc<MapObject>]);
 
 impl References<'_> {
     fn find(&self, id: MapId) -> Option<&Arc<MapObject>> {
@@ -304,5 +305,18 @@ impl skep_vm::Linker for References<'_> {
 
     fn map_value_address(&self, map: MapId, offset: u32) -> Option<u64> {
         self.find(map)?.map.direct_address(offset)
+    }
+}
+
+impl skep_jit::Facts for References<'_> {
+    fn array(&self, map: MapId) -> Option<skep_jit::ArrayPlace> {
+        let map = &self.find(map)?.map;
+        let spec = map.spec();
+        Some(skep_jit::ArrayPlace {
+            // Only plain arrays have such an address.
+            base: map.direct_address(0)?,
+            stride: spec.value_size.checked_next_multiple_of(8)?,
+            entries: spec.max_entries,
+        })
     }
 }

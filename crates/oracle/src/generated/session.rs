@@ -12,7 +12,7 @@ use crate::case::Input;
 use crate::log::normalise;
 
 /// Bytes of log that are offered first, and when that was too little.
-const LOG_SIZES: [usize; 2] = [1 << 20, 64 << 20];
+const LOG_SIZES: [usize; 3] = [1 << 17, 4 << 20, 64 << 20];
 /// Keys that hash maps hold before a run.
 const KEYS: u64 = 3;
 /// CPUs that every kernel has here.
@@ -40,23 +40,9 @@ impl<'k> Session<'k> {
     /// Makes the maps. One that this caller may not make is missing, and a program that
     /// names it is refused.
     pub fn new(kernel: &'k dyn Backend) -> Session<'k> {
-        let create = |def: &MapDef| {
-            let mut create = attr::MapCreate::new();
-            create
-                .set_map_type(def.map_type.into())
-                .set_key_size(def.key_size)
-                .set_value_size(def.value_size)
-                .set_max_entries(def.max_entries)
-                .set_map_flags(def.flags)
-                .set_map_name(object_name(def.name));
-            let memory = &mut Buffers::new();
-            kernel
-                .bpf(Cmd::MapCreate.into(), create.as_attr(), memory)
-                .ok()
-        };
         Session {
             kernel,
-            maps: MAPS.iter().map(create).collect(),
+            maps: MAPS.iter().map(|def| create(kernel, def)).collect(),
         }
     }
 
@@ -78,8 +64,16 @@ impl<'k> Session<'k> {
 
     fn load_with(&self, program: &Program, flags: u32, level: u32, size: usize) -> Loaded {
         let mut insns = program.insns.clone();
+        let mut own = None;
         for (slot, map) in &program.map_slots {
-            let fd = self.maps.get(*map).copied().flatten();
+            let Some(def) = MAPS.get(*map) else { continue };
+            let fd = if def.map_type == MapType::ProgArray {
+                // The first program that uses it settles what kind of program it is for.
+                own = own.or_else(|| create(self.kernel, def));
+                own
+            } else {
+                self.maps.get(*map).copied().flatten()
+            };
             let fd = fd.and_then(|fd| i32::try_from(fd).ok());
             if let Some(insn) = insns.get_mut(*slot) {
                 insn.imm = fd.unwrap_or(-1);
@@ -114,7 +108,7 @@ impl<'k> Session<'k> {
             .kernel
             .bpf(Cmd::ProgLoad.into(), load.as_attr(), &mut memory);
         drop(memory);
-        if let Some((fd, _)) = declared {
+        for fd in declared.map(|(fd, _)| fd).into_iter().chain(own) {
             self.close(fd);
         }
         let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
@@ -272,6 +266,22 @@ impl<'k> Session<'k> {
         }
         all
     }
+}
+
+/// Makes one of the maps, where the caller may.
+fn create(kernel: &dyn Backend, def: &MapDef) -> Option<u32> {
+    let mut create = attr::MapCreate::new();
+    create
+        .set_map_type(def.map_type.into())
+        .set_key_size(def.key_size)
+        .set_value_size(def.value_size)
+        .set_max_entries(def.max_entries)
+        .set_map_flags(def.flags)
+        .set_map_name(object_name(def.name));
+    let memory = &mut Buffers::new();
+    kernel
+        .bpf(Cmd::MapCreate.into(), create.as_attr(), memory)
+        .ok()
 }
 
 /// Where the functions of a program begin, when it needs BTF to say so.

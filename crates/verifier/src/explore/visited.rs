@@ -204,12 +204,23 @@ impl Verifier<'_> {
                 Meeting::Different
             });
         }
+        if self.aux[insn as usize].kfunc.is_some_and(|kfunc| kfunc.steps_iterator()) {
+            // An iterator that goes on may come back in any state that covers this one.
+            return Ok(
+                if self.covers(id, Exact::RangeWithin) && self.steps_active_iterator() {
+                    Meeting::Covered { back_edge: true }
+                } else {
+                    Meeting::Different
+                },
+            );
+        }
         let Some(old) = self.store.state(id) else {
             return Ok(Meeting::Different);
         };
         if maybe_looping(old, &self.cur)
             && old.may_goto_depth == self.cur.may_goto_depth
             && old.callback_unroll_depth == self.cur.callback_unroll_depth
+            && crate::call::iter::same_active_depths(old, &self.cur)
             && self.covers(id, Exact::Same)
         {
             self.log_line(insn, "; ");

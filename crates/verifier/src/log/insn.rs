@@ -65,6 +65,14 @@ impl Names for ProgramNames<'_, '_> {
         Some(Cow::Borrowed(helper.name))
     }
 
+    fn kfunc(&self, btf_id: i32, off: i16) -> Option<Cow<'_, str>> {
+        if off != 0 || btf_id == 0 {
+            return None;
+        }
+        let btf = self.0.env.kernel_btf()?;
+        Some(Cow::Owned(btf.type_by_id(btf_id as u32)?.name().to_string()))
+    }
+
     fn reference(&self, at: usize, first: Insn, _second: Insn) -> Option<Cow<'_, str>> {
         let (index, offset) = self.0.aux.get(at)?.map?;
         if !self.0.request.privilege.allow_ptr_leaks {

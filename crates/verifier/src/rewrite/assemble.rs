@@ -11,8 +11,8 @@ use crate::setup::{flow, stack_depth};
 /// Builds the executable.
 ///
 /// # Errors
-/// `ERANGE` when a jump no longer reaches; `EFAULT` for a reference to something that is
-/// not there, which earlier passes exclude.
+/// `ERANGE` when a jump no longer reaches; `EFAULT` for a reference to a function that is
+/// gone.
 pub fn run(v: &mut Verifier<'_>, draft: &Draft) -> Res<Executable> {
     let places = draft.places();
     let mut executable = Executable {
@@ -77,12 +77,7 @@ fn resolve(
         return Err(Stop::Reject(skep_abi::Errno::EFAULT));
     };
     if flow::is_pseudo_func(insn) {
-        match subprograms.binary_search_by_key(&to, |s| s.start) {
-            Ok(index) => insn.imm = index as i32,
-            // No path ever calls the function, so it is gone; nor is its address used.
-            Err(_) => (insn.src, insn.imm) = (0, 0),
-        }
-        return Ok(insn);
+        return function_load(v, insn, at, to, target, subprograms);
     }
     let distance = i64::from(to) - at - 1;
     if flow::is_pseudo_call(insn) || insn.code == flow::JAL {
@@ -96,6 +91,34 @@ fn resolve(
             ERANGE,
             "insn {old} cannot be patched due to 16-bit range"
         );
+    }
+    Ok(insn)
+}
+
+/// The load of a function's address as the load of its index.
+///
+/// A function that no path calls is gone, and its address is not used. Linux then loads the
+/// address of whatever function follows, and refuses the program when none does (but not
+/// when only the entry function is left).
+fn function_load(
+    v: &mut Verifier<'_>,
+    mut insn: Insn,
+    at: i64,
+    to: u32,
+    old: u32,
+    subprograms: &[Subprogram],
+) -> Res<Insn> {
+    let found = subprograms.binary_search_by_key(&to, |s| s.start);
+    if found.is_err() && subprograms.len() > 1 {
+        refuse!(
+            v,
+            EFAULT,
+            "verifier bug: No program to jit at insn {at} (subprog < 0)"
+        );
+    }
+    match found {
+        Ok(index) if v.aux[old as usize].seen => insn.imm = index as i32,
+        _ => (insn.src, insn.imm) = (0, 0),
     }
     Ok(insn)
 }

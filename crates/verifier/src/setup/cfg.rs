@@ -146,6 +146,12 @@ fn mark(v: &mut Verifier<'_>, at: u32) {
         if flow::is_helper_call(insn) {
             mark_helper_call(v, at, insn.imm);
         }
+        let aux = &mut v.aux[at as usize];
+        if aux.kfunc.is_some_and(|kfunc| kfunc.steps_iterator()) {
+            // The rounds of a loop are compared here.
+            aux.prune_point = true;
+            aux.force_checkpoint = true;
+        }
     }
 }
 

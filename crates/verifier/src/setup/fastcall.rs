@@ -32,7 +32,11 @@ pub fn mark_patterns(v: &mut Verifier<'_>) {
             .fold(0, i32::min);
         for at in range.start..range.end {
             let insn = v.insns[at as usize];
-            if flow::is_helper_call(insn) && helpers::keeps_arguments(v.request, insn.imm) {
+            let kfunc = v.aux[at as usize].kfunc;
+            let keeps = flow::is_helper_call(insn)
+                && helpers::keeps_arguments(v.request, insn.imm)
+                || kfunc.is_some_and(|kfunc| kfunc.is_fastcall());
+            if keeps {
                 mark_call(v, range, at, lowest);
             }
         }

@@ -7,8 +7,8 @@ use crate::rewrite::draft::Draft;
 use crate::setup::flow;
 use crate::{refuse, say};
 
-/// Checks one call as far as Linux does before any path is walked. None is modelled further,
-/// so a call that passes is neither taken nor refused.
+/// Checks one call as far as Linux does before any path is walked, and notes which function
+/// it is.
 ///
 /// # Errors
 /// `EINVAL` without a GPL-compatible licence, or when the id names no function of the
@@ -39,29 +39,43 @@ pub fn check(v: &mut Verifier<'_>, at: u32) -> Res {
         say!(v, "kfunc offset > 0 without fd_array is invalid\n");
         refuse!(v, EPROTO, "failed to find BTF for kernel function");
     }
-    if insn.off == 0
-        && let Some(btf) = v.env.kernel_btf()
-        && btf
-            .type_by_id(TypeId(insn.imm as u32))
-            .is_none_or(|ty| ty.kind() != Kind::Func)
-    {
+    if insn.off != 0 {
+        return Err(Stop::Unsupported(format!(
+            "call of a module's function with BTF id {} at instruction {at}",
+            insn.imm
+        )));
+    }
+    let btf = super::target::kernel_btf(v)?;
+    let ty = btf.type_by_id(TypeId(insn.imm as u32));
+    let Some(name) = ty.filter(|ty| ty.kind() == Kind::Func).map(|ty| ty.name()) else {
         refuse!(
             v,
             EINVAL,
             "kernel btf_id {} is not a function",
             insn.imm as u32
         );
-    }
-    Err(Stop::Unsupported(format!(
-        "call of kernel function with BTF id {} at instruction {at}",
-        insn.imm
-    )))
+    };
+    let Some(known) = skep_catalog::kfunc(name) else {
+        return Err(Stop::Unsupported(format!(
+            "call of kernel function {name} at instruction {at}"
+        )));
+    };
+    v.aux[at as usize].kfunc = Some(known);
+    Ok(())
+}
+
+/// How many arguments the function called at an instruction takes.
+pub fn argument_count(v: &Verifier<'_>, at: usize) -> Option<u32> {
+    v.aux.get(at)?.kfunc?;
+    let btf = v.env.kernel_btf()?;
+    let proto = btf.type_by_id(v.insns.get(at)?.imm as u32)?.target()?;
+    Some(proto.params().len() as u32)
 }
 
 /// Refuses a program in which a call of a function that this kernel does not have may run.
 pub fn check_left(v: &mut Verifier<'_>, draft: &Draft) -> Res {
     let mut left = draft.steps.iter().filter(|step| step.kept);
-    if let Some(step) = left.find(|step| flow::is_kfunc_call(step.insn)) {
+    if let Some(step) = left.find(|step| flow::is_kfunc_call(step.insn) && step.insn.imm == 0) {
         v.insn_idx = step.old;
         refuse!(
             v,

@@ -40,12 +40,14 @@ fn uses_at(v: &Verifier<'_>, at: usize) -> Uses {
             writes: 0,
         };
     }
-    uses(insn, first_args(argument_count(v, insn)))
+    uses(insn, first_args(argument_count(v, insn, at)))
 }
 
 /// How many argument registers a call takes; five when that is not known yet.
-fn argument_count(v: &Verifier<'_>, insn: Insn) -> u32 {
-    if flow::is_helper_call(insn) {
+fn argument_count(v: &Verifier<'_>, insn: Insn, at: usize) -> u32 {
+    if flow::is_kfunc_call(insn) {
+        super::kfuncs::argument_count(v, at).unwrap_or(5)
+    } else if flow::is_helper_call(insn) {
         helpers::argument_count(v, insn.imm).unwrap_or(5)
     } else {
         5

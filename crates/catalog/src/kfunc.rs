@@ -1,0 +1,115 @@
+//! What is known of a kernel function that programs call by BTF id.
+
+use skep_abi::ProgType;
+
+use crate::kfunc_rows::KFUNCS;
+
+pub(crate) const ACQUIRE: u16 = 1;
+pub(crate) const RELEASE: u16 = 1 << 1;
+pub(crate) const NULL: u16 = 1 << 2;
+pub(crate) const TRUSTED: u16 = 1 << 3;
+pub(crate) const RCU: u16 = 1 << 4;
+pub(crate) const RCU_PROTECTED: u16 = 1 << 5;
+pub(crate) const NEW: u16 = 1 << 6;
+pub(crate) const NEXT: u16 = 1 << 7;
+pub(crate) const DESTROY: u16 = 1 << 8;
+pub(crate) const FAST: u16 = 1 << 9;
+pub(crate) const UNMODELLED: u16 = 1 << 15;
+
+/// One function of the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Kfunc {
+    /// Its name.
+    pub name: &'static str,
+    pub(crate) types: u64,
+    pub(crate) flags: u16,
+}
+
+impl Kfunc {
+    const fn has(&self, flag: u16) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// Whether its rules are known well enough to verify a call.
+    #[must_use]
+    pub const fn is_modelled(&self) -> bool {
+        !self.has(UNMODELLED)
+    }
+
+    /// The result is a reference that must be released.
+    #[must_use]
+    pub const fn acquires(&self) -> bool {
+        self.has(ACQUIRE)
+    }
+
+    /// It takes over the reference of its argument.
+    #[must_use]
+    pub const fn releases(&self) -> bool {
+        self.has(RELEASE)
+    }
+
+    /// The result may be null.
+    #[must_use]
+    pub const fn returns_null(&self) -> bool {
+        self.has(NULL)
+    }
+
+    /// Pointers to objects must be trusted.
+    #[must_use]
+    pub const fn wants_trusted(&self) -> bool {
+        self.has(TRUSTED)
+    }
+
+    /// Pointers to objects must be trusted or valid inside an RCU section.
+    #[must_use]
+    pub const fn wants_rcu(&self) -> bool {
+        self.has(RCU)
+    }
+
+    /// What the iterator gives is only valid inside an RCU section.
+    #[must_use]
+    pub const fn is_rcu_protected(&self) -> bool {
+        self.has(RCU_PROTECTED)
+    }
+
+    /// It starts an iterator.
+    #[must_use]
+    pub const fn starts_iterator(&self) -> bool {
+        self.has(NEW)
+    }
+
+    /// It gives the next element of an iterator.
+    #[must_use]
+    pub const fn steps_iterator(&self) -> bool {
+        self.has(NEXT)
+    }
+
+    /// It ends an iterator.
+    #[must_use]
+    pub const fn ends_iterator(&self) -> bool {
+        self.has(DESTROY)
+    }
+
+    /// It keeps the argument registers.
+    #[must_use]
+    pub const fn is_fastcall(&self) -> bool {
+        self.has(FAST)
+    }
+
+    /// Whether programs of this type may call it; `None` for types that could not be asked.
+    #[must_use]
+    pub fn allowed(&self, prog_type: ProgType) -> Option<bool> {
+        use ProgType as P;
+        match prog_type {
+            P::StructOps | P::Ext | P::Lsm | P::LircMode2 | P::Unspec => None,
+            known => Some(self.types >> known as u32 & 1 != 0),
+        }
+    }
+}
+
+/// The function with this name; `None` for one that was not asked about.
+#[must_use]
+pub fn kfunc(name: &str) -> Option<&'static Kfunc> {
+    let at = KFUNCS.binary_search_by_key(&name, |row| row.name).ok()?;
+    Some(&KFUNCS[at])
+}
