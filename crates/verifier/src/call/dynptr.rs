@@ -1,4 +1,3 @@
-<<<<<<< ours
 //! Dynptrs on the stack: making, using and releasing them, and what a store over one does.
 //!
 //! A dynptr takes two slots. Both hold a register of kind [`Kind::Dynptr`]: `aux` is the
@@ -262,45 +261,6 @@ impl Verifier<'_> {
             }
         });
         self.clear_dynptr(frame, at);
-=======
-//! Dynptrs on the stack.
-
-use std::fmt::Write;
-
-use skep_btf::Param;
-use skep_catalog::Kfunc;
-
-use crate::call::kfunc_args::Given;
-use crate::context::{Res, Stop, Verifier};
-use crate::state::{Frame, Reg};
-
-impl Verifier<'_> {
-    pub(crate) fn use_kfunc_dynptr(
-        &mut self,
-        _kfunc: &Kfunc,
-        _given: &mut Given,
-        _param: &Param<'_>,
-        _number: u8,
-    ) -> Res {
-        Err(Stop::Unsupported("dynptr".into()))
-    }
-
-    pub(crate) fn slice_result(&mut self, _kfunc: &Kfunc, _given: &Given) -> Res<Reg> {
-        Err(Stop::Unsupported("dynptr".into()))
-    }
-
-    pub(crate) fn destroy_dynptr(&mut self, _frame: usize, _index: usize) -> Res {
-        Err(Stop::Unsupported("store over a dynptr".into()))
-    }
-
-    pub(crate) fn write_dynptr(
-        &self,
-        _frame: &Frame,
-        _index: usize,
-        _reg: &Reg,
-        _out: &mut impl Write,
-    ) -> std::fmt::Result {
->>>>>>> theirs
         Ok(())
     }
 }

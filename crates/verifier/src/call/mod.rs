@@ -10,6 +10,7 @@ pub mod helper;
 pub mod iter;
 pub mod kfunc;
 pub mod kfunc_args;
+pub mod kfunc_dynptr;
 pub mod map_use;
 pub mod reference;
 pub mod ret;

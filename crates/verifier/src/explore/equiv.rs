@@ -252,25 +252,17 @@ impl<'c> Comparison<'c> {
         }
         match old.types[7] {
             SlotType::Spill => self.reg_covers(&old.spilled, &cur.spilled, exact),
-<<<<<<< ours
             SlotType::Dynptr => {
                 old.spilled.same_identity(&cur.spilled)
                     && self
                         .ids
                         .matches(old.spilled.ref_obj_id, cur.spilled.ref_obj_id)
-=======
+            }
             SlotType::Iter => {
                 let (a, b) = (&old.spilled, &cur.spilled);
-                a.aux == b.aux
-                    && a.map_uid == b.map_uid
-                    && a.flags == b.flags
-                    && self.ids.matches(a.ref_obj_id, b.ref_obj_id)
+                a.same_identity(b) && self.ids.matches(a.ref_obj_id, b.ref_obj_id)
             }
-            SlotType::Dynptr | SlotType::IrqFlag => {
-                self.reg_exact(&old.spilled, &cur.spilled)
->>>>>>> theirs
-            }
-            SlotType::Iter | SlotType::IrqFlag => self.reg_exact(&old.spilled, &cur.spilled),
+            SlotType::IrqFlag => self.reg_exact(&old.spilled, &cur.spilled),
             SlotType::Invalid | SlotType::Misc | SlotType::Zero => true,
         }
     }

@@ -180,10 +180,8 @@ impl Verifier<'_> {
         slot: &Slot,
         out: &mut impl Write,
     ) -> fmt::Result {
-        match slot.types[7] {
-            SlotType::Iter => return self.write_iterator(index, &slot.spilled, out),
-            SlotType::Dynptr => return self.write_dynptr(frame, index, &slot.spilled, out),
-            _ => {}
+        if slot.types[7] == SlotType::Iter {
+            return self.write_iterator(index, &slot.spilled, out);
         }
         let mut letters: String = slot.types.iter().map(|t| t.letter()).collect();
         let offset = -((index as i64 + 1) * 8);
