@@ -23,6 +23,8 @@ pub struct Verify {
     pub log_level: Option<u32>,
     /// Show the kernel's log.
     pub verbose: bool,
+    /// Show accepted programs as the kernel rewrote them.
+    pub xlated: bool,
     /// The rest.
     pub common: Common,
 }
@@ -66,6 +68,13 @@ pub fn command() -> Command {
                 .long("verbose")
                 .action(ArgAction::SetTrue)
                 .help("Show the kernel's log"),
+        )
+        .arg(
+            Arg::new("dump")
+                .long("dump")
+                .value_name("WHAT")
+                .value_parser(PossibleValuesParser::new(["xlated"]))
+                .help("Show accepted programs as the kernel rewrote them"),
         );
     let run = Command::new("run")
         .about("Run a program of an object on given input")
@@ -158,6 +167,7 @@ impl From<&ArgMatches> for Verify {
                 .unwrap_or_default(),
             log_level: matches.get_one("log-level").copied(),
             verbose: matches.get_flag("verbose"),
+            xlated: matches.contains_id("dump"),
             common: Common::from(matches),
         }
     }

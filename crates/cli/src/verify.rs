@@ -5,7 +5,8 @@ use std::panic::AssertUnwindSafe;
 
 use serde_json::Value;
 use skep::{
-    LoadError, LogOptions, Object, ProgIndex, Program, Verdict, VerifyReport, verify_program,
+    LoadError, Loaded, LogOptions, Object, ProgIndex, Program, ProgramLoad, Verdict, VerifyReport,
+    verify_program,
 };
 
 use crate::Outcome;
@@ -53,11 +54,25 @@ fn verify_file(args: &Verify, chosen: &Chosen, file: &str) -> Outcome {
     let loaded = object.prepare(chosen.kernel(), chosen.options.clone());
     let mut worst = Outcome::Good;
     for (index, program) in selected {
+        let index = ProgIndex(index);
         let report = match &loaded {
-            Ok(loaded) => guarded(program, || verify_program(loaded, ProgIndex(index), &log)),
+            Ok(loaded) => guarded(program, || verify_program(loaded, index, &log)),
             Err(error) => VerifyReport::of_error(error, program.insns.len()),
         };
         show(args, file, &object, program, &report);
+        if let (true, Verdict::Accept, Ok(loaded)) = (args.xlated, report.verdict, &loaded) {
+            let text = rewritten(loaded, index);
+            print(&if args.common.json {
+                let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+                let line = Line::new()
+                    .field("object", file)
+                    .field("program", program.name.as_str())
+                    .field("xlated", lines);
+                format!("{line}\n")
+            } else {
+                text
+            });
+        }
         worst = worst.max(match report.verdict {
             Verdict::Accept => Outcome::Good,
             Verdict::Reject => Outcome::Rejected,
@@ -65,6 +80,24 @@ fn verify_file(args: &Verify, chosen: &Chosen, file: &str) -> Outcome {
         });
     }
     worst
+}
+
+/// The program as the kernel rewrote it, or why it cannot be had.
+fn rewritten(loaded: &Loaded<'_>, index: ProgIndex) -> String {
+    let fd = match loaded.load_program(index, &LogOptions::NONE) {
+        Ok(ProgramLoad {
+            outcome: Ok(fd), ..
+        }) => fd,
+        Ok(ProgramLoad {
+            outcome: Err(errno),
+            ..
+        }) => return format!("error: the program cannot be loaded again: {errno}\n"),
+        Err(error) => return format!("error: {error}\n"),
+    };
+    match skep::xlated(loaded.backend(), fd.raw()) {
+        Ok(insns) => skep::xlated_text(&insns),
+        Err(errno) => format!("error: the rewritten program cannot be had: {errno}\n"),
+    }
 }
 
 /// Turns a panic, which would be a defect of skep, into a report, so that the other programs

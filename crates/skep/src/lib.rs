@@ -18,6 +18,7 @@
 mod test_run;
 mod verifier_log;
 mod verify;
+mod xlated;
 
 pub use skep_abi as abi;
 pub use skep_kernel::Kernel;
@@ -28,3 +29,4 @@ pub use skep_loader::{
 pub use test_run::{RunInput, RunOutput, test_run};
 pub use verifier_log::{LogStats, VerifierLog};
 pub use verify::{Fault, Verdict, VerifyReport, verify_program};
+pub use xlated::{xlated, xlated_text};
