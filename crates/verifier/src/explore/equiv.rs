@@ -218,7 +218,7 @@ impl<'c> Comparison<'c> {
     fn stack_covers(&mut self, old: &Frame, cur: &Frame, exact: Exact) -> bool {
         for (index, slot) in old.stack.iter().enumerate() {
             let other = cur.stack.get(index);
-            if exact == Exact::Same && other.is_none_or(|o| o.types != slot.types) {
+            if exact != Exact::Not && other.is_none_or(|o| o.types != slot.types) {
                 return false;
             }
             if !self.slot_covers(slot, other, exact) {
