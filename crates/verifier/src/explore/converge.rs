@@ -23,9 +23,10 @@ pub struct SccCallchain {
 }
 
 impl SccCallchain {
+    /// As Linux shows it, which takes a call at instruction 0 for the end of the calls.
     fn text(&self) -> String {
         let mut out = String::from("(");
-        for callsite in &self.callsites {
+        for callsite in self.callsites.iter().take_while(|at| **at != 0) {
             let _ = write!(out, "{callsite},");
         }
         let _ = write!(out, "{})", self.scc);

@@ -77,7 +77,7 @@ fn resolve(
         return Err(Stop::Reject(skep_abi::Errno::EFAULT));
     };
     if flow::is_pseudo_func(insn) {
-        return function_load(v, insn, at, to, target, subprograms);
+        return function_load(v, insn, to, target, subprograms);
     }
     let distance = i64::from(to) - at - 1;
     if flow::is_pseudo_call(insn) || insn.code == flow::JAL {
@@ -103,7 +103,6 @@ fn resolve(
 fn function_load(
     v: &mut Verifier<'_>,
     mut insn: Insn,
-    at: i64,
     to: u32,
     old: u32,
     subprograms: &[Subprogram],
@@ -113,7 +112,7 @@ fn function_load(
         refuse!(
             v,
             EFAULT,
-            "verifier bug: No program to jit at insn {at} (subprog < 0)"
+            "verifier bug: No program to jit at insn {to} (subprog < 0)"
         );
     }
     match found {
