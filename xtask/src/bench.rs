@@ -1,4 +1,6 @@
-//! `cargo xtask bench verify`: how long skep and Linux take to verify the same programs.
+//! `cargo xtask bench`: `run` is told in its own file; `verify` says how long skep and Linux take to verify the same programs.
+
+mod run;
 
 use std::path::PathBuf;
 
@@ -69,11 +71,14 @@ fn median(times: &mut [u64]) -> Option<u64> {
 /// # Errors
 /// Without a kernel to ask, for a path that does not exist, or another command.
 pub fn run(args: &[String]) -> Outcome {
+    if let Some(("run", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return run::run(rest);
+    }
     let Some(("verify", rest)) = args
         .split_first()
         .map(|(first, rest)| (first.as_str(), rest))
     else {
-        return Err("what is to be measured? `bench verify [OBJECT…] [--json]`".into());
+        return Err("what is to be measured? `bench verify [OBJECT…] [--json]`, `bench run [NAME…] [--json]`".into());
     };
     if cfg!(debug_assertions) {
         eprintln!("warning: not a release build (`cargo run --release -p xtask -- bench verify`)");

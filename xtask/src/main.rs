@@ -27,6 +27,8 @@ cargo xtask smith                 puts generated programs to skep and Linux
        --no-linux                 in skep alone: states and pruning
        --type NAME                of this program type only
        --show N --effort N        findings shown (default 5), trials to make each small
+cargo xtask bench run [NAME…]     how long programs run in each engine
+       --json                     one JSON object a program and engine
 cargo xtask bench verify [PATH…]  medians of skep's and Linux's verification times
        --json                     one JSON object a program
 cargo xtask speed [PATH…]         how long skep and Linux take to verify the largest programs

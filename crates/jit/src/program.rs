@@ -132,11 +132,6 @@ fn function(source: &Source<'_>, code: &Code, frame: u32) -> Result<Func, Unsupp
 }
 
 impl Native {
-    /// The code.
-    pub fn bytes(&self) -> &[u8] {
-        self.code.bytes()
-    }
-
     fn place(&self, start: u32) -> Option<usize> {
         match self.functions.first() {
             Some((first, place)) if *first == start => Some(*place),
@@ -147,7 +142,7 @@ impl Native {
 
 impl fmt::Debug for Native {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Native({} bytes)", self.bytes().len())
+        write!(f, "Native({} bytes)", self.code.bytes().len())
     }
 }
 
@@ -173,7 +168,7 @@ impl skep_vm::Native for Native {
         unsafe { state::enter(entry, function as u64, program, cpu, host, args) }
     }
 
-    fn len(&self) -> usize {
-        self.bytes().len()
+    fn bytes(&self) -> &[u8] {
+        self.code.bytes()
     }
 }

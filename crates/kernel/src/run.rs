@@ -61,6 +61,16 @@ impl Kernel {
         }
     }
 
+    /// The native code of a program, made now if it was not before; `None` when the program
+    /// is interpreted.
+    ///
+    /// # Errors
+    /// `EBADF`, `EINVAL` when the descriptor is no program; `EOPNOTSUPP` when it cannot run.
+    pub fn native_code(&self, prog_fd: u32) -> Result<Option<Vec<u8>>, Errno> {
+        let linked = self.fds.prog(prog_fd)?.runnable()?;
+        Ok(linked.native().map(|native| native.bytes().to_vec()))
+    }
+
     /// Runs the program `repeat` times on the host's input. Answers r0 of the last run and
     /// the average nanoseconds of one.
     fn repeat(
