@@ -57,7 +57,7 @@ impl Kfunc {
     /// Pointers to objects must be trusted.
     #[must_use]
     pub const fn wants_trusted(&self) -> bool {
-        self.has(TRUSTED)
+        self.has(TRUSTED | RELEASE)
     }
 
     /// Pointers to objects must be trusted or valid inside an RCU section.

@@ -11,8 +11,9 @@ use skep_catalog::Kfunc;
 
 use crate::access::Access;
 use crate::access::stack::slot_of;
-use crate::context::{Res, Verifier};
+use crate::context::{Res, Stop, Verifier};
 use crate::refuse;
+use crate::say;
 use crate::setup::target::kernel_btf;
 use crate::state::{Flags, Frame, Kind, Reg, SlotType, State};
 
@@ -23,6 +24,16 @@ const DRAINED: u32 = 2;
 
 /// Where an object of several slots begins: the frame, and the slot with the lowest address.
 pub(crate) type Place = (usize, usize);
+
+/// Where a pointer to an iterator points.
+enum Spot {
+    /// At these slots.
+    At(Place),
+    /// Beyond what the stack has so far.
+    Beyond,
+    /// At no place for an iterator.
+    Wrong,
+}
 
 /// Whether the iterators that are still active in both states have taken as many steps.
 pub fn same_active_depths(old: &State, cur: &State) -> bool {
@@ -48,30 +59,32 @@ impl Verifier<'_> {
         Some((ty, size as usize / 8))
     }
 
-    /// Where on the stack an argument's object lies.
-    ///
-    /// # Errors
-    /// `None` inside when it lies beyond what is allocated; `EINVAL` for a place it cannot be.
-    pub(crate) fn object_place(
-        &mut self,
-        reg: &Reg,
-        what: &str,
-        slots: usize,
-    ) -> Res<Option<Place>> {
+    /// Where on the stack an iterator lies; the log says why it cannot.
+    fn iterator_place(&mut self, reg: &Reg, slots: usize) -> Res<Spot> {
         if !reg.num.var_off.is_const() {
-            refuse!(self, EINVAL, "{what} has to be at a constant offset");
+            say!(self, "iter has to be at a constant offset\n");
+            return Ok(Spot::Wrong);
         }
         let off = reg.off.wrapping_add(reg.num.var_off.value as i32);
-        if off % 8 != 0 || off >= 0 {
-            refuse!(self, EINVAL, "cannot pass in {what} at an offset={off}");
-        }
-        let low = slot_of(off);
-        if low + 1 < slots {
-            refuse!(self, EINVAL, "cannot pass in {what} at an offset={off}");
+        if off % 8 != 0 || off > 0 || off < 0 && slot_of(off) + 1 < slots || slots > 1 && off == 0 {
+            say!(self, "cannot pass in iter at an offset={off}\n");
+            return Ok(Spot::Wrong);
         }
         let frame = reg.frame as usize;
-        let inside = self.cur.frames[frame].stack.len() > low;
-        Ok(inside.then_some((frame, low)))
+        let allocated = self.cur.frames[frame].stack.len();
+        if off == 0 {
+            // Linux takes this for the slot below.
+            return match allocated {
+                0 => Ok(Spot::Beyond),
+                _ => Err(Stop::Unsupported("an iterator at the frame pointer".into())),
+            };
+        }
+        let low = slot_of(off);
+        Ok(if low < allocated {
+            Spot::At((frame, low))
+        } else {
+            Spot::Beyond
+        })
     }
 
     /// Checks and carries out what a function does to its iterator. The reference that the
@@ -97,13 +110,15 @@ impl Verifier<'_> {
         };
         let name = shown_name(ty.name());
         let id = ty.id().0;
-        let place = self.object_place(&reg, "iter", slots)?;
+        let spot = self.iterator_place(&reg, slots)?;
         if kfunc.starts_iterator() {
-            let taken = place.is_some_and(|(frame, low)| {
-                self.cur.frames[frame].stack[low + 1 - slots..=low]
+            let taken = match spot {
+                Spot::Wrong => true,
+                Spot::Beyond => false,
+                Spot::At((frame, low)) => self.cur.frames[frame].stack[low + 1 - slots..=low]
                     .iter()
-                    .any(|slot| slot.types.contains(&SlotType::Iter))
-            });
+                    .any(|slot| slot.types.contains(&SlotType::Iter)),
+            };
             if taken {
                 refuse!(self, EINVAL, "expected uninitialized {name} as arg #{arg}");
             }
@@ -123,7 +138,10 @@ impl Verifier<'_> {
             self.start_iterator(kfunc, &reg, id, slots);
             return Ok(None);
         }
-        let held = place.filter(|place| self.is_iterator(*place, id, slots));
+        let held = match spot {
+            Spot::At(place) if self.is_iterator(place, id, slots) => Some(place),
+            _ => None,
+        };
         let Some(place) = held else {
             refuse!(self, EINVAL, "expected an initialized {name} as arg #{arg}");
         };

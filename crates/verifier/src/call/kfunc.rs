@@ -51,6 +51,13 @@ impl Verifier<'_> {
             return Err(Stop::Unsupported(format!("kernel function {name}")));
         };
         let given = self.check_kfunc_args(kfunc, &btf, proto)?;
+        if kfunc.is_rcu_protected() && !self.in_rcu_section() {
+            refuse!(
+                self,
+                EACCES,
+                "kernel func {name} requires RCU critical section protection"
+            );
+        }
         self.change_section(kfunc)?;
         if let Some(number) = given.release
             && !self.release_reference(self.reg(number).ref_obj_id)
@@ -74,7 +81,16 @@ impl Verifier<'_> {
     fn change_section(&mut self, kfunc: &Kfunc) -> Res {
         let name = kfunc.name;
         match name {
-            "bpf_rcu_read_lock" => self.cur.active_rcu_locks += 1,
+            "bpf_rcu_read_lock" => {
+                if self.cur.active_rcu_locks != 0 {
+                    refuse!(
+                        self,
+                        EINVAL,
+                        "nested rcu read lock (kernel function {name})"
+                    );
+                }
+                self.cur.active_rcu_locks = 1;
+            }
             "bpf_rcu_read_unlock" => {
                 if self.cur.active_rcu_locks == 0 {
                     refuse!(
@@ -168,7 +184,9 @@ impl Verifier<'_> {
             result.flags = result.flags.with(Flags::MAYBE_NULL);
             result.id = self.next_id();
         }
-        if let Some(place) = given.iterator {
+        if let Some(place) = given.iterator
+            && result.kind == Kind::Mem
+        {
             result.ref_obj_id = self.iterator_at(place).ref_obj_id;
         }
         if kfunc.acquires() {

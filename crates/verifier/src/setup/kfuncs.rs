@@ -66,7 +66,9 @@ pub fn check(v: &mut Verifier<'_>, at: u32) -> Res {
 
 /// How many arguments the function called at an instruction takes.
 pub fn argument_count(v: &Verifier<'_>, at: usize) -> Option<u32> {
-    v.aux.get(at)?.kfunc?;
+    let kfunc = v.aux.get(at)?.kfunc?;
+    let prog_type = skep_abi::ProgType::from_u32(v.request.prog_type)?;
+    kfunc.allowed(prog_type).filter(|allowed| *allowed)?;
     let btf = v.env.kernel_btf()?;
     let proto = btf.type_by_id(v.insns.get(at)?.imm as u32)?.target()?;
     Some(proto.params().len() as u32)
