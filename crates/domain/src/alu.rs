@@ -69,14 +69,16 @@ pub fn alu64<W: Wide>(op: Alu, dst: &mut ScalarOf<W>, src: &ScalarOf<W>) {
         *dst = ScalarOf::known(value);
         return;
     }
-    let count = src.umin.count();
-    let one_number = src.is_const() && src.umin == src.umax && src.smin == src.smax;
+    let one_number = || src.is_const() && src.umin == src.umax && src.smin == src.smax;
     match op {
-        Alu::Lsh | Alu::Rsh | Alu::Arsh if one_number && src.umax.count() < W::BITS => match op {
-            Alu::Lsh => shift_left(dst, count),
-            Alu::Rsh => shift_right(dst, count),
-            _ => shift_arithmetic(dst, count),
-        },
+        Alu::Lsh | Alu::Rsh | Alu::Arsh if one_number() && src.umax.is_below(W::BITS) => {
+            let count = src.umin.count();
+            match op {
+                Alu::Lsh => shift_left(dst, count),
+                Alu::Rsh => shift_right(dst, count),
+                _ => shift_arithmetic(dst, count),
+            }
+        }
         Alu::Lsh | Alu::Rsh | Alu::Arsh | Alu::Div | Alu::Mod => {
             *dst = ScalarOf::unknown();
             return;
@@ -96,10 +98,10 @@ pub fn alu32<W: Wide>(op: Alu, dst: &mut ScalarOf<W>, src: &ScalarOf<W>) {
         return;
     }
     let one_number =
-        src.subreg_is_const() && src.u32_min == src.u32_max && src.s32_min == src.s32_max;
-    let count = src.u32_min.count();
+        || src.subreg_is_const() && src.u32_min == src.u32_max && src.s32_min == src.s32_max;
     match op {
-        Alu::Lsh | Alu::Rsh | Alu::Arsh if one_number && src.umax.count() < W::Half::BITS => {
+        Alu::Lsh | Alu::Rsh | Alu::Arsh if one_number() && src.umax.is_below(W::Half::BITS) => {
+            let count = src.u32_min.count();
             let (bits, half) = (dst.var_off.low(), dst.half());
             let (bits, mut half) = match op {
                 Alu::Lsh => (bits.shl(count), left(&half, count)),
@@ -237,7 +239,7 @@ fn sub<W: Word>(a: &Bounds<W>, b: &Bounds<W>) -> Bounds<W> {
 
 /// The extreme products of the ends, unless one of them overflows.
 #[inline]
-fn mul<W: Word>(a: &Bounds<W>, b: &Bounds<W>) -> Bounds<W> {
+pub(crate) fn mul<W: Word>(a: &Bounds<W>, b: &Bounds<W>) -> Bounds<W> {
     let mut product = Bounds::unbounded();
     if let (Some(min), Some(max)) = (a.umin.mul_checked(b.umin), a.umax.mul_checked(b.umax)) {
         (product.umin, product.umax) = (min, max);

@@ -116,7 +116,8 @@ impl<W: Word> Bounds<W> {
     /// A signed range across zero is two unsigned ranges, one at each end; where the unsigned
     /// pair touches only one of them, that one is the answer for both pairs.
     #[inline]
-    pub fn unsigned_and_signed(&mut self) {
+    #[must_use]
+    pub fn unsigned_and_signed(mut self) -> Self {
         let (min, max) = (self.umin.signed(), self.umax.signed());
         if min <= max {
             self.clamp_signed(min, max);
@@ -131,5 +132,6 @@ impl<W: Word> Bounds<W> {
             self.smax = self.umax.signed();
             self.umin = self.umin.max(min);
         }
+        self
     }
 }

@@ -3,7 +3,7 @@
 use crate::bounds::Bounds;
 use crate::scalar::ScalarOf;
 use crate::tnum::TnumOf;
-use crate::word::{SignedWord, Wide, Word};
+use crate::word::{Bytes, SignedWord, Wide, Word};
 
 impl<W: Wide> ScalarOf<W> {
     /// `w = w`: the low half, zeros above it.
@@ -182,26 +182,34 @@ impl ScalarOf<u64> {
         }
     }
 
+    /// The conversion to little endian on a little-endian machine: only truncation is left.
+    #[inline]
+    pub fn to_little_endian(&mut self, size: u32) {
+        self.truncate(size);
+    }
+}
+
+impl<W: Bytes> ScalarOf<W> {
     /// The low `size` bytes (2, 4 or 8) in reverse order, zeros above them: `bswap`, and the
     /// conversion to big endian on a little-endian machine. Bits move, bounds are found anew.
     #[inline]
     pub fn byte_swap(&mut self, size: u32) {
         self.mark_unbounded();
-        let top = 64u32.saturating_sub(size.saturating_mul(8));
+        let bits = size.saturating_mul(8).min(W::BITS);
+        if bits == 0 {
+            self.var_off = TnumOf::constant(W::ZERO);
+            self.sync();
+            return;
+        }
+        let top = W::BITS - bits;
         self.var_off = TnumOf {
-            value: self.var_off.value.swap_bytes().wrapping_shr(top),
-            mask: self.var_off.mask.swap_bytes().wrapping_shr(top),
+            value: self.var_off.value.swap_bytes().shr(top),
+            mask: self.var_off.mask.swap_bytes().shr(top),
         };
-        if size < 8 {
-            self.truncate(size);
+        if bits < W::BITS {
+            self.truncate_bits(bits);
         } else {
             self.sync();
         }
-    }
-
-    /// The conversion to little endian on a little-endian machine: only truncation is left.
-    #[inline]
-    pub fn to_little_endian(&mut self, size: u32) {
-        self.truncate(size);
     }
 }

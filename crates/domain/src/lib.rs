@@ -21,6 +21,8 @@ mod bounds;
 mod branch;
 mod cast;
 mod scalar;
+#[cfg(feature = "steps")]
+pub mod steps;
 mod text;
 mod tnum;
 mod word;
@@ -31,7 +33,7 @@ pub use branch::{Cmp, Refined, branch_taken, refine, refine_same};
 pub use scalar::ScalarOf;
 pub use text::{format_bounds, format_const, format_signed, format_unsigned, format_violation};
 pub use tnum::TnumOf;
-pub use word::{SignedWord, Wide, Word};
+pub use word::{Bytes, SignedWord, Wide, Word};
 
 /// A tristate number of 64 bits.
 pub type Tnum = TnumOf<u64>;

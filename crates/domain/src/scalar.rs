@@ -207,28 +207,66 @@ impl<W: Wide> ScalarOf<W> {
     /// to bits, bits to bounds again. Not a fixed point: exactly as far as Linux 6.18 goes.
     #[inline]
     pub fn sync(&mut self) {
-        if self.is_const() && self.full().are_exactly(self.var_off.value) {
-            let low = self.var_off.value.low();
-            if self.half().are_exactly(low) {
-                return;
-            }
+        if W::decided(|| self.is_settled()) {
+            return;
         }
-        let (mut bits, mut full, mut half) = (self.var_off, self.full(), self.half());
-        bounds_from_bits(&mut bits, &mut full, &mut half);
+        *self = W::narrowing("sync", *self, Self::synced);
+    }
+
+    /// Whether bits and bounds all say the same one number.
+    #[inline]
+    fn is_settled(&self) -> bool {
+        self.is_const()
+            && self.full().are_exactly(self.var_off.value)
+            && self.half().are_exactly(self.var_off.value.low())
+    }
+
+    #[inline]
+    fn synced(mut self) -> Self {
+        self = self.with_bounds_from_bits();
         for _ in 0..3 {
-            let before = (bits, full, half);
-            half_from_full(&mut half, &full);
-            half.unsigned_and_signed();
-            full.unsigned_and_signed();
-            full_from_half(&mut bits, &mut full, &half);
-            if before == (bits, full, half) {
+            let before = self;
+            self = W::narrowing("half from full", self, |s| {
+                s.with_half(half_from_full(s.half(), &s.full()))
+            });
+            self = W::narrowing("pairs of the half", self, |s| {
+                s.with_half(s.half().unsigned_and_signed())
+            });
+            self = W::narrowing("pairs of the whole", self, |s| {
+                Self::from_parts(s.var_off, s.full().unsigned_and_signed(), s.half())
+            });
+            self = W::narrowing("full from half", self, |s| {
+                let (mut bits, mut full) = (s.var_off, s.full());
+                full_from_half(&mut bits, &mut full, &s.half());
+                Self::from_parts(bits, full, s.half())
+            });
+            if W::decided(|| before == self) {
                 break;
             }
         }
-        bits = bits.intersect(TnumOf::range(full.umin, full.umax));
-        bits = bits.with_low(bits.low().intersect(TnumOf::range(half.umin, half.umax)));
-        bounds_from_bits(&mut bits, &mut full, &mut half);
-        *self = Self::from_parts(bits, full, half);
+        self = W::narrowing("bits from bounds", self, |mut s| {
+            let bits = s.var_off.intersect(TnumOf::range(s.umin, s.umax));
+            let half = TnumOf::range(s.u32_min, s.u32_max);
+            s.var_off = bits.with_low(bits.low().intersect(half));
+            s
+        });
+        self.with_bounds_from_bits()
+    }
+
+    /// Bounds follow from bits; see [`bounds_from_bits`].
+    #[inline]
+    fn with_bounds_from_bits(self) -> Self {
+        W::narrowing("bounds from bits", self, |s| {
+            let (mut bits, mut full, mut half) = (s.var_off, s.full(), s.half());
+            bounds_from_bits(&mut bits, &mut full, &mut half);
+            Self::from_parts(bits, full, half)
+        })
+    }
+
+    #[inline]
+    fn with_half(mut self, half: Bounds<W::Half>) -> Self {
+        self.set_half(half);
+        self
     }
 
     /// The low half becomes the whole word, zeros above it; bounds follow, unsynchronised.
@@ -289,7 +327,7 @@ fn only_number<W: Word>(bits: TnumOf<W>, min: W, max: W) -> Option<W> {
 /// The low half follows from the whole word where the high half is one number, or two
 /// neighbours between which the low half passes from negative to non-negative.
 #[inline]
-fn half_from_full<W: Wide>(half: &mut Bounds<W::Half>, full: &Bounds<W>) {
+fn half_from_full<W: Wide>(mut half: Bounds<W::Half>, full: &Bounds<W>) -> Bounds<W::Half> {
     let signed = (full.smin.unsigned(), full.smax.unsigned());
     for (min, max) in [(full.umin, full.umax), signed] {
         let (low_min, low_max) = (min.low(), max.low());
@@ -309,6 +347,7 @@ fn half_from_full<W: Wide>(half: &mut Bounds<W::Half>, full: &Bounds<W>) {
             half.clamp_signed(low_min, low_max);
         }
     }
+    half
 }
 
 /// The ends of the whole word are tightened to what their low halves may be.

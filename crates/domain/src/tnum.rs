@@ -79,7 +79,7 @@ impl<W: Word> TnumOf<W> {
     #[must_use]
     pub fn range(min: W, max: W) -> Self {
         let differing = min ^ max;
-        Self::known_outside(min, W::low_mask(W::BITS - differing.leading_zero_bits()))
+        Self::known_outside(min, differing.filled())
     }
 
     /// Whether it stands for one number.
@@ -130,7 +130,7 @@ impl<W: Word> TnumOf<W> {
     pub fn next_above(self, number: W) -> Option<W> {
         let wrong = (number ^ self.value) & !self.mask;
         // Below the highest known bit that `number` gets wrong, its own bits say nothing.
-        let free = W::low_mask(W::BITS - wrong.leading_zero_bits());
+        let free = wrong.filled();
         let prefix = number & self.mask & !free;
         if wrong & (free ^ free.shr(1)) & self.value != W::ZERO {
             return Some(prefix | self.value);
@@ -231,15 +231,23 @@ impl<W: Word> TnumOf<W> {
         let (mut factor, mut summand) = (self, other);
         let mut sum = Self::constant(W::ZERO);
         while factor.max() != W::ZERO {
-            if factor.value & W::ONE != W::ZERO {
-                sum = sum.add(summand);
-            } else if factor.mask & W::ONE != W::ZERO {
-                sum = sum.union(sum.add(summand));
-            }
-            factor = factor.shr(1);
-            summand = summand.shl(1);
+            (factor, summand, sum) = Self::mul_step(factor, summand, sum);
         }
         sum
+    }
+
+    /// One bit of a product: `factor * summand + sum` stays what it is, and `factor` loses its
+    /// lowest bit.
+    #[inline]
+    pub(crate) fn mul_step(factor: Self, summand: Self, sum: Self) -> (Self, Self, Self) {
+        let sum = if factor.value & W::ONE != W::ZERO {
+            sum.add(summand)
+        } else if factor.mask & W::ONE != W::ZERO {
+            sum.union(sum.add(summand))
+        } else {
+            sum
+        };
+        (factor.shr(1), summand.shl(1), sum)
     }
 
     /// Shifted left; `count` is below the width.

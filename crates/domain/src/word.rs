@@ -4,6 +4,8 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::ops::{BitAnd, BitOr, BitXor, Not};
 
+use crate::scalar::ScalarOf;
+
 /// An unsigned word of [`BITS`](Self::BITS) bits.
 pub trait Word:
     Copy
@@ -41,6 +43,22 @@ pub trait Word:
     fn signed(self) -> Self::Signed;
     /// The word as a shift count, saturating.
     fn count(self) -> u32;
+    /// Whether it is below `limit`.
+    #[inline]
+    fn is_below(self, limit: u32) -> bool {
+        self.count() < limit
+    }
+    /// All bits up to the highest set one.
+    #[inline]
+    fn filled(self) -> Self {
+        Self::low_mask(Self::BITS - self.leading_zero_bits())
+    }
+    /// Answers a question that makes several comparisons. A symbolic word, for which every
+    /// comparison goes both ways, makes one decision of them here.
+    #[inline]
+    fn decided(question: impl Fn() -> bool) -> bool {
+        question()
+    }
     /// The lowest `bits` bits set; `bits` is at most the width.
     #[inline]
     fn low_mask(bits: u32) -> Self {
@@ -101,11 +119,27 @@ pub trait Wide: Word {
     fn from_half(half: Self::Half) -> Self;
     /// The half, its sign above it.
     fn from_signed_half(half: <Self::Half as Word>::Signed) -> Self::Signed;
+    /// Takes a step that must keep every number of the scalar. A symbolic word joins the ways
+    /// through the step here, or proves of any scalar that the step keeps its promise.
+    #[inline]
+    fn narrowing(
+        _name: &'static str,
+        scalar: ScalarOf<Self>,
+        step: impl Fn(ScalarOf<Self>) -> ScalarOf<Self>,
+    ) -> ScalarOf<Self> {
+        step(scalar)
+    }
     /// The word with its low half replaced.
     #[inline]
     fn with_low(self, low: Self::Half) -> Self {
         (self & !Self::from_half(Self::Half::MAX)) | Self::from_half(low)
     }
+}
+
+/// A word whose bytes can change places.
+pub trait Bytes: Wide {
+    /// The bytes in reverse order.
+    fn swap_bytes(self) -> Self;
 }
 
 macro_rules! word {
@@ -207,6 +241,19 @@ macro_rules! wide {
         }
     };
 }
+
+macro_rules! bytes {
+    ($($word:ty),*) => {$(
+        impl Bytes for $word {
+            #[inline]
+            fn swap_bytes(self) -> Self {
+                self.swap_bytes()
+            }
+        }
+    )*};
+}
+
+bytes!(u16, u64);
 
 wide!(u64, i64, u32, i32);
 wide!(u16, i16, u8, i8);
