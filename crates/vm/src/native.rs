@@ -1,0 +1,74 @@
+//! The door for native code: how a compiled program takes the interpreter's place.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::cpu::Cpu;
+use crate::host::{Host, Trap};
+use crate::memory::Trust;
+use crate::program::Program;
+use crate::run::{self, MAX_TAIL_CALLS};
+
+/// How an execution ended that did not fail.
+#[derive(Debug)]
+pub enum End {
+    /// With this r0.
+    Return(u64),
+    /// By a tail call to this program with this context.
+    Tail(Arc<Program>, u64),
+}
+
+/// The compiled code of a program. It counts no instructions, so that runs with
+/// [`Limits`](crate::Limits) are interpreted.
+pub trait Native: Send + Sync + fmt::Debug {
+    /// Runs the function that begins at slot `start` until it returns or tail-calls from its
+    /// own frame. The promise covers the program it was compiled from.
+    ///
+    /// Errors: whatever ends the run.
+    fn enter(
+        &self,
+        trust: Trust,
+        program: &Program,
+        cpu: &mut Cpu,
+        host: &mut dyn Host,
+        start: u32,
+        args: [u64; 5],
+    ) -> Result<End, Trap>;
+
+    /// The code.
+    fn bytes(&self) -> &[u8];
+}
+
+/// The program that a tail call goes to, counted; `None` lets the caller go on.
+///
+/// Errors: whatever ends the run.
+pub fn next_program(
+    cpu: &mut Cpu,
+    host: &mut dyn Host,
+    ctx: u64,
+    map: u64,
+    index: u32,
+) -> Result<Option<Arc<Program>>, Trap> {
+    if cpu.tail_calls >= MAX_TAIL_CALLS {
+        return Ok(None);
+    }
+    let next = host.tail_call(ctx, map, index)?;
+    cpu.tail_calls += u32::from(next.is_some());
+    Ok(next)
+}
+
+/// Runs a program that a tail call from a subprogram went to, in that subprogram's place.
+/// Gives r0.
+///
+/// Errors: whatever ends the run.
+pub fn run_in_place(
+    next: &Program,
+    cpu: &mut Cpu,
+    host: &mut dyn Host,
+    ctx: u64,
+) -> Result<u64, Trap> {
+    let first_frame = std::mem::replace(&mut cpu.first_frame, cpu.frame + 1);
+    let result = run::enter(next, cpu, host, 0, [ctx, 0, 0, 0, 0]);
+    cpu.first_frame = first_frame;
+    result
+}
