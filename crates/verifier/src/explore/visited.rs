@@ -283,6 +283,13 @@ impl Verifier<'_> {
             self.store.chains[chain].remove(place);
             self.store.explored -= 1;
             self.store.retired += 1;
+            self.drop_if_done(id);
+        }
+    }
+
+    /// Drops a retired state, unless back edges still lead to its loop.
+    fn drop_if_done(&mut self, id: StateId) {
+        if !self.has_incomplete_marks(id) {
             self.store.drop_if_done(id);
         }
     }
@@ -413,7 +420,7 @@ impl Verifier<'_> {
             }
             next = state.parent;
             self.maybe_exit_scc(id)?;
-            self.store.drop_if_done(id);
+            self.drop_if_done(id);
         }
         Ok(())
     }
