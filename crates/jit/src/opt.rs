@@ -1,10 +1,13 @@
 //! What is done to a function between building and code: each file is one improvement.
 
 mod bits;
+mod blocks;
+mod combine;
 mod convert;
 mod dead;
 mod promote;
 mod simplify;
+mod unroll;
 
 pub(crate) use bits::significant;
 pub(crate) use promote::promotable;
@@ -13,22 +16,36 @@ pub(crate) use simplify::{low, use_counts};
 use crate::ir::Func;
 
 /// Rounds of simplification; each one sees what the one before made constant.
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 6;
+/// Rounds of improving loops, from the inside out.
+const LOOPS: usize = 2;
 
 /// Improves a function.
 pub(crate) fn optimise(func: &mut Func) {
+    settle(func);
+    // A loop that vanishes may leave its surroundings a loop of one block.
+    for _ in 0..LOOPS {
+        let mut changed = combine::combine(func);
+        changed |= convert::convert(func);
+        changed |= unroll::unroll(func);
+        if !changed {
+            break;
+        }
+        settle(func);
+    }
+    depths(func);
+}
+
+/// Simplifies until nothing changes.
+pub(crate) fn settle(func: &mut Func) {
     for _ in 0..ROUNDS {
-        let changed = simplify::simplify(func);
+        let mut changed = simplify::simplify(func);
         dead::remove(func);
+        changed |= blocks::clean(func);
         if !changed {
             break;
         }
     }
-    if convert::convert(func) {
-        simplify::simplify(func);
-        dead::remove(func);
-    }
-    depths(func);
 }
 
 /// Counts for each block the loops that it is in, by the layout: a jump back spans a loop.

@@ -9,7 +9,7 @@ use crate::build::{Code, Slots, Source, build, params};
 use crate::error::{CompileError, Unsupported};
 use crate::ir::{Func, Op};
 use crate::memory::Published;
-use crate::opt::{optimise, promotable};
+use crate::opt::{optimise, promotable, settle};
 use crate::state::{self, Entry};
 use crate::x86::{self, Features};
 use crate::Facts;
@@ -115,15 +115,13 @@ fn reads(executable: &Executable, facts: &dyn Facts, codes: &[Code]) -> Result<V
 /// One function: built once to see what its frame holds, and again with that promoted.
 fn function(source: &Source<'_>, code: &Code, frame: u32) -> Result<Func, Unsupported> {
     let mut first = build(source, &Slots::default(), code, frame)?;
-    optimise(&mut first.func);
+    settle(&mut first.func);
     let slots = promotable(&mut first);
-    let mut func = if slots.slots.is_empty() {
-        first.func
-    } else {
-        let mut second = build(source, &slots, code, frame)?;
-        optimise(&mut second.func);
-        second.func
+    let mut func = match slots.slots.is_empty() {
+        true => first.func,
+        false => build(source, &slots, code, frame)?.func,
     };
+    optimise(&mut func);
     // A frame that nothing touches any more is not made.
     if !func.ops.iter().any(|op| matches!(op, Op::Frame(_))) {
         func.frame = 0;

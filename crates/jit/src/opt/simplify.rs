@@ -312,6 +312,11 @@ impl Round {
         if let Some(rotated) = rotation(&func.ops, op, width, a, b) {
             return Better::By(rotated);
         }
+        if op == AluOp::Xor
+            && let Some(selected) = self.xor_selected(func, width, a, b)
+        {
+            return Better::By(selected);
+        }
         let Some(c) = cb else {
             if a == b && matches!(op, AluOp::Xor | AluOp::Sub) {
                 return Better::By(Op::Const(0));
@@ -332,7 +337,15 @@ impl Round {
             }
             (AluOp::Mul | AluOp::Div, 1) => itself(self),
             (AluOp::And | AluOp::Mul, 0) => Better::By(Op::Const(0)),
-            (AluOp::And, c) => self.masked(width, a, c),
+            (AluOp::And, c) => match lowest_bit(&func.ops, width, a) {
+                // All bits or none, masked: the mask or nothing.
+                Some(test) => {
+                    let t = self.constant(func, c);
+                    let f = self.constant(func, 0);
+                    Better::By(Op::Select { test, t, f })
+                }
+                None => self.masked(width, a, c),
+            },
             (AluOp::Sub, c) => {
                 let minus = match width {
                     Width::W64 => c.wrapping_neg(),
@@ -357,6 +370,27 @@ impl Round {
             (AluOp::Rsh | AluOp::Arsh, c) => shifted_back(&func.ops, op, width, a, c),
             _ => Better::Same,
         }
+    }
+
+    /// `y ^ (test ? c : 0)` as a selection between `y ^ c` and `y`.
+    fn xor_selected(&mut self, func: &mut Func, width: Width, a: Val, b: Val) -> Option<Op> {
+        for (y, selected) in [(a, b), (b, a)] {
+            if let Op::Select { test, t, f } = func.op(selected)
+                && self.uses.get(selected.at()) == Some(&1)
+                && func.constant(f) == Some(0)
+                && func.constant(t).is_some()
+                && (width == Width::W64 || self.known(y) <= 32)
+            {
+                let op = Op::Bin { op: BinOp::Alu(AluOp::Xor), width, a: y, b: t };
+                let t = func.push(op);
+                self.alias.push(t);
+                self.uses.push(1);
+                self.known.push(64);
+                self.fresh.push(t);
+                return Some(Op::Select { test, t, f: y });
+            }
+        }
+        None
     }
 
     fn masked(&self, width: Width, a: Val, mask: u64) -> Better {
@@ -395,6 +429,21 @@ impl Round {
             }
             _ => Better::Same,
         }
+    }
+}
+
+/// For `-(x & 1)`, the test of the bit.
+fn lowest_bit(ops: &[Op], width: Width, v: Val) -> Option<Test> {
+    let Op::Neg { width: negated, a } = ops[v.at()] else {
+        return None;
+    };
+    match ops[a.at()] {
+        Op::Bin { op: BinOp::Alu(AluOp::And), a, b, .. }
+            if constant(ops, b) == Some(1) && negated == width =>
+        {
+            Some(Test { cond: Cond::Set, width, a, b })
+        }
+        _ => None,
     }
 }
 
