@@ -38,6 +38,8 @@ pub(crate) struct Call {
     pub release: Option<u8>,
     /// The identity of the dynptr argument, and the reference it stands for.
     pub dynptr: Option<(u32, u32)>,
+    /// The dynptr argument is one over the packet of an skb.
+    pub dynptr_of_skb: bool,
     /// The function argument.
     pub subprog: u32,
     /// The size of the memory the helper returns.
@@ -57,6 +59,7 @@ impl Call {
             ref_obj_id: 0,
             release: None,
             dynptr: None,
+            dynptr_of_skb: false,
             subprog: 0,
             mem_size: 0,
             max_size: 0,
@@ -168,6 +171,9 @@ impl Verifier<'_> {
         let mut flags = reg.flags;
         if arg.reads && arg.kind == ArgKind::Mem {
             flags = flags.without(Flags::RDONLY);
+        }
+        if arg.kind == ArgKind::Mem {
+            flags = flags.without(Flags::SLICE.with(Flags::PACKET_SLICE));
         }
         if arg.nullable {
             flags = flags.without(Flags::MAYBE_NULL);

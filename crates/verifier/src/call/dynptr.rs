@@ -15,18 +15,24 @@ use crate::state::{Flags, Kind, Reg, Slot, SlotType};
 
 /// What a dynptr's memory is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Flavour {
+pub(crate) enum Flavour {
     /// Memory of the program.
     Local = 1,
     /// A record of a ring buffer, which must be given back.
     Ringbuf = 2,
+    /// A packet behind an skb.
+    Skb = 3,
+    /// A packet behind an XDP buffer.
+    Xdp = 4,
 }
 
 impl Flavour {
-    fn of(reg: &Reg) -> Option<Flavour> {
+    pub(crate) fn of(reg: &Reg) -> Option<Flavour> {
         match reg.aux {
             1 => Some(Flavour::Local),
             2 => Some(Flavour::Ringbuf),
+            3 => Some(Flavour::Skb),
+            4 => Some(Flavour::Xdp),
             _ => None,
         }
     }
@@ -35,6 +41,8 @@ impl Flavour {
         match self {
             Flavour::Local => "local",
             Flavour::Ringbuf => "ringbuf",
+            Flavour::Skb => "skb",
+            Flavour::Xdp => "xdp",
         }
     }
 }
@@ -133,14 +141,7 @@ impl Verifier<'_> {
             return self.make_dynptr(kind, reg, number);
         }
         let index = number - 1;
-        let Some(at) = self.dynptr_at(reg) else {
-            refuse!(
-                self,
-                EINVAL,
-                "Expected an initialized dynptr as arg #{index}"
-            );
-        };
-        let dynptr = self.cur.frame_of(reg).stack[at].spilled;
+        let dynptr = self.read_dynptr(reg, number)?;
         if let Some(flavour) = wanted(kind)
             && Flavour::of(&dynptr) != Some(flavour)
         {
@@ -151,15 +152,46 @@ impl Verifier<'_> {
                 "Expected a dynptr of type {name} as arg #{index}"
             );
         }
+        call.dynptr = Some((dynptr.id, dynptr.ref_obj_id));
+        call.dynptr_of_skb = Flavour::of(&dynptr) == Some(Flavour::Skb);
+        Ok(())
+    }
+
+    /// The initialised dynptr that an argument points at, which is read.
+    ///
+    /// # Errors
+    /// `EINVAL` when there is none.
+    pub(crate) fn read_dynptr(&mut self, reg: &Reg, number: u8) -> Res<Reg> {
+        let index = number - 1;
+        let Some(at) = self.dynptr_at(reg) else {
+            refuse!(
+                self,
+                EINVAL,
+                "Expected an initialized dynptr as arg #{index}"
+            );
+        };
         for slot in [at, at - 1] {
             self.touch_slot(slot);
             self.mark_stack_read(reg.frame as usize, slot);
         }
-        call.dynptr = Some((dynptr.id, dynptr.ref_obj_id));
-        Ok(())
+        Ok(self.cur.frame_of(reg).stack[at].spilled)
     }
 
     fn make_dynptr(&mut self, kind: DynptrKind, reg: &Reg, number: u8) -> Res {
+        self.put_dynptr(wanted(kind), None, reg, number)
+    }
+
+    /// Makes a dynptr; a copy of another stands for the `reference` that one stands for.
+    ///
+    /// # Errors
+    /// `EINVAL` for a place where none can be.
+    pub(crate) fn put_dynptr(
+        &mut self,
+        flavour: Option<Flavour>,
+        reference: Option<u32>,
+        reg: &Reg,
+        number: u8,
+    ) -> Res {
         if let Place::Wrong = self.dynptr_place(reg) {
             refuse!(self, EINVAL, "Dynptr has to be an uninitialized dynptr");
         }
@@ -167,16 +199,17 @@ impl Verifier<'_> {
         for off in [0, 8] {
             self.check_mem_access(insn, number, off, 8, Access::Write, None, false, false)?;
         }
-        let (Place::Slot(at), Some(flavour)) = (self.dynptr_place(reg), wanted(kind)) else {
+        let (Place::Slot(at), Some(flavour)) = (self.dynptr_place(reg), flavour) else {
             refuse!(self, EFAULT, "verifier bug: no place for a dynptr");
         };
         let frame = reg.frame as usize;
         self.destroy_dynptr(frame, at)?;
         self.destroy_dynptr(frame, at - 1)?;
         let id = self.next_id();
-        let ref_obj_id = match flavour {
-            Flavour::Local => 0,
-            Flavour::Ringbuf => self.acquire_reference(),
+        let ref_obj_id = match (reference, flavour) {
+            (Some(reference), _) => reference,
+            (None, Flavour::Ringbuf) => self.acquire_reference(),
+            (None, _) => 0,
         };
         for (index, first) in [(at, 1), (at - 1, 0)] {
             self.cur.frames[frame].stack[index] = Slot {
@@ -215,6 +248,15 @@ impl Verifier<'_> {
             refuse!(self, EFAULT, "verifier bug: released dynptr was not held");
         }
         self.clear_dynptr(frame, at);
+        // Copies stand for the same.
+        for frame in 0..self.cur.frames.len() {
+            for at in 1..self.cur.frames[frame].stack.len() {
+                let slot = &self.cur.frames[frame].stack[at];
+                if is_first(slot) && slot.spilled.ref_obj_id == id {
+                    self.clear_dynptr(frame, at);
+                }
+            }
+        }
         Ok(())
     }
 

@@ -39,7 +39,9 @@ impl Verifier<'_> {
         self.set_result(&call)?;
         self.check_map_fits(&call)?;
         self.check_program_fits(helper)?;
-        if helper.changes_packet {
+        // Memory of the packet may be elsewhere after a store through an skb.
+        let stores = helper.id == id::DYNPTR_WRITE && call.dynptr_of_skb;
+        if helper.changes_packet || stores {
             self.forget_packet_pointers();
         }
         let next = self.insn_idx + 1;

@@ -23,9 +23,9 @@ pub(crate) struct Given {
     pub release: Option<u8>,
     /// The iterator that is stepped.
     pub iterator: Option<Place>,
-    /// The dynptr that was looked into: its identity and reference, and the flags of its
+    /// The dynptr that was looked into: its identity, its reference, and the kind of its
     /// memory.
-    pub dynptr: Option<(u32, u32, Flags)>,
+    pub dynptr: Option<(u32, u32, crate::call::dynptr::Flavour)>,
 }
 
 /// How deep structures of numbers may lie inside each other.
@@ -191,7 +191,10 @@ impl Verifier<'_> {
         }
         self.check_arg_offset(&reg, number, kfunc.releases() && reg.ref_obj_id != 0)?;
         if size_follows {
-            return self.check_kfunc_buffer(given, param, number).map(|()| true);
+            let constant = name.starts_with("bpf_dynptr_slice");
+            return self
+                .check_kfunc_buffer(given, param, number, constant)
+                .map(|()| true);
         }
         let Some(size) = btf.size_of(target.id()) else {
             return Err(Stop::Unsupported(format!("arguments of {name}")));
@@ -215,10 +218,15 @@ impl Verifier<'_> {
     }
 
     /// Memory whose size the next argument has.
-    fn check_kfunc_buffer(&mut self, given: &mut Given, param: &Param<'_>, number: u8) -> Res {
+    fn check_kfunc_buffer(
+        &mut self,
+        given: &mut Given,
+        param: &Param<'_>,
+        number: u8,
+        size_is_constant: bool,
+    ) -> Res {
         let optional = ends_with(param, "__opt");
         let reg = *self.reg(number);
-        let known = given.constant;
         if !(optional && reg.is_null()) {
             for access in [Access::Read, Access::Write] {
                 let mut raw = crate::call::args::RawMemory::default();
@@ -235,14 +243,13 @@ impl Verifier<'_> {
                 fits?;
             }
         }
-        let _ = known;
-        self.take_constant_size(given, number + 1)
-    }
-
-    fn take_constant_size(&mut self, given: &mut Given, number: u8) -> Res {
-        let kfunc = self.aux[self.insn_idx as usize].kfunc;
-        if kfunc.is_some_and(|kfunc| kfunc.name.starts_with("bpf_dynptr_slice")) {
-            self.take_constant(given, number)?;
+        // Linux takes the number without noting that it must stay this one.
+        if size_is_constant {
+            let size = *self.reg(number + 1);
+            if !size.is_const() {
+                refuse!(self, EINVAL, "R{} must be a known constant", number + 1);
+            }
+            given.constant = Some(size.num.var_off.value);
         }
         Ok(())
     }
@@ -258,6 +265,10 @@ impl Verifier<'_> {
     ) -> Res {
         let arg = number - 1;
         let name = kfunc.name;
+        if name == "bpf_dynptr_from_skb" {
+            // Linux tells the program's view of a packet from the kernel's in its own way.
+            return Err(Stop::Unsupported("a dynptr of a kernel's skb".into()));
+        }
         if reg.map_uid == OWN_BTF && reg.kind == Kind::BtfId {
             return Err(Stop::Unsupported("an object of the program's own".into()));
         }

@@ -3,7 +3,7 @@
 use crate::context::{Res, Stop, Verifier};
 use crate::refuse;
 use crate::say;
-use crate::state::Reg;
+use crate::state::{Flags, Reg};
 use crate::state::whole::{Reference, ReferenceKind};
 
 impl Verifier<'_> {
@@ -57,7 +57,7 @@ impl Verifier<'_> {
     pub(crate) fn forget_packet_pointers(&mut self) {
         let invalid = self.invalid_reg();
         self.cur.for_each_reg(|reg| {
-            if reg.is_packet_any() {
+            if reg.is_packet_any() || reg.flags.any(Flags::PACKET_SLICE) {
                 invalidate(reg, invalid);
             }
         });

@@ -82,6 +82,10 @@ impl Flags {
     pub const TRUSTED: Flags = Flags(512);
     /// The pointer is valid inside an RCU section.
     pub const RCU: Flags = Flags(1024);
+    /// The memory is a part of a dynptr's.
+    pub const SLICE: Flags = Flags(2048);
+    /// The memory is a part of a packet's dynptr.
+    pub const PACKET_SLICE: Flags = Flags(4096);
 
     /// Whether all of `other` is set.
     #[inline]
