@@ -224,6 +224,8 @@ pub struct Verifier<'a> {
     pub prev_insn_idx: u32,
     /// The instruction before the one being walked, while it is walked.
     pub prev_insn_idx_before: u32,
+    /// States that are done with, whose memory the next copies take.
+    pub spare: Vec<State>,
     /// Branches to walk.
     pub pending: Vec<Pending>,
     /// States kept for comparison.
@@ -302,6 +304,21 @@ impl Verifier<'_> {
         self.message = message.to_string();
         self.log.write(message);
         Stop::Reject(errno)
+    }
+
+    /// A copy of the current state, in memory of one that is done with.
+    pub fn copy_current(&mut self) -> State {
+        let mut copy = self.spare.pop().unwrap_or_default();
+        copy.copy_from(&self.cur);
+        copy
+    }
+
+    /// Takes back a state that is done with.
+    pub fn recycle(&mut self, state: State) {
+        const ENOUGH: usize = 32;
+        if self.spare.len() < ENOUGH {
+            self.spare.push(state);
+        }
     }
 
     /// The register `reg` of the innermost frame.

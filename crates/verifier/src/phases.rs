@@ -141,6 +141,7 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
         insn_idx: u32::MAX,
         prev_insn_idx: 0,
         prev_insn_idx_before: 0,
+        spare: Vec::new(),
         pending: Vec::new(),
         store: StateStore::new(request.insns.len()),
         map_fields: Default::default(),

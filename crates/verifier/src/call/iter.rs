@@ -227,7 +227,7 @@ impl Verifier<'_> {
         if state == ACTIVE {
             let at = self.insn_idx;
             let before = self.previous_round_at(at);
-            let mut more = self.cur.clone();
+            let mut more = self.copy_current();
             more.frames[frame].stack[low].spilled.subreg_def += 1;
             if let Some(before) = before {
                 self.widen_imprecise(before, &mut more);

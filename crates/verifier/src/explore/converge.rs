@@ -178,7 +178,7 @@ impl Verifier<'_> {
             let text = self.loops.visits[at].chain.text();
             say!(self, "SCC backedge {text}\n");
         }
-        let mut state = self.cur.clone();
+        let mut state = self.copy_current();
         state.insn = self.insn_idx;
         state.equal_to = Some(old);
         self.loops.visits[at].back_edges.push(state);

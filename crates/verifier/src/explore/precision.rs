@@ -67,13 +67,19 @@ impl Verifier<'_> {
     /// Gives the state back, and whether an ancestor changed.
     pub fn propagate_precision(&mut self, old: StateId, state: State) -> (State, Res<bool>) {
         let mut lines = Vec::new();
+        let says = self.log.at(LEVEL2);
         if let Some(old) = self.store.state(old) {
             self.precision.start(state.depth());
             for (depth, frame) in old.frames.iter().enumerate().rev() {
                 let mut names = Vec::new();
+                let mut name = |name: std::fmt::Arguments<'_>| {
+                    if says {
+                        names.push(name.to_string());
+                    }
+                };
                 for (number, reg) in frame.regs[..10].iter().enumerate() {
                     if reg.kind == Kind::Scalar && reg.precise {
-                        names.push(format!("r{number}"));
+                        name(format_args!("r{number}"));
                         self.precision.regs[depth] |= 1 << number;
                     }
                 }
@@ -82,7 +88,7 @@ impl Verifier<'_> {
                         && slot.spilled.kind == Kind::Scalar
                         && slot.spilled.precise
                     {
-                        names.push(format!("fp-{}", (index + 1) * 8));
+                        name(format_args!("fp-{}", (index + 1) * 8));
                         self.precision.slots[depth] |= 1 << index;
                     }
                 }
@@ -91,10 +97,8 @@ impl Verifier<'_> {
                 }
             }
         }
-        if self.log.at(LEVEL2) {
-            for line in lines {
-                say!(self, "{line}");
-            }
+        for line in lines {
+            say!(self, "{line}");
         }
         if !self.request.privilege.bpf_capable {
             self.precision.clear();

@@ -92,16 +92,18 @@ impl StateStore {
         id
     }
 
-    /// Drops a retired state that no path continues.
-    fn drop_if_done(&mut self, id: StateId) {
+    /// Drops a retired state that no path continues, and gives its memory away.
+    #[must_use]
+    fn drop_if_done(&mut self, id: StateId) -> Option<State> {
         if let Some(slot) = self.kept.get_mut(id.0 as usize)
             && slot
                 .as_ref()
                 .is_some_and(|kept| kept.retired && kept.state.branches == 0)
         {
-            *slot = None;
             self.retired -= 1;
+            return slot.take().map(|kept| kept.state);
         }
+        None
     }
 
     /// States that exist at this moment.
@@ -290,7 +292,8 @@ impl Verifier<'_> {
     /// Drops a retired state, unless back edges still lead to its loop.
     fn drop_if_done(&mut self, id: StateId) {
         if !self.has_incomplete_marks(id) {
-            self.store.drop_if_done(id);
+            let dropped = self.store.drop_if_done(id);
+            dropped.into_iter().for_each(|state| self.recycle(state));
         }
     }
 
@@ -306,7 +309,10 @@ impl Verifier<'_> {
                 }
             });
         }
-        let mut state = self.cur.clone();
+        // The history goes to the kept state, the current one begins a new one.
+        let history = std::mem::take(&mut self.cur.history);
+        let mut state = self.copy_current();
+        self.cur.history = std::mem::replace(&mut state.history, history);
         state.insn = self.insn_idx;
         let id = self.store.add(chain, state);
         self.note_peak();

@@ -192,7 +192,8 @@ impl Verifier<'_> {
         if self.forgets_success() {
             self.log.reset(next.log_end);
         }
-        self.cur = next.state;
+        let done = std::mem::replace(&mut self.cur, next.state);
+        self.recycle(done);
         self.insn_idx = next.insn;
         self.prev_insn_idx = next.prev;
         *print_state = true;
@@ -201,7 +202,7 @@ impl Verifier<'_> {
 
     /// Puts a copy of the current state aside, to be walked from `insn` later.
     pub fn push_branch(&mut self, insn: u32, prev: u32, speculative: bool) -> Res<&mut State> {
-        let state = self.cur.clone();
+        let state = self.copy_current();
         self.push_state(state, insn, prev, speculative)
     }
 

@@ -124,6 +124,8 @@ pub struct StackLiveness {
     /// The instances, callers before callees.
     pub instances: Vec<Instance>,
     by_place: HashMap<(Option<usize>, u32, u32), usize>,
+    /// The instance found last at each depth: mostly the one that is looked for next.
+    recent: [usize; MAX_CALL_FRAMES],
     subprogs: Vec<SubprogRange>,
     current: Option<usize>,
     insn: u32,
@@ -182,7 +184,16 @@ impl StackLiveness {
         let mut found = None;
         for (depth, frame) in state.frames.iter().enumerate().take(MAX_CALL_FRAMES) {
             let callsite = if depth == 0 { 0 } else { frame.callsite };
-            found = Some(self.find_or_make(found, callsite, frame.subprog)?);
+            let recent = self.recent[depth];
+            let fits = self.instances.get(recent).is_some_and(|instance| {
+                instance.caller == found
+                    && instance.callsite == callsite
+                    && instance.range.index == frame.subprog
+            });
+            if !fits {
+                self.recent[depth] = self.find_or_make(found, callsite, frame.subprog)?;
+            }
+            found = Some(self.recent[depth]);
         }
         found
     }

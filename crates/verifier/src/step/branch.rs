@@ -156,7 +156,7 @@ impl Verifier<'_> {
             self.push_history(HistoryFlags::default(), pack_linked(&places));
         }
         let target = self.target(i32::from(insn.off));
-        let mut other = self.cur.clone();
+        let mut other = self.copy_current();
         if dst.is_scalar() && src.is_scalar() {
             let same = insn.is_src_reg() && insn.dst == insn.src;
             let learnt = if same {
@@ -281,7 +281,7 @@ impl Verifier<'_> {
             refuse!(self, EINVAL, "invalid may_goto imm {}", insn.imm);
         }
         let at = self.insn_idx;
-        let mut fallthrough = self.cur.clone();
+        let mut fallthrough = self.copy_current();
         fallthrough.may_goto_depth += 1;
         if let Some(previous) = self.previous_round_at(at) {
             self.widen_imprecise(previous, &mut fallthrough);
