@@ -7,6 +7,7 @@ mod convert;
 mod dead;
 mod promote;
 mod simplify;
+mod sink;
 mod unroll;
 
 pub(crate) use bits::significant;
@@ -33,6 +34,7 @@ pub(crate) fn optimise(func: &mut Func) {
         }
         settle(func);
     }
+    sink::sink(func);
     depths(func);
 }
 

@@ -231,6 +231,10 @@ fn prepare<'e>(engine: &'e Engine, path: &Path, program: &str) -> Result<Ready<'
         (None, "kernel") => jited_len(engine, fd).unwrap_or(0),
         _ => 0,
     };
+    if let (Some(code), Ok(folder)) = (&code, std::env::var("SKEP_BENCH_CODE")) {
+        let path = Path::new(&folder).join(format!("{program}.bin"));
+        std::fs::write(path, code).map_err(|e| e.to_string())?;
+    }
     let data = input(program);
     let (retval, once) = run_once(engine, fd, &data, 20).map_err(|e| format!("run: {e}"))?;
     let repeat = (SAMPLE_NS / u64::from(once.max(1))).clamp(10, 200_000) as u32;

@@ -1,6 +1,6 @@
 //! Short loops that are known to run a fixed number of times do several rounds at once.
 
-use skep_isa::{AluOp, meaning};
+use skep_isa::{AluOp, Cond, Width, meaning};
 
 use super::blocks::always;
 use crate::ir::{BinOp, Block, Func, Op, Term, Test, Val};
@@ -40,9 +40,11 @@ fn unroll_block(func: &mut Func, block: Block) -> bool {
         .iter()
         .filter(|v| !matches!(func.op(**v), Op::Phi | Op::Const(_) | Op::Frame(_)))
         .count();
-    let Some(trips) = trips(func, test, stays, back) else {
+    let Some(counted) = trips(func, block, test, stays, back) else {
         return false;
     };
+    compare_at_end(func, block, &counted, stays);
+    let trips = counted.trips;
     let fits = |rounds: &u64| trips % rounds == 0 && size as u64 * rounds <= MAX_INSTS as u64;
     let all = Some(trips).filter(|t| (2..=16).contains(t) && fits(t));
     let Some(rounds) = all.or_else(|| [8, 4, 2].into_iter().find(fits)) else {
@@ -55,38 +57,84 @@ fn unroll_block(func: &mut Func, block: Block) -> bool {
     true
 }
 
-/// How often a loop runs whose test stays in it when it gives `stays`.
-fn trips(func: &Func, test: Test, stays: bool, back: usize) -> Option<u64> {
-    let bound = func.constant(test.b)?;
-    // The tested value is the counter after a step, or before it.
-    let step_of = |v: Val| match func.op(v) {
-        Op::Bin { op: BinOp::Alu(AluOp::Add), width, a, b } => {
-            Some((a, width, func.constant(b)?))
-        }
-        _ => None,
-    };
-    let is_phi = |v: Val| func.op(v) == Op::Phi && func.phis[v.at()].len() == 2;
-    let (phi, before) = match step_of(test.a) {
-        Some((phi, ..)) if is_phi(phi) => (phi, false),
-        _ if is_phi(test.a) => (test.a, true),
-        _ => return None,
-    };
-    let operands = &func.phis[phi.at()];
-    let next = *operands.get(back)?;
-    let (from, width, step) = step_of(next)?;
-    if from != phi || (!before && next != test.a) {
+/// A loop whose rounds are known.
+struct Counted {
+    trips: u64,
+    /// When it counts up or down: the value after each step, and what that is at last.
+    counter: Option<(Val, Width, u64)>,
+}
+
+/// The value of an expression of constants and one phi.
+fn evaluate(func: &Func, v: Val, phi: Val, value: u64, depth: u32) -> Option<u64> {
+    if v == phi {
+        return Some(value);
+    }
+    if depth == 0 {
         return None;
     }
-    let mut value = func.constant(*operands.get(1 - back)?)?;
-    for trip in 1..=MAX_TRIPS {
-        let after = meaning::alu(width, AluOp::Add, value, step);
-        let tested = if before { value } else { after };
-        if meaning::jump_taken(test.width, test.cond, tested, bound) != stays {
-            return Some(trip);
+    let of = |v: Val| evaluate(func, v, phi, value, depth - 1);
+    match func.op(v) {
+        Op::Const(c) => Some(c),
+        Op::Bin { op: BinOp::Alu(op), width, a, b } => {
+            Some(meaning::alu(width, op, of(a)?, of(b)?))
         }
-        value = after;
+        Op::Zext { from, a } => Some(meaning::truncate(from, of(a)?)),
+        Op::Sext { from, width, a } => Some(meaning::mov_sx(width, from, of(a)?)),
+        _ => None,
+    }
+}
+
+/// How often a loop runs whose test stays in it when it gives `stays`.
+fn trips(func: &Func, block: Block, test: Test, stays: bool, back: usize) -> Option<Counted> {
+    let phis = func.blocks[block.at()].insts.iter().copied();
+    phis.filter(|v| func.op(*v) == Op::Phi)
+        .find_map(|phi| count(func, phi, test, stays, back))
+}
+
+fn count(func: &Func, phi: Val, test: Test, stays: bool, back: usize) -> Option<Counted> {
+    const DEPTH: u32 = 4;
+    let operands = &func.phis[phi.at()];
+    let next = *operands.get(back)?;
+    let mut value = func.constant(*operands.get(1 - back)?)?;
+    let (a, b) = (test.a, test.b);
+    // What does not depend on this phi is not worth trying.
+    let first = evaluate(func, a, phi, value, DEPTH)?;
+    let second = evaluate(func, next, phi, value, DEPTH)?;
+    if evaluate(func, a, phi, second, DEPTH)? == first && evaluate(func, b, phi, second, DEPTH)? == evaluate(func, b, phi, value, DEPTH)? {
+        return None;
+    }
+    for trip in 1..=MAX_TRIPS {
+        let left = evaluate(func, a, phi, value, DEPTH)?;
+        let right = evaluate(func, b, phi, value, DEPTH)?;
+        value = evaluate(func, next, phi, value, DEPTH)?;
+        if meaning::jump_taken(test.width, test.cond, left, right) != stays {
+            let counter = match func.op(next) {
+                Op::Bin { op: BinOp::Alu(AluOp::Add), width, a, b }
+                    if a == phi && func.constant(b).is_some_and(|c| c as u32 != 0) =>
+                {
+                    Some((next, width, value))
+                }
+                _ => None,
+            };
+            return Some(Counted { trips: trip, counter });
+        }
     }
     None
+}
+
+/// Lets a counted loop compare its counter after the step with what it is at last, so that
+/// the value before the step need not be kept. The counter takes no value twice in so few
+/// rounds.
+fn compare_at_end(func: &mut Func, block: Block, counted: &Counted, stays: bool) {
+    let Some((next, width, last)) = counted.counter else {
+        return;
+    };
+    let b = func.push(Op::Const(last));
+    func.blocks[block.at()].insts.push(b);
+    let cond = if stays { Cond::Ne } else { Cond::Eq };
+    if let Term::Branch { test, .. } = &mut func.blocks[block.at()].term {
+        *test = Test { cond, width, a: next, b };
+    }
 }
 
 /// Puts the body of a loop in itself so often.
@@ -100,7 +148,19 @@ fn repeat(func: &mut Func, block: Block, back: usize, rounds: u64) {
         Ok(at) => now[at].1,
         Err(_) => v,
     };
-    for _ in 1..rounds {
+    let counters: Vec<(Val, (Val, Width, u64))> = phis
+        .iter()
+        .filter_map(|phi| {
+            let next = func.phis[phi.at()][back];
+            match func.op(next) {
+                Op::Bin { op: BinOp::Alu(AluOp::Add), width, a, b } if a == *phi => {
+                    Some((next, (*phi, width, func.constant(b)?)))
+                }
+                _ => None,
+            }
+        })
+        .collect();
+    for round in 1..rounds {
         // The phis hold what the round before gave them.
         let given: Vec<(Val, Val)> =
             phis.iter().map(|phi| (*phi, find(&now, func.phis[phi.at()][back]))).collect();
@@ -111,6 +171,19 @@ fn repeat(func: &mut Func, block: Block, back: usize, rounds: u64) {
         }
         for &v in &rest {
             let mut op = func.op(v);
+            // A counter counts from the start of the round, not from step to step.
+            if let Some((phi, width, step)) = counters.iter().find(|c| c.0 == v).map(|c| c.1) {
+                let so_far = step.wrapping_mul(round + 1);
+                let b = func.push(Op::Const(meaning::mov(width, so_far)));
+                func.blocks[block.at()].insts.push(b);
+                op = Op::Bin { op: BinOp::Alu(AluOp::Add), width, a: phi, b };
+                let copy = func.push(op);
+                func.blocks[block.at()].insts.push(copy);
+                if let Ok(at) = now.binary_search_by_key(&v, |(k, _)| *k) {
+                    now[at].1 = copy;
+                }
+                continue;
+            }
             op.visit(&mut |o| *o = find(&now, *o));
             let copy = func.push(op);
             func.blocks[block.at()].insts.push(copy);

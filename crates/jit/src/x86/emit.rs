@@ -66,6 +66,7 @@ pub(crate) fn emit(
         allowance: allowance as i32,
         saved,
         labels,
+        empty: Vec::new(),
         done,
         wants_spare: false,
         shared_exit: false,
@@ -85,6 +86,8 @@ struct Emit<'a> {
     allowance: i32,
     saved: Vec<R>,
     labels: Vec<Label>,
+    /// Which blocks only jump on.
+    empty: Vec<bool>,
     done: Label,
     wants_spare: bool,
     shared_exit: bool,
@@ -107,11 +110,17 @@ impl Emit<'_> {
             self.asm.store(8, on_stack(self.state), R9);
         }
         let heads = loop_heads(func);
+        self.empty = (0..func.blocks.len()).map(|block| self.is_empty(block)).collect();
         for (i, block) in func.blocks.iter().enumerate() {
-            if heads[i] && block.depth > 0 && !self.is_empty(i) {
-                self.asm.align(10);
-            }
             self.asm.bind(self.labels[i]);
+            if self.empty[i] {
+                continue;
+            }
+            if heads[i] && block.depth > 0 {
+                self.asm.align(10);
+                // Jumps go behind the filling.
+                self.asm.bind(self.labels[i]);
+            }
             for m in &block.insts {
                 self.inst(m, i);
             }
@@ -137,7 +146,7 @@ impl Emit<'_> {
         let Some((last, rest)) = self.func.blocks[block].insts.split_last() else {
             return false;
         };
-        matches!(last, M::Jump { .. }) && rest.iter().all(|m| self.is_nothing(m))
+        matches!(last, M::Jump { to } if *to as usize != block) && rest.iter().all(|m| self.is_nothing(m))
     }
 
     /// Whether an instruction leaves no code.
@@ -151,26 +160,19 @@ impl Emit<'_> {
 
     /// The block that a jump to this one ends in.
     fn through(&self, mut block: u32) -> u32 {
-        for _ in 0..8 {
+        for _ in 0..self.func.blocks.len() {
             match self.func.blocks[block as usize].insts.last() {
-                Some(M::Jump { to }) if self.is_empty(block as usize) => block = *to,
+                Some(M::Jump { to }) if self.empty[block as usize] => block = *to,
                 _ => break,
             }
         }
         block
     }
 
-    /// The block that follows in the code.
-    fn next(&self, mut block: usize) -> u32 {
-        block += 1;
-        while block < self.func.blocks.len() && self.is_empty(block) {
-            // An empty block that is followed by its target leaves no code at all.
-            match self.func.blocks[block].insts.last() {
-                Some(M::Jump { to }) if self.through(*to) == self.next(block) => block += 1,
-                _ => break,
-            }
-        }
-        block as u32
+    /// The block that follows in the code; those that only jump on are left out of it.
+    fn next(&self, block: usize) -> u32 {
+        let after = self.empty.iter().skip(block + 1).position(|empty| !empty);
+        after.map_or(u32::MAX, |gap| (block + 1 + gap) as u32)
     }
 
     fn loc(&self, v: V) -> Loc {

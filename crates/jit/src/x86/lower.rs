@@ -46,9 +46,10 @@ pub(crate) fn lower(func: &mut Func, movbe: bool) -> MFunc {
     l.run()
 }
 
-/// Which values are only used as addresses, or to compute such values.
+/// Which values are only used as addresses, or in sums and small multiples that are.
 fn address_only(func: &mut Func) -> Vec<bool> {
     let mut only = vec![true; func.ops.len()];
+    let mut parts: Vec<(Val, [Val; 2])> = Vec::new();
     for i in 0..func.blocks.len() {
         for &v in &func.blocks[i].insts {
             match func.ops[v.at()] {
@@ -59,11 +60,26 @@ fn address_only(func: &mut Func) -> Vec<bool> {
                     only[expected.at()] = false;
                 }
                 Op::Phi => func.phis[v.at()].iter().for_each(|o| only[o.at()] = false),
+                Op::Bin { op: BinOp::Alu(AluOp::Add), width: Width::W64, a, b } => {
+                    parts.push((v, [a, b]));
+                }
+                Op::Bin { op: BinOp::Alu(AluOp::Lsh), width: Width::W64, a, b }
+                    if matches!(func.constant(b), Some(1..=3)) =>
+                {
+                    parts.push((v, [a, b]));
+                }
                 mut op => op.visit(&mut |o| only[o.at()] = false),
             }
         }
         let mut term = func.blocks[i].term;
         term.visit(&mut |o| only[o.at()] = false);
+    }
+    // Users come after what they use, so that one walk from the end is enough; sums over
+    // back edges go through phis.
+    for (v, operands) in parts.into_iter().rev() {
+        if !only[v.at()] {
+            operands.iter().for_each(|o| only[o.at()] = false);
+        }
     }
     only
 }
@@ -327,7 +343,15 @@ impl Lower<'_> {
                                 _ => (a, (b, 0)),
                             },
                         };
-                        index = Some((self.v(scaled.0), scaled.1));
+                        let (mut inner, shift) = scaled;
+                        if let Some((x, c)) = self.plus(inner)
+                            && let Some(sum) = c.checked_shl(shift.into())
+                            && sum >> shift == c
+                            && let Some(sum) = disp.checked_add(sum)
+                        {
+                            (inner, disp) = (x, sum);
+                        }
+                        index = Some((self.v(inner), shift));
                         v = base;
                         continue;
                     }
@@ -335,6 +359,19 @@ impl Lower<'_> {
                 _ => {}
             }
             return Addr { base: Base::V(self.v(v)), index, disp };
+        }
+    }
+
+    /// A value that is only used in addresses as another one and a constant.
+    fn plus(&self, v: Val) -> Option<(Val, i32)> {
+        match self.func.op(v) {
+            Op::Bin { op: BinOp::Alu(AluOp::Add), width: Width::W64, a, b }
+                if self.address_only[v.at()] || self.uses[v.at()] == 1 =>
+            {
+                let c = self.func.constant(b)?;
+                Some((a, i32::try_from(c as i64).ok()?))
+            }
+            _ => None,
         }
     }
 

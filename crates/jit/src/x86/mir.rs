@@ -188,7 +188,7 @@ impl M {
             }
             M::Cmov { dst, t, f: other, .. } => {
                 f(other, Use);
-                f(t, Late);
+                f(t, Use);
                 f(dst, Def);
             }
             M::Atomic { op, dst, addr, operand, expected, .. } => {
