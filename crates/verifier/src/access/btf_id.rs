@@ -7,6 +7,7 @@ use skep_catalog::FieldTrust;
 use crate::access::{Attempt, Bits};
 use crate::context::{Res, Stop, Verifier};
 use crate::refuse;
+use crate::say;
 use crate::setup::target::kernel_btf;
 use crate::state::{Flags, Kind, Reg};
 
@@ -221,33 +222,46 @@ impl<'b> Search<'b> {
     }
 }
 
-/// Whether the structure `wanted` lies at `off` in the structure `id`, at any depth: a pointer
-/// to the outer one is then one to the inner one too.
-pub(crate) fn holds_struct(btf: &Btf, id: u32, off: u32, wanted: TypeId) -> bool {
-    let (mut at, mut off) = (TypeId(id), off);
-    for _ in 0..MAX_DEPTH {
-        let Some(object) = btf.type_by_id(at) else {
-            return false;
-        };
-        let inner = object.members().find_map(|member| {
-            let start = member.bit_offset / 8;
-            let ty = btf.resolve(member.ty)?;
-            let end = start.checked_add(btf.size_of(ty.id())?)?;
-            (member.bitfield_size == 0 && (start..end).contains(&off)).then_some((ty, start))
-        });
-        let Some((ty, start)) = inner.filter(|(ty, _)| ty.kind().is_composite()) else {
-            return false;
-        };
-        at = ty.id();
-        off -= start;
-        if off == 0 && at == wanted {
-            return true;
-        }
-    }
-    false
-}
-
 impl Verifier<'_> {
+    /// Whether a structure of type `wanted` lies at `off` of one of type `have`, however deep.
+    /// The log says what lies there when that is not a structure.
+    pub(crate) fn object_holds(&mut self, btf: &Btf, have: u32, off: u32, wanted: TypeId) -> bool {
+        let mut search = Search {
+            btf,
+            size: 1,
+            through_union: false,
+        };
+        let (mut at, mut off) = (TypeId(have), off);
+        for _ in 0..MAX_DEPTH {
+            let Some(object) = btf.type_by_id(at) else {
+                return false;
+            };
+            let inner = object.members().find_map(|member| {
+                let start = member.bit_offset / 8;
+                let ty = btf.resolve(member.ty)?;
+                let end = start.checked_add(btf.size_of(ty.id())?)?;
+                if member.bitfield_size != 0 || !(start..end).contains(&off) {
+                    return None;
+                }
+                search.element(ty, start, off).ok()
+            });
+            let Some((ty, start)) = inner.filter(|(ty, _)| ty.kind().is_composite()) else {
+                if let Err((_, text)) = search.find(object, off, 0)
+                    && !text.is_empty()
+                {
+                    say!(self, "{text}\n");
+                }
+                return false;
+            };
+            at = ty.id();
+            off -= start;
+            if off == 0 && at == wanted {
+                return true;
+            }
+        }
+        false
+    }
+
     /// What a load of `at.size` bytes at `at.off` of an object finds, and whether the way led
     /// through a union.
     ///

@@ -3,7 +3,7 @@
 use skep_catalog::{Arg, ArgKind, Helper};
 
 use crate::access::Access;
-use crate::access::btf_id::{OWN_BTF, holds_struct};
+use crate::access::btf_id::OWN_BTF;
 use crate::context::{Res, Stop, Verifier};
 use crate::refuse;
 use crate::setup::target::kernel_btf;
@@ -227,8 +227,10 @@ impl Verifier<'_> {
         let id = self.kernel_struct(wanted)?;
         let strict = arg.releases && call.helper.id != skep_catalog::helper_id::SK_RELEASE;
         let same = reg.off == 0 && reg.aux == id.0;
-        let inner =
-            !strict && u32::try_from(reg.off).is_ok_and(|off| holds_struct(&btf, reg.aux, off, id));
+        let inner = !same
+            && !strict
+            && u32::try_from(reg.off)
+                .is_ok_and(|off| self.object_holds(&btf, reg.aux, off, id));
         if !same && !inner {
             let name = self.btf_type_name(reg);
             refuse!(

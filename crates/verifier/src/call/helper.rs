@@ -252,8 +252,21 @@ impl Verifier<'_> {
         if helper.id != id::GET_FUNC_IP || prog_type == ProgType::Kprobe {
             return Ok(());
         }
-        if prog_type == ProgType::Tracing {
-            return Err(Stop::Unsupported("bpf_get_func_ip in a trampoline".into()));
+        use crate::setup::target::Place;
+        match self.target.as_ref().map(|target| target.place) {
+            Some(Place::Entry | Place::Exit | Place::Modify) => return Ok(()),
+            None => {}
+            Some(Place::Tracepoint(_)) => {
+                let (name, number) = (helper.name, helper.id);
+                refuse!(
+                    self,
+                    ENOTSUPP,
+                    "func {name}#{number} supported only for fentry/fexit/fmod_ret programs"
+                );
+            }
+            Some(_) => {
+                return Err(Stop::Unsupported("bpf_get_func_ip in a trampoline".into()));
+            }
         }
         let (name, number, of) = (helper.name, helper.id, prog_type as u32);
         refuse!(

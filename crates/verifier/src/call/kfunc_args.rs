@@ -319,7 +319,12 @@ impl Verifier<'_> {
             None => TypeId(reg.aux),
         };
         let strict = kfunc.acquires() || releases;
-        if !fits(btf, have, reg.off, target.id(), strict) {
+        let same = reg.off == 0 && have == target.id();
+        let inner = !same
+            && !strict
+            && u32::try_from(reg.off)
+                .is_ok_and(|off| self.object_holds(btf, have.0, off, target.id()));
+        if !same && !inner {
             let (kind, of) = (target.kind().name(), target.name());
             let ty = btf.type_by_id(have);
             let (have_kind, have_name) =
@@ -405,49 +410,4 @@ fn is_plain(btf: &Btf, ty: Type<'_>, depth: u32) -> bool {
         }),
         _ => false,
     }
-}
-
-/// Whether an object of type `have`, seen from `off`, is one of type `want`: itself, or
-/// (unless `strict`) what lies in it there.
-pub(crate) fn fits(btf: &Btf, have: TypeId, off: i32, want: TypeId, strict: bool) -> bool {
-    if off == 0 && have == want {
-        return true;
-    }
-    let (Ok(mut off), false) = (u32::try_from(off), strict) else {
-        return false;
-    };
-    let Some(mut ty) = btf.type_by_id(have) else {
-        return false;
-    };
-    for _ in 0..32 {
-        if !ty.kind().is_composite() {
-            return false;
-        }
-        let inner = ty.members().find_map(|member| {
-            if member.bitfield_size != 0 {
-                return None;
-            }
-            let start = member.bit_offset / 8;
-            let mut inner = btf.resolve(member.ty)?;
-            let end = start.checked_add(btf.size_of(inner.id())?)?;
-            if off < start || off >= end {
-                return None;
-            }
-            let mut rest = off - start;
-            while let Some(array) = inner.array() {
-                inner = btf.resolve(array.elem)?;
-                let size = btf.size_of(inner.id()).filter(|size| *size != 0)?;
-                rest %= size;
-            }
-            Some((inner, rest))
-        });
-        let Some((inner, rest)) = inner else {
-            return false;
-        };
-        if rest == 0 && inner.id() == want {
-            return true;
-        }
-        (ty, off) = (inner, rest);
-    }
-    false
 }

@@ -31,7 +31,7 @@ impl Verifier<'_> {
             strict,
             signed,
         )?;
-        self.note_pointer_kind(&source)?;
+        self.note_pointer_kind(&source, true)?;
         self.check_bounds_sane(insn.dst, context)
     }
 
@@ -58,7 +58,7 @@ impl Verifier<'_> {
             strict,
             false,
         )?;
-        self.note_pointer_kind(&target)
+        self.note_pointer_kind(&target, false)
     }
 
     /// `*(size *)(rD + off) = imm`.
@@ -78,16 +78,22 @@ impl Verifier<'_> {
             false,
             false,
         )?;
-        self.note_pointer_kind(&target)
+        self.note_pointer_kind(&target, false)
     }
 
     /// One instruction is rewritten one way, so it may not meet two kinds of pointer that
     /// are rewritten differently.
-    fn note_pointer_kind(&mut self, pointer: &Reg) -> Res {
+    fn note_pointer_kind(&mut self, pointer: &Reg, is_load: bool) -> Res {
         let kind = (pointer.kind, pointer.flags);
+        let probed = |kind: Kind| matches!(kind, Kind::BtfId | Kind::Mem);
         let aux = self.aux_mut();
         match aux.ptr_kind {
             None => aux.ptr_kind = Some(kind),
+            // Loads of kernel memory survive a fault, whatever was promised of the pointer.
+            Some(before) if is_load && before != kind && probed(before.0) && probed(kind.0) => {
+                let both = if before.0 == kind.0 { kind.0 } else { Kind::BtfId };
+                aux.ptr_kind = Some((both, Flags::UNTRUSTED));
+            }
             Some(before)
                 if before != kind && (needs_rewrite(before.0) || needs_rewrite(kind.0)) =>
             {
