@@ -160,14 +160,10 @@ pub struct Subprog {
     pub is_callback: bool,
     /// A callback that starts on its own.
     pub is_async_callback: bool,
-    /// The exception callback.
-    pub is_exception_callback: bool,
     /// May change packet data.
     pub changes_packet: bool,
     /// May sleep.
     pub might_sleep: bool,
-    /// May throw.
-    pub might_throw: bool,
     /// Reached from a verified function.
     pub called: bool,
     /// A global function whose arguments were read from BTF.
@@ -242,8 +238,6 @@ pub struct Verifier<'a> {
     pub postorder_starts: Vec<u32>,
     /// The number of strongly connected components.
     pub scc_count: u32,
-    /// The exception callback's function, when there is one.
-    pub exception_callback: Option<u32>,
     /// Room for the ids matched while two states are compared.
     pub ids: crate::explore::equiv::IdMap,
     /// Whether the current instruction's step is already in the history.

@@ -146,6 +146,9 @@ pub struct Stats {
     pub peak_states: u32,
     /// The longest walk of liveness marks (0 on 6.18).
     pub mark_read: u32,
+    /// Bytes of the states kept at one moment, frames, stacks and histories included; not in
+    /// the log.
+    pub peak_bytes: u64,
     /// Microseconds the verification took.
     pub verification_time_us: u64,
 }

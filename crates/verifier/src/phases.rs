@@ -100,9 +100,9 @@ fn explore(v: &mut Verifier<'_>) -> Res {
 /// Walks the global functions from `first` on; those found called on the way wait for the
 /// next round when they lie before.
 fn walk_round(v: &mut Verifier<'_>, first: usize, walked: &mut [bool]) -> Res {
-    for index in first..walked.len() {
+    for (index, walked) in walked.iter_mut().enumerate().skip(first) {
         let subprog = &v.subprogs[index];
-        if !subprog.is_global || !subprog.called || walked[index] {
+        if !subprog.is_global || !subprog.called || *walked {
             continue;
         }
         v.walk_function(index as u32)?;
@@ -113,7 +113,7 @@ fn walk_round(v: &mut Verifier<'_>, first: usize, walked: &mut [bool]) -> Res {
                 "Func#{index} ('{name}') is safe for any args that match its prototype\n"
             );
         }
-        walked[index] = true;
+        *walked = true;
     }
     Ok(())
 }
@@ -151,7 +151,6 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
         postorder: Vec::new(),
         postorder_starts: Vec::new(),
         scc_count: 0,
-        exception_callback: None,
         ids: Default::default(),
         history_open: false,
         explore_alu_limits: false,
@@ -159,7 +158,8 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
         scratched_regs: 0,
         scratched_slots: 0,
         strict_alignment: flags.contains(ProgFlags::STRICT_ALIGNMENT),
-        test_state_freq: flags.contains(ProgFlags::TEST_STATE_FREQ),
+        test_state_freq: request.privilege.bpf_capable
+            && flags.contains(ProgFlags::TEST_STATE_FREQ),
         prunes: true,
         insn_limit: COMPLEXITY_LIMIT_INSNS,
         insns_processed: 0,

@@ -184,9 +184,7 @@ impl Verifier<'_> {
             Place::Tracepoint(nullable) if nullable >> arg & 1 != 0 => {
                 Flags::TRUSTED.with(Flags::MAYBE_NULL)
             }
-            Place::Tracepoint(_) | Place::Iterator(_) | Place::Hook | Place::Operation => {
-                Flags::TRUSTED
-            }
+            Place::Tracepoint(_) | Place::Iterator(_) | Place::Hook => Flags::TRUSTED,
             Place::Entry | Place::Exit | Place::Modify => Flags::NONE,
         };
         flags = flags.with(super::btf_id::tag_flags(btf, ptr).without(Flags::RCU));

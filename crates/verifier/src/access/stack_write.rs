@@ -3,7 +3,7 @@
 use crate::access::Attempt;
 use crate::access::stack::{byte_of, slot_of};
 use crate::access::stack_read::width;
-use crate::context::{Res, Stop, Verifier};
+use crate::context::{Res, Verifier};
 use crate::refuse;
 use crate::state::whole::HistoryFlags;
 use crate::state::{Kind, Reg, Slot, SlotType};
@@ -253,7 +253,6 @@ impl Verifier<'_> {
         match self.cur.frames[frame].stack[index].types[7] {
             SlotType::Dynptr => self.destroy_dynptr(frame, index),
             // An iterator is told by its slots, which the store makes plain.
-            SlotType::IrqFlag => Err(Stop::Unsupported("store over an interrupt flag".into())),
             _ => Ok(()),
         }
     }

@@ -229,8 +229,7 @@ impl Verifier<'_> {
         let same = reg.off == 0 && reg.aux == id.0;
         let inner = !same
             && !strict
-            && u32::try_from(reg.off)
-                .is_ok_and(|off| self.object_holds(&btf, reg.aux, off, id));
+            && u32::try_from(reg.off).is_ok_and(|off| self.object_holds(&btf, reg.aux, off, id));
         if !same && !inner {
             let name = self.btf_type_name(reg);
             refuse!(

@@ -125,8 +125,6 @@ impl Verifier<'_> {
             "rcu_read_lock"
         } else if self.cur.active_preempt_locks != 0 {
             "non-preemptible"
-        } else if self.cur.active_irq_id != 0 {
-            "IRQ-disabled"
         } else {
             return Ok(());
         };

@@ -3,8 +3,8 @@
 use crate::context::{Res, Stop, Verifier};
 use crate::refuse;
 use crate::say;
-use crate::state::{Flags, Reg};
 use crate::state::whole::{Reference, ReferenceKind};
+use crate::state::{Flags, Reg};
 
 impl Verifier<'_> {
     /// Takes a reference at the current instruction and gives its identity.
@@ -78,8 +78,6 @@ impl Verifier<'_> {
         let state = &self.cur;
         let inside = if state.active_locks != 0 {
             "bpf_spin_lock"
-        } else if state.active_irq_id != 0 {
-            "bpf_local_irq_save"
         } else if state.active_rcu_locks != 0 {
             "bpf_rcu_read_lock"
         } else if state.active_preempt_locks != 0 {

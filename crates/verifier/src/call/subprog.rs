@@ -67,7 +67,6 @@ impl Verifier<'_> {
         }
         let atomic = self.cur.active_rcu_locks != 0
             || self.cur.active_preempt_locks != 0
-            || self.cur.active_irq_id != 0
             || !self.cur.in_sleepable;
         if self.subprogs[subprog].might_sleep && atomic {
             refuse!(

@@ -52,9 +52,13 @@ impl Backtrack {
 
 /// Packs the places of linked numbers: frame, whether a register, and its number or slot.
 pub fn pack_linked(linked: &[(u8, bool, u8)]) -> u64 {
-    linked.iter().rev().fold(0, |word, &(frame, is_reg, place)| {
-        (word << 10) | u64::from(frame) | (u64::from(place) << 3) | (u64::from(is_reg) << 9)
-    }) << 4
+    linked
+        .iter()
+        .rev()
+        .fold(0, |word, &(frame, is_reg, place)| {
+            (word << 10) | u64::from(frame) | (u64::from(place) << 3) | (u64::from(is_reg) << 9)
+        })
+        << 4
         | linked.len() as u64
 }
 

@@ -120,7 +120,6 @@ impl<'c> Comparison<'c> {
             && old.active_locks == cur.active_locks
             && old.active_preempt_locks == cur.active_preempt_locks
             && old.active_rcu_locks == cur.active_rcu_locks
-            && self.ids.matches(old.active_irq_id, cur.active_irq_id)
             && self.ids.matches(old.active_lock.0, cur.active_lock.0)
             && old.active_lock.1 == cur.active_lock.1
             && old.refs.iter().zip(&cur.refs).all(|(a, b)| {
@@ -198,9 +197,7 @@ impl<'c> Comparison<'c> {
         let linked_alike = old.id == 0
             || ((old.id ^ cur.id) & ADD_CONST == 0
                 && (old.id & ADD_CONST == 0 || old.off == cur.off));
-        linked_alike
-            && old.num.includes(&cur.num)
-            && self.ids.matches_scalar(old.id, cur.id)
+        linked_alike && old.num.includes(&cur.num) && self.ids.matches_scalar(old.id, cur.id)
     }
 
     /// The register a load of the whole slot would give, when that is a number.
@@ -209,9 +206,10 @@ impl<'c> Comparison<'c> {
         if slot.is_full_spilled_scalar() {
             return Some(&slot.spilled);
         }
-        let plain = slot.types.iter().all(|t| {
-            *t == SlotType::Misc || (*t == SlotType::Invalid && self.uninit_stack)
-        });
+        let plain = slot
+            .types
+            .iter()
+            .all(|t| *t == SlotType::Misc || (*t == SlotType::Invalid && self.uninit_stack));
         plain.then_some(UNKNOWN)
     }
 
@@ -230,9 +228,8 @@ impl<'c> Comparison<'c> {
 
     fn slot_covers(&mut self, old: &Slot, cur: Option<&Slot>, exact: Exact) -> bool {
         // Bytes the old path did not store, or may leave uninitialised, ask for nothing.
-        let asks = |t: SlotType| {
-            t != SlotType::Invalid && !(self.uninit_stack && t == SlotType::Misc)
-        };
+        let asks =
+            |t: SlotType| t != SlotType::Invalid && !(self.uninit_stack && t == SlotType::Misc);
         if !old.types.iter().any(|t| asks(*t)) {
             return true;
         }
@@ -262,7 +259,6 @@ impl<'c> Comparison<'c> {
                 let (a, b) = (&old.spilled, &cur.spilled);
                 a.same_identity(b) && self.ids.matches(a.ref_obj_id, b.ref_obj_id)
             }
-            SlotType::IrqFlag => self.reg_exact(&old.spilled, &cur.spilled),
             SlotType::Invalid | SlotType::Misc | SlotType::Zero => true,
         }
     }

@@ -84,9 +84,7 @@ impl Verifier<'_> {
                     }
                 }
                 for (index, slot) in frame.stack.iter().enumerate() {
-                    if slot.is_spill()
-                        && slot.spilled.kind == Kind::Scalar
-                        && slot.spilled.precise
+                    if slot.is_spill() && slot.spilled.kind == Kind::Scalar && slot.spilled.precise
                     {
                         name(format_args!("fp-{}", (index + 1) * 8));
                         self.precision.slots[depth] |= 1 << index;
@@ -126,8 +124,7 @@ impl Verifier<'_> {
         let mut history = std::mem::take(&mut start.history);
         let mut owner: Option<StateId> = None;
         let outcome = loop {
-            match self.walk_back_state(start, owner, &history, first, last, subsequent, &mut skip)
-            {
+            match self.walk_back_state(start, owner, &history, first, last, subsequent, &mut skip) {
                 Ok(Walked::Further) => {}
                 Ok(Walked::Done) => break Ok(()),
                 Ok(Walked::Entry) => {
@@ -226,8 +223,11 @@ impl Verifier<'_> {
             {
                 return Ok(Walked::Entry);
             }
-            let (subprog, regs, slots) =
-                (frame.subprog, self.precision.mask(), self.precision.slots[0]);
+            let (subprog, regs, slots) = (
+                frame.subprog,
+                self.precision.mask(),
+                self.precision.slots[0],
+            );
             refuse!(
                 self,
                 EFAULT,
@@ -240,7 +240,10 @@ impl Verifier<'_> {
             if *skip {
                 *skip = false;
             } else {
-                let entry = history[..left].last().filter(|entry| entry.insn == at).copied();
+                let entry = history[..left]
+                    .last()
+                    .filter(|entry| entry.insn == at)
+                    .copied();
                 if let Back::GiveUp = self.step_back(at, subsequent, entry)? {
                     return Ok(Walked::GiveUp);
                 }
@@ -260,12 +263,7 @@ impl Verifier<'_> {
                 at = at.wrapping_sub(1);
             }
             if at as usize >= self.insns.len() {
-                refuse!(
-                    self,
-                    EFAULT,
-                    "verifier bug: backtracking idx {}",
-                    at as i32
-                );
+                refuse!(self, EFAULT, "verifier bug: backtracking idx {}", at as i32);
             }
         }
     }

@@ -18,7 +18,12 @@ pub(super) enum Back {
 
 impl Verifier<'_> {
     /// Undoes one instruction: what does it need, for what is needed after it?
-    pub(super) fn step_back(&mut self, at: u32, subsequent: i64, entry: Option<HistoryEntry>) -> Res<Back> {
+    pub(super) fn step_back(
+        &mut self,
+        at: u32,
+        subsequent: i64,
+        entry: Option<HistoryEntry>,
+    ) -> Res<Back> {
         let insn = self.insns[at as usize];
         if insn.code == 0 {
             return Ok(Back::Done);
@@ -137,11 +142,11 @@ impl Verifier<'_> {
     ) -> Res<Option<Back>> {
         let insn = self.insns[at as usize];
         if insn.is_pseudo_call() {
-            return self.step_back_call(at, subsequent).map(|()| Some(Back::Done));
+            return self
+                .step_back_call(at, subsequent)
+                .map(|()| Some(Back::Done));
         }
-        if insn.is_call()
-            && self.aux[at as usize].calls_callback
-            && i64::from(at) != subsequent - 1
+        if insn.is_call() && self.aux[at as usize].calls_callback && i64::from(at) != subsequent - 1
         {
             self.expect_no(self.precision.mask() & !ARGS, "callback unexpected regs")?;
             self.expect_no_slots("callback unexpected slots")?;
@@ -155,17 +160,22 @@ impl Verifier<'_> {
                 return Ok(Some(Back::GiveUp));
             }
             self.precision.clear_reg(0);
-            self.expect_no(self.precision.mask() & ARGS, "backtracking call unexpected regs")?;
+            self.expect_no(
+                self.precision.mask() & ARGS,
+                "backtracking call unexpected regs",
+            )?;
             return Ok(None);
         }
         if insn.is_exit() {
-            let callback =
-                subsequent >= 0 && self.aux[subsequent as usize].calls_callback;
+            let callback = subsequent >= 0 && self.aux[subsequent as usize].calls_callback;
             if callback {
                 let frame = self.precision.frame;
                 self.precision.regs[frame] &= !ARGS;
             }
-            self.expect_no(self.precision.mask() & ARGS, "backtracking exit unexpected regs")?;
+            self.expect_no(
+                self.precision.mask() & ARGS,
+                "backtracking exit unexpected regs",
+            )?;
             // Straight after a call stands what a subprogram returns to; a callback returns
             // to the call itself.
             let returns = subsequent >= 1

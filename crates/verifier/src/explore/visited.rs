@@ -35,6 +35,8 @@ pub struct StateStore {
     retired: u32,
     /// States of back edges that wait for a loop to be done.
     pub back_edges: u32,
+    /// Bytes of the kept states.
+    bytes: u64,
 }
 
 impl StateStore {
@@ -55,6 +57,7 @@ impl StateStore {
         // Linux goes on counting from function to function.
         self.retired = 0;
         self.back_edges = 0;
+        self.bytes = 0;
     }
 
     fn chain_of(&self, insn: u32, callsite: u32) -> usize {
@@ -81,6 +84,7 @@ impl StateStore {
 
     fn add(&mut self, chain: usize, state: State) -> StateId {
         let id = StateId(self.kept.len() as u32);
+        self.bytes += state.bytes();
         self.kept.push(Some(Box::new(Kept {
             state,
             misses: 0,
@@ -101,7 +105,11 @@ impl StateStore {
                 .is_some_and(|kept| kept.retired && kept.state.branches == 0)
         {
             self.retired -= 1;
-            return slot.take().map(|kept| kept.state);
+            let state = slot.take().map(|kept| kept.state);
+            // A state may have become smaller since it was kept.
+            let freed = state.as_ref().map_or(0, State::bytes);
+            self.bytes = self.bytes.saturating_sub(freed);
+            return state;
         }
         None
     }
@@ -119,8 +127,7 @@ impl Verifier<'_> {
         let insn = self.insn_idx;
         let aux = &self.aux[insn as usize];
         let checkpoint = aux.force_checkpoint;
-        let force =
-            self.test_state_freq || checkpoint || self.cur.history.len() > HISTORY_LIMIT;
+        let force = self.test_state_freq || checkpoint || self.cur.history.len() > HISTORY_LIMIT;
         let mut keep = force
             || (self.jumps_processed - self.prev_jumps_processed >= 2
                 && self.insns_processed - self.prev_insns_processed >= 8);
@@ -128,6 +135,9 @@ impl Verifier<'_> {
         let chain = self.store.chain_of(insn, callsite);
         self.clean_live_states(chain, insn)?;
 
+        // Linux asks this of each finished state and does not forget it for the unfinished
+        // ones that come after, so a callback's round may leave a back edge after all.
+        let mut in_loop = false;
         let mut seen = 0;
         let mut place = self.store.chains[chain].len();
         while place > 0 {
@@ -139,12 +149,11 @@ impl Verifier<'_> {
                 continue;
             }
             let mut found = false;
-            let mut in_loop = false;
             if old.branches > 0 {
                 match self.meet_unfinished(id)? {
                     Meeting::Covered { back_edge } => {
                         found = true;
-                        in_loop = back_edge;
+                        in_loop |= back_edge;
                     }
                     Meeting::Different => {
                         if !force
@@ -186,8 +195,7 @@ impl Verifier<'_> {
         let insn = self.insn_idx;
         let old = &self.store.get_mut(id).state;
         let old_frame = old.frame();
-        if old_frame.in_async_callback
-            && old_frame.async_entries != self.cur.frame().async_entries
+        if old_frame.in_async_callback && old_frame.async_entries != self.cur.frame().async_entries
         {
             // The same callback entered anew is not a loop.
             return Ok(Meeting::Different);
@@ -206,7 +214,10 @@ impl Verifier<'_> {
                 Meeting::Different
             });
         }
-        if self.aux[insn as usize].kfunc.is_some_and(|kfunc| kfunc.steps_iterator()) {
+        if self.aux[insn as usize]
+            .kfunc
+            .is_some_and(|kfunc| kfunc.steps_iterator())
+        {
             // An iterator that goes on may come back in any state that covers this one.
             return Ok(
                 if self.covers(id, Exact::RangeWithin) && self.steps_active_iterator() {
@@ -338,6 +349,7 @@ impl Verifier<'_> {
     /// Brings the peak up to date.
     pub fn note_peak(&mut self) {
         self.figures.peak_states = self.figures.peak_states.max(self.store.population());
+        self.figures.peak_bytes = self.figures.peak_bytes.max(self.store.bytes);
     }
 
     /// Forgets what is dead in the finished states of a chain that belong to this
@@ -447,10 +459,7 @@ fn maybe_looping(old: &State, cur: &State) -> bool {
             .iter()
             .zip(&cur.frame().regs)
             .all(|(a, b)| {
-                a.same_identity(b)
-                    && a.num == b.num
-                    && a.id == b.id
-                    && a.ref_obj_id == b.ref_obj_id
+                a.same_identity(b) && a.num == b.num && a.id == b.id && a.ref_obj_id == b.ref_obj_id
             })
 }
 

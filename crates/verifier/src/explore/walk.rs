@@ -4,10 +4,10 @@ use skep_abi::Errno;
 
 use crate::context::{COMPLEXITY_LIMIT_JMP_SEQ, Pending, Res, Stop, Verifier};
 use crate::log::{LEVEL, LEVEL2};
+use crate::refuse;
 use crate::state::frame::MAIN_CALLSITE;
 use crate::state::{Frame, State};
 use crate::step::Next;
-use crate::refuse;
 
 impl Verifier<'_> {
     /// Walks every path of the main program or of one global function.

@@ -70,7 +70,9 @@ impl Names for ProgramNames<'_, '_> {
             return None;
         }
         let btf = self.0.env.kernel_btf()?;
-        Some(Cow::Owned(btf.type_by_id(btf_id as u32)?.name().to_string()))
+        Some(Cow::Owned(
+            btf.type_by_id(btf_id as u32)?.name().to_string(),
+        ))
     }
 
     fn reference(&self, at: usize, first: Insn, _second: Insn) -> Option<Cow<'_, str>> {

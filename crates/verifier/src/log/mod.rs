@@ -157,7 +157,10 @@ mod tests {
         log.write(format_args!("end\n"));
         assert_eq!(log.end(), 74);
         let (text, longest) = log.finish();
-        assert_eq!((String::from_utf8_lossy(&text).as_ref(), longest), (kept, peak));
+        assert_eq!(
+            (String::from_utf8_lossy(&text).as_ref(), longest),
+            (kept, peak)
+        );
     }
 
     #[test]

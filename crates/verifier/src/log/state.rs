@@ -205,9 +205,7 @@ impl Verifier<'_> {
                 write!(text, " frame{}:", frame.depth)?;
             }
             for (number, reg) in frame.regs.iter().enumerate() {
-                if reg.kind == Kind::NotInit
-                    || (!all && self.scratched_regs & (1 << number) == 0)
-                {
+                if reg.kind == Kind::NotInit || (!all && self.scratched_regs & (1 << number) == 0) {
                     continue;
                 }
                 write!(text, " R{number}=")?;
@@ -296,8 +294,7 @@ impl Verifier<'_> {
             let length = self.log.prev_insn_len;
             let width = COLUMN.max(length + STEP / 2).next_multiple_of(STEP) - length - 1;
             self.log.reset(self.log.prev_end - 1);
-            self.log
-                .write(format_args!("{:>1$};", ' ', width as usize));
+            self.log.write(format_args!("{:>1$};", ' ', width as usize));
         } else {
             let insn = self.insn_idx;
             self.log.write(format_args!("{insn}:"));

@@ -33,8 +33,7 @@ pub fn mark_patterns(v: &mut Verifier<'_>) {
         for at in range.start..range.end {
             let insn = v.insns[at as usize];
             let kfunc = v.aux[at as usize].kfunc;
-            let keeps = flow::is_helper_call(insn)
-                && helpers::keeps_arguments(v.request, insn.imm)
+            let keeps = flow::is_helper_call(insn) && helpers::keeps_arguments(v.request, insn.imm)
                 || kfunc.is_some_and(|kfunc| kfunc.is_fastcall());
             if keeps {
                 mark_call(v, range, at, lowest);

@@ -37,8 +37,6 @@ pub enum Place {
     Iterator(&'static [IterValue]),
     /// A security hook.
     Hook,
-    /// A member of a structure of operations.
-    Operation,
 }
 
 /// The most arguments of a function that can be traced.

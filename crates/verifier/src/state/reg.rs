@@ -72,8 +72,6 @@ impl Flags {
     pub const PERCPU: Flags = Flags(16);
     /// The pointer must not be trusted.
     pub const UNTRUSTED: Flags = Flags(32);
-    /// The memory need not be initialised.
-    pub const UNINIT: Flags = Flags(64);
     /// The object was allocated by the program.
     pub const ALLOC: Flags = Flags(128);
     /// A reference that the program does not own.
@@ -204,15 +202,6 @@ impl Reg {
         }
     }
 
-    /// A number inside `num`.
-    #[inline]
-    pub const fn scalar(num: Scalar) -> Reg {
-        Reg {
-            num,
-            ..Reg::UNKNOWN
-        }
-    }
-
     /// Whether the register is a number.
     #[inline]
     pub fn is_scalar(&self) -> bool {
@@ -231,12 +220,6 @@ impl Reg {
         self.is_const() && self.num.var_off.value == 0
     }
 
-    /// Whether the value may be shown to the world (numbers may, pointers may not).
-    #[inline]
-    pub fn is_pointer(&self) -> bool {
-        !matches!(self.kind, Kind::Scalar | Kind::NotInit)
-    }
-
     /// Whether the pointer may be null.
     #[inline]
     pub fn maybe_null(&self) -> bool {
@@ -252,10 +235,7 @@ impl Reg {
     /// Whether the register is any of the packet pointers, the end included.
     #[inline]
     pub fn is_packet_any(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::Packet | Kind::PacketMeta | Kind::PacketEnd
-        )
+        matches!(self.kind, Kind::Packet | Kind::PacketMeta | Kind::PacketEnd)
     }
 
     /// The packet range: bytes known to lie inside, or a negative marker.

@@ -19,8 +19,6 @@ pub enum SlotType {
     Dynptr,
     /// Part of an iterator.
     Iter,
-    /// A saved interrupt flag.
-    IrqFlag,
 }
 
 impl SlotType {
@@ -33,16 +31,12 @@ impl SlotType {
             SlotType::Zero => '0',
             SlotType::Dynptr => 'd',
             SlotType::Iter => 'i',
-            SlotType::IrqFlag => 'f',
         }
     }
 
     /// Whether the byte belongs to an object that is not plain data.
     pub fn is_special(self) -> bool {
-        matches!(
-            self,
-            SlotType::Spill | SlotType::Dynptr | SlotType::Iter | SlotType::IrqFlag
-        )
+        matches!(self, SlotType::Spill | SlotType::Dynptr | SlotType::Iter)
     }
 }
 

@@ -26,14 +26,8 @@ pub struct Reference {
 pub enum ReferenceKind {
     /// An acquired object.
     Pointer,
-    /// Disabled interrupts.
-    Irq,
     /// A spin lock.
     Lock,
-    /// A resilient spin lock.
-    ResLock,
-    /// A resilient spin lock with interrupts disabled.
-    ResLockIrq,
 }
 
 /// One step of the path that precision may have to walk back over.
@@ -106,8 +100,6 @@ pub struct State {
     pub active_preempt_locks: u32,
     /// Nesting of RCU read sections.
     pub active_rcu_locks: u32,
-    /// The innermost disabled interrupt flag.
-    pub active_irq_id: u32,
     /// The lock taken last: id and owner.
     pub active_lock: (u32, u64),
     /// The state this one continues.
@@ -166,6 +158,17 @@ impl State {
             history,
             ..*from
         };
+    }
+
+    /// Bytes of memory it takes.
+    pub fn bytes(&self) -> u64 {
+        let slots: usize = self.frames.iter().map(|frame| frame.stack.len()).sum();
+        let parts = size_of::<State>()
+            + self.frames.len() * size_of::<Frame>()
+            + slots * size_of::<Slot>()
+            + self.refs.len() * size_of::<Reference>()
+            + self.history.len() * size_of::<HistoryEntry>();
+        parts as u64
     }
 
     /// The depth of the call chain.

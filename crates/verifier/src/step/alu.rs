@@ -134,12 +134,7 @@ impl Verifier<'_> {
     /// `rD = (s8)rS` and wider.
     fn mov_sign_extended(&mut self, insn: Insn, bits: i16) -> Res {
         if self.is_pointer_value(insn.src) {
-            refuse!(
-                self,
-                EACCES,
-                "R{} sign-extension part of pointer",
-                insn.src
-            );
+            refuse!(self, EACCES, "R{} sign-extension part of pointer", insn.src);
         }
         if !self.reg(insn.src).is_scalar() {
             self.mark_unknown(insn.dst);

@@ -40,12 +40,7 @@ impl Verifier<'_> {
             let both_packet =
                 self.reg(insn.dst).is_packet_any() && self.reg(insn.src).is_packet_any();
             if !both_packet && self.is_pointer_value(insn.src) {
-                refuse!(
-                    self,
-                    EACCES,
-                    "R{} pointer comparison prohibited",
-                    insn.src
-                );
+                refuse!(self, EACCES, "R{} pointer comparison prohibited", insn.src);
             }
             flags.src_is_stack = self.reg(insn.src).kind == Kind::Stack;
         } else if insn.src != 0 {
@@ -261,12 +256,7 @@ impl Verifier<'_> {
         if !match_packet_pointers(insn, cmp, jmp32, &dst, &src, &mut self.cur, other)
             && self.is_pointer_value(insn.dst)
         {
-            refuse!(
-                self,
-                EACCES,
-                "R{} pointer comparison prohibited",
-                insn.dst
-            );
+            refuse!(self, EACCES, "R{} pointer comparison prohibited", insn.dst);
         }
         Ok(())
     }
@@ -324,11 +314,9 @@ fn mark_or_null(maps: &[Arc<MapFacts>], state: &mut State, number: u8, null: Opt
     let id = reg.id;
     if reg.ref_obj_id != 0 && reg.ref_obj_id == id && is_null {
         // What was not acquired need not be given back.
-        if let Some(at) = state
-            .refs
-            .iter()
-            .position(|held| held.kind == crate::state::whole::ReferenceKind::Pointer && held.id == id)
-        {
+        if let Some(at) = state.refs.iter().position(|held| {
+            held.kind == crate::state::whole::ReferenceKind::Pointer && held.id == id
+        }) {
             state.refs.remove(at);
             state.acquired = state.acquired.saturating_sub(1);
         }

@@ -91,7 +91,11 @@ impl Verifier<'_> {
             None => aux.ptr_kind = Some(kind),
             // Loads of kernel memory survive a fault, whatever was promised of the pointer.
             Some(before) if is_load && before != kind && probed(before.0) && probed(kind.0) => {
-                let both = if before.0 == kind.0 { kind.0 } else { Kind::BtfId };
+                let both = if before.0 == kind.0 {
+                    kind.0
+                } else {
+                    Kind::BtfId
+                };
                 aux.ptr_kind = Some((both, Flags::UNTRUSTED));
             }
             Some(before)

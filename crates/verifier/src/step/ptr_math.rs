@@ -60,9 +60,7 @@ impl Verifier<'_> {
             | Kind::Func
             | Kind::Dynptr => true,
             Kind::FlowKeys if known => true,
-            Kind::FlowKeys | Kind::ConstMapPtr => {
-                known && num.smin == 0 && insn.op() == op::ADD
-            }
+            Kind::FlowKeys | Kind::ConstMapPtr => known && num.smin == 0 && insn.op() == op::ADD,
             _ => false,
         };
         if !movable {
@@ -102,11 +100,7 @@ impl Verifier<'_> {
             }
             op::SUB => {
                 if reversed {
-                    refuse!(
-                        self,
-                        EACCES,
-                        "R{dst} tried to subtract pointer from scalar"
-                    );
+                    refuse!(self, EACCES, "R{dst} tried to subtract pointer from scalar");
                 }
                 if pointer.kind == Kind::Stack {
                     refuse!(

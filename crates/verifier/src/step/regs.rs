@@ -5,8 +5,8 @@ use skep_isa::field::{alu as op, class, mode};
 
 use crate::context::{Res, Verifier};
 use crate::refuse;
-use crate::state::reg::DEF_NOT_SUBREG;
 use crate::state::Reg;
+use crate::state::reg::DEF_NOT_SUBREG;
 
 impl Verifier<'_> {
     /// A number nothing is known of, as this caller's rights make it: without the right to
@@ -126,9 +126,7 @@ impl Verifier<'_> {
         match insn.class() {
             class::ALU64 => !(insn.op() == op::END && insn.imm != 64),
             class::ALU => insn.op() == op::END && insn.imm == 64,
-            class::LDX => {
-                insn.size() == skep_isa::field::size::DW || insn.mode() == mode::MEMSX
-            }
+            class::LDX => insn.size() == skep_isa::field::size::DW || insn.mode() == mode::MEMSX,
             class::STX => insn.size() == skep_isa::field::size::DW,
             class::LD => insn.mode() == mode::IMM,
             _ => true,
