@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::cell::Regs;
 use crate::host::Trap;
-use crate::memory::{MAX_FRAMES, Stack};
+use crate::memory::{MAX_FRAMES, Stack, Trust};
 use crate::run::Mode;
 
 /// How long a run may take.
@@ -104,6 +104,22 @@ impl Cpu {
         self.charged = 0;
         self.slice = self.next_slice();
         self.fuel = self.slice;
+    }
+
+    /// Makes everything ready for a run of native code that is not bounded. What counts
+    /// instructions keeps its values: nothing is charged.
+    #[inline]
+    pub(crate) fn begin_native(&mut self, trust: Trust) {
+        self.callers.clear();
+        self.frame = 1;
+        self.first_frame = 1;
+        self.tail_calls = 0;
+        self.mode = Mode::Trusting(trust);
+        self.stopped_at = None;
+        if self.is_limited() {
+            self.limits = Limits::default();
+        }
+        (self.charged, self.slice, self.fuel) = (0, i64::MAX, i64::MAX);
     }
 
     /// Whether the present run is bounded.

@@ -4,7 +4,7 @@ use crate::cell::{Cell, Exit, Regs, Run};
 use crate::cpu::{Cpu, Limits};
 use crate::host::{Host, Stopped, Trap};
 use crate::memory::{Access, Checked, Denied, Trust};
-use crate::native::End;
+use crate::native::{End, Native};
 use crate::program::Program;
 
 /// How many tail calls a run may make, as on Linux.
@@ -33,6 +33,12 @@ pub fn run(
     ctx: u64,
     limits: Limits,
 ) -> Result<u64, Stopped> {
+    if let (Mode::Trusting(trust), Some(native)) = (mode, program.native())
+        && limits.fuel.is_none()
+        && limits.deadline.is_none()
+    {
+        return run_native(trust, native, program, cpu, host, ctx);
+    }
     cpu.begin(mode, limits);
     let result = enter(program, cpu, host, 0, [ctx, 0, 0, 0, 0]);
     cpu.frame = 0;
@@ -56,6 +62,43 @@ pub fn run_function(
 ) -> Result<u64, Stopped> {
     cpu.begin(mode, limits);
     let result = Machine { cpu, program }.call(host, function, args);
+    cpu.frame = 0;
+    result.map_err(|trap| Stopped {
+        trap,
+        insn: cpu.stopped_at.take(),
+    })
+}
+
+/// Runs native code; all that is not a plain return is seen to elsewhere.
+#[inline]
+fn run_native(
+    trust: Trust,
+    native: &dyn Native,
+    program: &Program,
+    cpu: &mut Cpu,
+    host: &mut dyn Host,
+    ctx: u64,
+) -> Result<u64, Stopped> {
+    cpu.begin_native(trust);
+    let end = native.enter(trust, program, cpu, host, 0, [ctx, 0, 0, 0, 0]);
+    cpu.frame = 0;
+    match end {
+        Ok(End::Return(r0)) => Ok(r0),
+        end => finish_native(end, cpu, host),
+    }
+}
+
+/// Follows a tail call, or tells of a trap.
+#[cold]
+fn finish_native(
+    end: Result<End, Trap>,
+    cpu: &mut Cpu,
+    host: &mut dyn Host,
+) -> Result<u64, Stopped> {
+    let result = end.and_then(|end| match end {
+        End::Return(r0) => Ok(r0),
+        End::Tail(next, ctx) => enter(&next, cpu, host, 0, [ctx, 0, 0, 0, 0]),
+    });
     cpu.frame = 0;
     result.map_err(|trap| Stopped {
         trap,

@@ -15,6 +15,18 @@ enum Better {
     By(Op),
 }
 
+impl Better {
+    /// A phi that was left as it is may still be equal to another one of its block.
+    fn or_twin(self, func: &Func, v: Val, kept: &[Val], round: &Round) -> Better {
+        if !matches!((&self, func.op(v)), (Better::Same, Op::Phi)) {
+            return self;
+        }
+        let operands = |phi: Val| func.phis[phi.at()].iter().map(|o| round.find(*o));
+        let twin = |other: &&Val| func.op(**other) == Op::Phi && operands(**other).eq(operands(v));
+        kept.iter().find(twin).map_or(Better::Same, |twin| Better::Is(*twin))
+    }
+}
+
 /// One round over all instructions; whether anything changed.
 pub(crate) fn simplify(func: &mut Func) -> bool {
     let known = significant(func);
@@ -34,7 +46,7 @@ pub(crate) fn simplify(func: &mut Func) -> bool {
             func.ops[v.at()] = op;
             // A better form may have a better one still.
             for _ in 0..4 {
-                match round.better(func, v) {
+                match round.better(func, v).or_twin(func, v, &kept, &round) {
                     Better::Same => break,
                     Better::Is(other) => {
                         round.alias[v.at()] = other;
