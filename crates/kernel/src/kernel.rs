@@ -6,6 +6,7 @@ use std::time::Instant;
 use skep_abi::{Bpf, Errno, Files, UserMemory};
 use skep_btf::Btf;
 use skep_maps::Grace;
+use skep_verifier::Stats;
 use skep_vm::Cpus;
 use skep_vm::world::World;
 
@@ -41,6 +42,7 @@ pub struct Kernel {
     pub(crate) vcpus: Cpus,
     trace: Mutex<Vec<u8>>,
     last_trap: Mutex<Option<String>>,
+    last_stats: Mutex<Stats>,
     pub(crate) grace: Arc<Grace>,
     pub(crate) fds: Fds,
     pub(crate) timers: Timers,
@@ -88,6 +90,7 @@ impl Kernel {
             vcpus: Cpus::new(cpus),
             trace: Mutex::default(),
             last_trap: Mutex::default(),
+            last_stats: Mutex::default(),
             grace: Arc::default(),
             fds: Fds::default(),
             timers: Timers::default(),
@@ -112,6 +115,21 @@ impl Kernel {
             .min(trace.len());
         trace.drain(..over);
         trace.extend_from_slice(text);
+    }
+
+    /// The figures of the last verification.
+    pub fn last_stats(&self) -> Stats {
+        *self
+            .last_stats
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn note_stats(&self, stats: Stats) {
+        *self
+            .last_stats
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = stats;
     }
 
     /// Why the last run that was stopped did not return, as text.

@@ -10,6 +10,6 @@ mod session;
 mod text;
 
 pub use campaign::{Campaign, Finding, Tally};
-pub use examine::{Bench, Oracles, Seen, Trouble};
+pub use examine::{Bench, Oracles, Owned, Seen, Trouble};
 pub use session::{Loaded, Session};
 pub use text::filetest;

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use skep_abi::Errno;
 use skep_btf::Btf;
@@ -20,12 +20,19 @@ const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 #[derive(Default)]
 pub struct Skep {
     btf: OnceLock<Option<Arc<Btf>>>,
+    last: Mutex<(u64, u64)>,
 }
 
 impl Skep {
     /// skep with the types of the running kernel, where these can be read.
     pub fn new() -> Skep {
         Skep::default()
+    }
+
+    /// The instructions walked by the last verification, and the bytes of the states that it
+    /// kept at most.
+    pub fn last_verification(&self) -> (u64, u64) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn kernel_btf(&self) -> Option<Arc<Btf>> {
@@ -57,9 +64,13 @@ impl Subject for Skep {
             builder = builder.kernel_btf(btf);
         }
         let kernel = builder.build();
-        catch_unwind(AssertUnwindSafe(|| work(&kernel))).map_err(|_| Unasked {
+        let done = catch_unwind(AssertUnwindSafe(|| work(&kernel))).map_err(|_| Unasked {
             what: "skep panicked".to_owned(),
             errno: Errno::EFAULT,
-        })
+        });
+        let stats = kernel.last_stats();
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) =
+            (stats.insns_processed.into(), stats.peak_bytes);
+        done
     }
 }

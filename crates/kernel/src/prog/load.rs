@@ -119,6 +119,7 @@ impl Kernel {
             None => skep_verifier::verify(&request, &env),
             Some(limit) => skep_verifier::verify_every_path(&request, &env, limit),
         };
+        self.note_stats(stats);
         let maps = env.maps.into_inner();
         if let Verdict::Unsupported(reason) = &verdict
             && !self.explains(&text, reason)

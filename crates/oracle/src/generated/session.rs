@@ -1,6 +1,6 @@
 //! One kernel that is asked about many generated programs, with their common maps.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use skep_abi::{Backend, Buffers, Cmd, Errno, MapType, attr, object_name};
 use skep_isa::Insn;
@@ -64,13 +64,11 @@ impl<'k> Session<'k> {
 
     fn load_with(&self, program: &Program, flags: u32, level: u32, size: usize) -> Loaded {
         let mut insns = program.insns.clone();
-        let mut own = None;
+        let mut own: BTreeMap<usize, Option<u32>> = BTreeMap::new();
         for (slot, map) in &program.map_slots {
             let Some(def) = MAPS.get(*map) else { continue };
-            let fd = if def.map_type == MapType::ProgArray {
-                // The first program that uses it settles what kind of program it is for.
-                own = own.or_else(|| create(self.kernel, def));
-                own
+            let fd = if remembers(def) {
+                *own.entry(*map).or_insert_with(|| create(self.kernel, def))
             } else {
                 self.maps.get(*map).copied().flatten()
             };
@@ -108,7 +106,11 @@ impl<'k> Session<'k> {
             .kernel
             .bpf(Cmd::ProgLoad.into(), load.as_attr(), &mut memory);
         drop(memory);
-        for fd in declared.map(|(fd, _)| fd).into_iter().chain(own) {
+        for fd in declared
+            .map(|(fd, _)| fd)
+            .into_iter()
+            .chain(own.into_values().flatten())
+        {
             self.close(fd);
         }
         let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
@@ -294,6 +296,13 @@ fn functions_of(program: &Program) -> Vec<(u32, String)> {
         return Vec::new();
     }
     crate::filetest::functions(&program.insns, std::iter::empty())
+}
+
+/// Whether a map remembers the programs before, so that each needs its own: the first one
+/// that uses a program array settles for which kind of program it is, and nobody empties a
+/// ring buffer.
+fn remembers(def: &MapDef) -> bool {
+    matches!(def.map_type, MapType::ProgArray | MapType::Ringbuf)
 }
 
 fn is_array(def: &MapDef) -> bool {
