@@ -7,6 +7,7 @@ pub mod ci;
 pub mod corpus;
 pub mod exactness;
 pub mod oracle;
+pub mod prove;
 pub mod record;
 pub mod smith;
 pub mod speed;

@@ -3,7 +3,9 @@
 
 use std::process::ExitCode;
 
-use xtask::{Outcome, ask, bench, ci, exactness, oracle, record, smith, speed, tables, tidy};
+use xtask::{
+    Outcome, ask, bench, ci, exactness, oracle, prove, record, smith, speed, tables, tidy,
+};
 
 const USAGE: &str = "\
 cargo xtask ci                    fmt, clippy, tests and tidy, as a reviewer would run them
@@ -31,6 +33,12 @@ cargo xtask bench run [NAME…]     how long programs run in each engine
        --json                     one JSON object a program and engine
 cargo xtask bench verify [PATH…]  medians of skep's and Linux's verification times
        --json                     one JSON object a program
+cargo xtask prove                 is the arithmetic of the verifier sound? writes proofs/RESULTS.md
+       --bits N                   exhaustively only, no word wider than N (default 8)
+       --smt                      by solvers only, at 32 and 64 bits
+       --whole                    with every step inside the question, none as a lemma
+       --only TEXT                operators whose name has it; nothing is written down
+       --limit S --python PATH    seconds a question (default 60), where the solvers are
 cargo xtask speed [PATH…]         how long skep and Linux take to verify the largest programs
 ";
 
@@ -48,6 +56,7 @@ fn run() -> Outcome {
         "tidy" => tidy::run(),
         "exactness" => exactness::run(),
         "oracle" => oracle::run(&rest),
+        "prove" => prove::run(&rest),
         "record" => record::run(&rest),
         _ => {
             print!("{USAGE}");

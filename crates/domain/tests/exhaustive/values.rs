@@ -1,0 +1,121 @@
+//! The abstract values that are tried, each with the set of its numbers.
+
+use std::collections::HashSet;
+
+use skep_domain::{Bounds, ScalarOf, TnumOf, Wide, Word};
+
+use super::sets::{all, numbers, those};
+
+/// A scalar and its numbers.
+#[derive(Clone, Copy)]
+pub struct Value<W: Wide> {
+    /// The scalar, brought into agreement.
+    pub scalar: ScalarOf<W>,
+    /// Its numbers.
+    pub members: u64,
+    /// What it has more than the value before it in the list, when it has all of that one's
+    /// numbers; else all of its numbers.
+    pub more: u64,
+    /// Whether it has all numbers of the value before it.
+    pub grows: bool,
+}
+
+/// All bounds of which one pair is an interval and the other open, with their sets: the
+/// unsigned intervals, then the signed ones.
+pub fn intervals<W: Word>(word: impl Fn(u32) -> W) -> (Vec<Bounds<W>>, Vec<Bounds<W>>) {
+    let (mut unsigned, mut signed) = (Vec::new(), Vec::new());
+    let sign = 1 << (W::BITS - 1);
+    for first in numbers(all::<W>()) {
+        for last in first..1 << W::BITS {
+            let (mut u, mut s) = (Bounds::unbounded(), Bounds::unbounded());
+            u.clamp_unsigned(word(first), word(last));
+            let biased = |number: u32| word(number ^ sign).signed();
+            s.clamp_signed(biased(first), biased(last));
+            unsigned.push(u);
+            signed.push(s);
+        }
+    }
+    (unsigned, signed)
+}
+
+fn agreed<W: Wide>(mut scalar: ScalarOf<W>, word: impl Fn(u32) -> W) -> Value<W> {
+    scalar.sync();
+    let members = those(word, |x| scalar.contains(x));
+    Value {
+        scalar,
+        members,
+        more: members,
+        grows: false,
+    }
+}
+
+/// Every unsigned and every signed interval, intervals of one start growing one by one.
+pub fn ranges<W: Wide>(word: impl Fn(u32) -> W) -> Vec<Value<W>> {
+    let (unsigned, signed) = intervals(&word);
+    let mut seen = HashSet::new();
+    let mut values: Vec<Value<W>> = Vec::new();
+    for full in unsigned.into_iter().chain(signed) {
+        let mut scalar = ScalarOf::unknown();
+        scalar.set_full(full);
+        let mut value = agreed(scalar, &word);
+        if !seen.insert(value.scalar) {
+            continue;
+        }
+        if let Some(before) = values.last()
+            && before.members & !value.members == 0
+        {
+            value.more = value.members & !before.members;
+            value.grows = true;
+        }
+        values.push(value);
+    }
+    values
+}
+
+/// All bits of `W`.
+pub fn bits<W: Word>(word: impl Fn(u32) -> W) -> Vec<TnumOf<W>> {
+    let word = &word;
+    numbers(all::<W>())
+        .flat_map(|mask| {
+            numbers(all::<W>()).map(move |value| TnumOf {
+                value: word(value),
+                mask: word(mask),
+            })
+        })
+        .filter(|t| t.value & t.mask == W::ZERO)
+        .collect()
+}
+
+/// Every different scalar that `sync` makes of any bits, any unsigned and any signed interval
+/// that have a number in common, nothing being known of the half at first.
+pub fn joint<W: Wide>(word: impl Fn(u32) -> W) -> Vec<Value<W>> {
+    let (unsigned, signed) = intervals(&word);
+    let mut seen = HashSet::new();
+    let mut values = Vec::new();
+    for var_off in bits(&word) {
+        for u in &unsigned {
+            for s in &signed {
+                let mut full = *u;
+                full.clamp_signed(s.smin, s.smax);
+                let scalar = ScalarOf::from_parts(var_off, full, Bounds::unbounded());
+                let value = agreed(scalar, &word);
+                if value.members != 0 && seen.insert(value.scalar) {
+                    values.push(value);
+                }
+            }
+        }
+    }
+    values
+}
+
+/// `count` values of the list for each place in it, the same ones on every run.
+pub fn partners<W: Wide>(values: &[Value<W>], at: usize, count: usize) -> Vec<Value<W>> {
+    let mut state = at as u64;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize
+    };
+    (0..count).map(|_| values[next() % values.len()]).collect()
+}
