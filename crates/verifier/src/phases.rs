@@ -157,7 +157,8 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
         id_gen: 0,
         scratched_regs: 0,
         scratched_slots: 0,
-        strict_alignment: flags.contains(ProgFlags::STRICT_ALIGNMENT),
+        strict_alignment: flags.contains(ProgFlags::STRICT_ALIGNMENT)
+            && !flags.contains(ProgFlags::ANY_ALIGNMENT),
         test_state_freq: request.privilege.bpf_capable
             && flags.contains(ProgFlags::TEST_STATE_FREQ),
         prunes: true,

@@ -183,9 +183,12 @@ impl Verifier<'_> {
                 }
             }
         }
-        self.compare_pointers(insn, cmp, jmp32, &mut other)?;
+        let compared = self.compare_pointers(insn, cmp, jmp32, &mut other);
         let prev = self.insn_idx;
+        // Linux puts the other way aside before it looks at pointers: where a refusal only
+        // ends a speculative path, it goes that way later.
         self.push_state(other, target, prev, false)?;
+        compared?;
         self.say_changes();
         Ok(Next::Insn(self.insn_idx + 1))
     }
