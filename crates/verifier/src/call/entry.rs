@@ -39,6 +39,20 @@ impl Verifier<'_> {
                         ..Reg::pointer(Kind::Mem)
                     };
                 }
+                ArgKind::Object { id, nullable } => {
+                    let flags = match nullable {
+                        true => Flags::TRUSTED.with(Flags::MAYBE_NULL),
+                        false => Flags::TRUSTED,
+                    };
+                    self.need_kernel("objects");
+                    let number_id = self.next_id();
+                    *self.reg_mut(number) = Reg {
+                        flags,
+                        id: number_id,
+                        aux: id,
+                        ..Reg::pointer(Kind::BtfId)
+                    };
+                }
                 ArgKind::Arena => {
                     return Err(Stop::Unsupported(
                         "arena pointer as an argument of a function".into(),

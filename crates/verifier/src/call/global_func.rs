@@ -22,6 +22,13 @@ pub enum ArgKind {
     },
     /// A place in an arena, or a number.
     Arena,
+    /// A trusted object of the kernel.
+    Object {
+        /// Its type.
+        id: u32,
+        /// Null is allowed.
+        nullable: bool,
+    },
 }
 
 /// The most arguments of a function.
@@ -232,10 +239,17 @@ impl Verifier<'_> {
                 "dynptr as an argument of a function".into(),
             ));
         }
-        if tags.trusted || tags.untrusted {
+        if tags.untrusted || tags.trusted && (!is_global || tags.arena || tags.nonnull) {
             return Err(Stop::Unsupported(
                 "trusted or untrusted pointer as an argument of a function".into(),
             ));
+        }
+        if tags.trusted {
+            let name = pointee.map_or("", |ty| ty.name());
+            return Ok(Some(ArgKind::Object {
+                id: self.only_kernel_struct(name)?,
+                nullable: tags.nullable,
+            }));
         }
         if tags.arena {
             if tags.beyond_arena() {
@@ -267,6 +281,26 @@ impl Verifier<'_> {
         }))
     }
 
+    fn attaches_to_tracepoint(&self) -> bool {
+        use crate::setup::target::Place;
+        let place = self.target.as_ref().map(|target| target.place);
+        matches!(place, Some(Place::Tracepoint(_)))
+    }
+
+    /// The one structure of the kernel that the program knows under a name.
+    fn only_kernel_struct(&self, name: &str) -> Res<u32> {
+        let btf = crate::setup::target::kernel_btf(self)?;
+        let mut found = btf
+            .find_all(name)
+            .filter(|ty| ty.kind() == BtfKind::Struct);
+        match (found.next(), found.next()) {
+            (Some(ty), None) if !name.is_empty() && !name.contains("___") => Ok(ty.id().0),
+            _ => Err(Stop::Unsupported(format!(
+                "which of the kernel's types is struct {name}"
+            ))),
+        }
+    }
+
     /// Checks the type of an argument that a tag declares to be the context.
     fn check_tagged_context(
         &mut self,
@@ -295,6 +329,7 @@ impl Verifier<'_> {
             Some(P::Kprobe | P::PerfEvent) if is_struct && name == "pt_regs" => return Ok(()),
             Some(P::RawTracepoint | P::RawTracepointWritable) if is_u64 => return Ok(()),
             Some(P::Lsm | P::StructOps) if is_u64 => return Ok(()),
+            Some(P::Tracing) if is_u64 && self.attaches_to_tracepoint() => return Ok(()),
             Some(P::Tracing) => {
                 return Err(Stop::Unsupported(
                     "tagged context of a tracing program".into(),

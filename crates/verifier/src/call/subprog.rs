@@ -5,7 +5,7 @@ use crate::context::{MAX_CALL_FRAMES, Res, Stop, Verifier};
 use crate::log::LEVEL;
 use crate::refuse;
 use crate::say;
-use crate::state::{Frame, Kind, Reg, State};
+use crate::state::{Flags, Frame, Kind, Reg, State};
 use crate::step::Next;
 
 /// The registers a call may change.
@@ -174,6 +174,18 @@ impl Verifier<'_> {
                     if !nullable && reg.maybe_null() {
                         refuse!(self, EINVAL, "arg#{index} is expected to be non-NULL");
                     }
+                }
+                ArgKind::Object { id, nullable } => {
+                    let plain = matches!(reg.flags, Flags::NONE | Flags::TRUSTED | Flags::RCU);
+                    let is_object = reg.kind == Kind::BtfId && reg.map_uid == 0 && plain;
+                    let fits = reg.is_null() && nullable
+                        || is_object && reg.off == 0 && reg.aux == id;
+                    if !fits {
+                        return Err(Stop::Unsupported(
+                            "this argument where a trusted object is asked for".into(),
+                        ));
+                    }
+                    self.check_arg_offset(&reg, number, false)?;
                 }
                 ArgKind::Arena => {
                     if !matches!(reg.kind, Kind::Arena | Kind::Scalar) {
