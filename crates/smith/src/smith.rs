@@ -66,7 +66,7 @@ pub fn generate(source: &mut Source<'_>, config: &Config) -> Program {
 fn flags(source: &mut Source<'_>, prog_type: ProgType) -> u32 {
     let mut flags = ProgFlags::default();
     if prog_type == ProgType::Syscall {
-        flags = flags | ProgFlags::SLEEPABLE;
+        flags |= ProgFlags::SLEEPABLE;
     }
     for (flag, per_mille) in [
         (ProgFlags::TEST_STATE_FREQ, 150),
@@ -75,7 +75,7 @@ fn flags(source: &mut Source<'_>, prog_type: ProgType) -> u32 {
         (ProgFlags::TEST_RND_HI32, 30),
     ] {
         if source.chance(per_mille) {
-            flags = flags | flag;
+            flags |= flag;
         }
     }
     flags.0

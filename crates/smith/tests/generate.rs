@@ -17,7 +17,7 @@ fn the_same_choices_make_the_same_program() {
             "seed {seed}"
         );
     }
-    let bytes: Vec<u8> = (0..400u32).map(|n| (n * 37 >> 2) as u8).collect();
+    let bytes: Vec<u8> = (0..400u32).map(|n| ((n * 37) >> 2) as u8).collect();
     let made = |bytes: &[u8]| generate(&mut Source::from_bytes(bytes), &config);
     assert_eq!(made(&bytes), made(&bytes));
     assert_ne!(made(&bytes), made(&bytes[200..]));

@@ -212,7 +212,8 @@ pub(crate) fn tail_call(s: &mut Smith<'_, '_>) {
 /// A legacy load from the packet, which ends the program where the packet is too short.
 pub(crate) fn legacy_load(s: &mut Smith<'_, '_>) {
     let fits = s.profile.ld_abs && s.role == Role::Entry && s.held == 0;
-    if !(fits && s.model.get(6) == Kind::Ctx) && !s.slip() {
+    let has_ctx = s.model.get(6) == Kind::Ctx;
+    if (!fits || !has_ctx) && !s.slip() {
         return super::ctx::access(s);
     }
     let code = s.source.one_of([size::B, size::H, size::W]);
