@@ -327,6 +327,9 @@ fn request<'a>(
     }
 }
 
+/// A name, what it returns, and the parameters.
+type Function<'a> = (&'a str, TypeId, &'a [(&'a str, TypeId)]);
+
 /// A kernel with a few types.
 struct World(Arc<Btf>);
 
@@ -381,7 +384,7 @@ impl World {
         b.func("bpf_iter_task", iter_task, Linkage::Static);
         let num = b.struct_("bpf_iter_num", 8, &[("__opaque", long, 0)]);
         let num_ptr = b.ptr(num);
-        let kfuncs: [(&str, TypeId, &[(&str, TypeId)]); 10] = [
+        let kfuncs: [Function<'_>; 10] = [
             (NEW, int, &[("it", num_ptr), ("start", int), ("end", int)]),
             ("bpf_iter_num_next", int_ptr, &[("it", num_ptr)]),
             ("bpf_iter_num_destroy", TypeId::VOID, &[("it", num_ptr)]),
