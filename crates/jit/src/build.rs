@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use skep_isa::form::PseudoKind;
-use skep_isa::{AluOp, AtomicOp, Cond, Insn, Op as Isa, Operand, Reg, Size, SwapKind, Width, decode};
+use skep_isa::{
+    AluOp, AtomicOp, Cond, Insn, Op as Isa, Operand, Reg, Size, SwapKind, Width, decode,
+};
 use skep_verifier::Executable;
 
 use crate::error::Unsupported;
@@ -48,8 +50,10 @@ impl Code {
         let mut ops = Vec::new();
         let mut at = start;
         while at < end {
-            let op = decode(insns, at as usize)
-                .map_err(|_| Unsupported { at, what: "an undecodable slot" })?;
+            let op = decode(insns, at as usize).map_err(|_| Unsupported {
+                at,
+                what: "an undecodable slot",
+            })?;
             ops.push((at, op));
             at += op.slots() as u32;
         }
@@ -71,13 +75,23 @@ fn arg_count(id: i32) -> u8 {
     let known = u32::try_from(id).ok().and_then(skep_catalog::helper);
     known.map_or(5, |helper| {
         let used = |arg: &skep_catalog::Arg| arg.kind != skep_catalog::ArgKind::None;
-        helper.args.iter().rposition(used).map_or(0, |last| last as u8 + 1)
+        helper
+            .args
+            .iter()
+            .rposition(used)
+            .map_or(0, |last| last as u8 + 1)
     })
 }
 
 /// Variables read and written by an instruction.
 fn uses(source: &Source<'_>, slots: &Slots, at: u32, op: &Isa) -> (u64, u64) {
-    let r = |reg: Reg| if reg.index() < REGS { 1u64 << reg.index() } else { 0 };
+    let r = |reg: Reg| {
+        if reg.index() < REGS {
+            1u64 << reg.index()
+        } else {
+            0
+        }
+    };
     let o = |operand: Operand| match operand {
         Operand::Reg(reg) => r(reg),
         Operand::Imm(_) => 0,
@@ -103,7 +117,13 @@ fn uses(source: &Source<'_>, slots: &Slots, at: u32, op: &Isa) -> (u64, u64) {
             None => (r(base) | o(src), 0),
         },
         Isa::StoreRelease { base, src, .. } => (r(base) | r(src), 0),
-        Isa::Atomic { base, src, op, fetch, .. } => {
+        Isa::Atomic {
+            base,
+            src,
+            op,
+            fetch,
+            ..
+        } => {
             let old = match op {
                 AtomicOp::Cmpxchg => 1,
                 _ if fetch => r(src),
@@ -167,7 +187,10 @@ fn shape(source: &Source<'_>, slots: &Slots, code: &Code) -> Result<Shape, Unsup
             leads[i as usize] = true;
             Ok(())
         }
-        _ => Err(Unsupported { at: from, what: "a jump out of the function" }),
+        _ => Err(Unsupported {
+            at: from,
+            what: "a jump out of the function",
+        }),
     };
     lead(code.start, code.start)?;
     for &(at, op) in &code.ops {
@@ -198,7 +221,10 @@ fn shape(source: &Source<'_>, slots: &Slots, code: &Code) -> Result<Shape, Unsup
     }
     let find = |at: u32, from: u32| {
         let found = block_at.get(&at).copied();
-        found.ok_or(Unsupported { at: from, what: "a jump into an instruction" })
+        found.ok_or(Unsupported {
+            at: from,
+            what: "a jump into an instruction",
+        })
     };
     let mut succs = Vec::new();
     for &(_, end) in &ranges {
@@ -209,9 +235,10 @@ fn shape(source: &Source<'_>, slots: &Slots, code: &Code) -> Result<Shape, Unsup
         succs.push(match op {
             Isa::Exit => [None, None],
             Isa::Jump { delta } => [Some(find(target(at, delta), at)?), None],
-            Isa::Branch { delta, .. } | Isa::MayGoto { delta } => {
-                [Some(find(target(at, delta.into()), at)?), Some(find(after, at)?)]
-            }
+            Isa::Branch { delta, .. } | Isa::MayGoto { delta } => [
+                Some(find(target(at, delta.into()), at)?),
+                Some(find(after, at)?),
+            ],
             _ => [Some(find(after, at)?), None],
         });
     }
@@ -237,7 +264,11 @@ fn shape(source: &Source<'_>, slots: &Slots, code: &Code) -> Result<Shape, Unsup
             live[block] = now;
         }
     }
-    Ok(Shape { ranges, succs, live })
+    Ok(Shape {
+        ranges,
+        succs,
+        live,
+    })
 }
 
 /// Which of r1 to r5 a function reads, given what is known of those that it calls.
@@ -266,7 +297,12 @@ pub(crate) fn build(
         ops: Vec::new(),
         phis: Vec::new(),
         blocks: vec![
-            Body { insts: Vec::new(), term: Term::Dead, preds: Vec::new(), depth: 0 };
+            Body {
+                insts: Vec::new(),
+                term: Term::Dead,
+                preds: Vec::new(),
+                depth: 0
+            };
             blocks + 1
         ],
         frame,
@@ -337,7 +373,10 @@ pub(crate) fn build(
         };
         b.func.phis[phi.at()] = preds.iter().map(value).collect();
     }
-    Ok(Built { func: b.func, accesses: b.accesses })
+    Ok(Built {
+        func: b.func,
+        accesses: b.accesses,
+    })
 }
 
 /// Reverse post order from block 0.
@@ -390,7 +429,11 @@ impl Builder<'_> {
             return self.emit(Op::Frame(0));
         }
         // A register that was never written is not read by a verified program.
-        self.vars.get(reg.index()).copied().flatten().unwrap_or(self.zero)
+        self.vars
+            .get(reg.index())
+            .copied()
+            .flatten()
+            .unwrap_or(self.zero)
     }
 
     fn write(&mut self, reg: Reg, v: Val) {
@@ -417,9 +460,19 @@ impl Builder<'_> {
 
     fn instruction(&mut self, at: u32, op: Isa) -> Result<(), Unsupported> {
         match op {
-            Isa::Alu { width, op, dst, src } => {
+            Isa::Alu {
+                width,
+                op,
+                dst,
+                src,
+            } => {
                 let (a, b) = (self.read(dst), self.operand(src));
-                let v = self.emit(Op::Bin { op: BinOp::Alu(op), width, a, b });
+                let v = self.emit(Op::Bin {
+                    op: BinOp::Alu(op),
+                    width,
+                    a,
+                    b,
+                });
                 self.write(dst, v);
             }
             Isa::Neg { width, dst } => {
@@ -438,7 +491,12 @@ impl Builder<'_> {
                 };
                 self.write(dst, a);
             }
-            Isa::MovSx { width, from, dst, src } => {
+            Isa::MovSx {
+                width,
+                from,
+                dst,
+                src,
+            } => {
                 let a = self.read(src);
                 let v = self.emit(Op::Sext { from, width, a });
                 self.write(dst, v);
@@ -455,7 +513,12 @@ impl Builder<'_> {
                 let v = self.constant(value);
                 self.write(dst, v);
             }
-            Isa::LoadPseudo { kind, dst, imm, next_imm } => {
+            Isa::LoadPseudo {
+                kind,
+                dst,
+                imm,
+                next_imm,
+            } => {
                 let v = self.reference(at, kind, imm, next_imm)?;
                 self.write(dst, v);
             }
@@ -464,17 +527,32 @@ impl Builder<'_> {
                 if let Some(index) = index {
                     let a = self.read(index);
                     let op = BinOp::Alu(AluOp::Add);
-                    offset = self.emit(Op::Bin { op, width: Width::W32, a, b: offset });
+                    offset = self.emit(Op::Bin {
+                        op,
+                        width: Width::W32,
+                        a,
+                        b: offset,
+                    });
                 }
                 let ctx = self.read(reg(6));
                 let v = self.emit(Op::Packet { size, ctx, offset });
                 self.returned(v);
             }
-            Isa::Load { size, signed, dst, base, off } => {
+            Isa::Load {
+                size,
+                signed,
+                dst,
+                base,
+                off,
+            } => {
                 if let Some(var) = self.slots.at(at) {
                     let v = self.vars[var].unwrap_or(self.zero);
                     let v = if signed {
-                        self.emit(Op::Sext { from: size, width: Width::W64, a: v })
+                        self.emit(Op::Sext {
+                            from: size,
+                            width: Width::W64,
+                            a: v,
+                        })
                     } else {
                         v
                     };
@@ -482,38 +560,91 @@ impl Builder<'_> {
                     return Ok(());
                 }
                 let addr = self.read(base);
-                let v = self.emit(Op::Load { size, signed, addr, off: off.into() });
+                let v = self.emit(Op::Load {
+                    size,
+                    signed,
+                    addr,
+                    off: off.into(),
+                });
                 self.accesses.push((at, v));
                 self.write(dst, v);
             }
-            Isa::LoadAcquire { size, dst, base, off } => {
+            Isa::LoadAcquire {
+                size,
+                dst,
+                base,
+                off,
+            } => {
                 // Plain loads are acquiring on x86-64; the barrier keeps them in order here.
                 let addr = self.read(base);
-                let v = self.emit(Op::Load { size, signed: false, addr, off: off.into() });
+                let v = self.emit(Op::Load {
+                    size,
+                    signed: false,
+                    addr,
+                    off: off.into(),
+                });
                 self.write(dst, v);
             }
-            Isa::Store { size, base, off, src } => {
+            Isa::Store {
+                size,
+                base,
+                off,
+                src,
+            } => {
                 let value = self.operand(src);
                 if let Some(var) = self.slots.at(at) {
                     self.vars[var] = Some(match size {
                         Size::B64 => value,
-                        _ => self.emit(Op::Zext { from: size, a: value }),
+                        _ => self.emit(Op::Zext {
+                            from: size,
+                            a: value,
+                        }),
                     });
                     return Ok(());
                 }
                 let addr = self.read(base);
-                let v = self.emit(Op::Store { size, addr, off: off.into(), value });
+                let v = self.emit(Op::Store {
+                    size,
+                    addr,
+                    off: off.into(),
+                    value,
+                });
                 self.accesses.push((at, v));
             }
-            Isa::StoreRelease { size, base, off, src } => {
+            Isa::StoreRelease {
+                size,
+                base,
+                off,
+                src,
+            } => {
                 let (addr, value) = (self.read(base), self.read(src));
-                self.emit(Op::Store { size, addr, off: off.into(), value });
+                self.emit(Op::Store {
+                    size,
+                    addr,
+                    off: off.into(),
+                    value,
+                });
             }
-            Isa::Atomic { size, op, fetch, base, off, src } => {
+            Isa::Atomic {
+                size,
+                op,
+                fetch,
+                base,
+                off,
+                src,
+            } => {
                 let (addr, operand) = (self.read(base), self.read(src));
                 let expected = self.vars[0].unwrap_or(self.zero);
                 let off = off.into();
-                let v = self.emit(Op::Atomic { size, op, fetch, addr, off, operand, expected });
+                let v = self.emit(Op::Atomic {
+                    size,
+                    op,
+                    fetch,
+                    addr,
+                    off,
+                    operand,
+                    expected,
+                });
                 match op {
                     AtomicOp::Cmpxchg => self.write(Reg::R0, v),
                     _ if fetch => self.write(src, v),
@@ -523,10 +654,17 @@ impl Builder<'_> {
             Isa::CallHelper { id } => self.helper(id),
             Isa::CallSub { delta } => {
                 let found = function_at(self.source.executable, target(at, delta));
-                let function = found.ok_or(Unsupported { at, what: "a call of no function" })?;
+                let function = found.ok_or(Unsupported {
+                    at,
+                    what: "a call of no function",
+                })?;
                 let args = std::array::from_fn(|i| self.arg(i));
                 let reads = self.source.reads.get(function).copied().unwrap_or(0x1f);
-                let v = self.emit(Op::Local { function: function as u32, args, reads });
+                let v = self.emit(Op::Local {
+                    function: function as u32,
+                    args,
+                    reads,
+                });
                 self.returned(v);
             }
             Isa::Nospec => {
@@ -534,13 +672,22 @@ impl Builder<'_> {
             }
             Isa::Jump { .. } | Isa::Branch { .. } | Isa::MayGoto { .. } | Isa::Exit => {}
             Isa::CallKfunc { .. } => {
-                return Err(Unsupported { at, what: "a call of a kernel function" });
+                return Err(Unsupported {
+                    at,
+                    what: "a call of a kernel function",
+                });
             }
             Isa::AddrSpaceCast { .. } => {
-                return Err(Unsupported { at, what: "an address space cast" });
+                return Err(Unsupported {
+                    at,
+                    what: "an address space cast",
+                });
             }
             Isa::PercpuAddr { .. } => {
-                return Err(Unsupported { at, what: "a per-CPU address" });
+                return Err(Unsupported {
+                    at,
+                    what: "a per-CPU address",
+                });
             }
         }
         Ok(())
@@ -553,14 +700,20 @@ impl Builder<'_> {
         imm: i32,
         next_imm: i32,
     ) -> Result<Val, Unsupported> {
-        let dangling = Unsupported { at, what: "a dangling reference" };
+        let dangling = Unsupported {
+            at,
+            what: "a dangling reference",
+        };
         let executable = self.source.executable;
         let index = usize::try_from(imm).map_err(|_| dangling)?;
         match kind {
             PseudoKind::MapFd => {
                 let map = *executable.maps.get(index).ok_or(dangling)?;
                 let handle = self.source.facts.map_handle(map);
-                Ok(self.emit(Op::Map { index: index as u32, handle }))
+                Ok(self.emit(Op::Map {
+                    index: index as u32,
+                    handle,
+                }))
             }
             PseudoKind::MapValue => {
                 let map = *executable.maps.get(index).ok_or(dangling)?;
@@ -593,23 +746,51 @@ impl Builder<'_> {
             let v = self.array_lookup(place, args[1]);
             return self.returned(v);
         }
-        let v = self.emit(Op::Helper { id, args, count: arg_count(id) });
+        let v = self.emit(Op::Helper {
+            id,
+            args,
+            count: arg_count(id),
+        });
         self.returned(v);
     }
 
     /// The address of an array's element, or zero beyond the end.
     fn array_lookup(&mut self, place: ArrayPlace, key: Val) -> Val {
-        let ArrayPlace { base, stride, entries } = place;
-        let index = self.emit(Op::Load { size: Size::B32, signed: false, addr: key, off: 0 });
+        let ArrayPlace {
+            base,
+            stride,
+            entries,
+        } = place;
+        let index = self.emit(Op::Load {
+            size: Size::B32,
+            signed: false,
+            addr: key,
+            off: 0,
+        });
         let stride = self.constant(stride.into());
         let mul = BinOp::Alu(AluOp::Mul);
-        let b = self.emit(Op::Bin { op: mul, width: Width::W64, a: index, b: stride });
+        let b = self.emit(Op::Bin {
+            op: mul,
+            width: Width::W64,
+            a: index,
+            b: stride,
+        });
         let a = self.constant(base);
         let add = BinOp::Alu(AluOp::Add);
-        let t = self.emit(Op::Bin { op: add, width: Width::W64, a: b, b: a });
+        let t = self.emit(Op::Bin {
+            op: add,
+            width: Width::W64,
+            a: b,
+            b: a,
+        });
         let entries = self.constant(entries.into());
         let f = self.constant(0);
-        let test = Test { cond: Cond::Lt, width: Width::W32, a: index, b: entries };
+        let test = Test {
+            cond: Cond::Lt,
+            width: Width::W32,
+            a: index,
+            b: entries,
+        };
         self.emit(Op::Select { test, t, f })
     }
 
@@ -617,14 +798,25 @@ impl Builder<'_> {
         let block = |b: Option<usize>| Block(b.unwrap_or(0) as u32);
         let term = match op {
             Isa::Exit => Term::Return(self.vars[0].unwrap_or(self.zero)),
-            Isa::Branch { width, cond, dst, src, .. } if first != second => {
+            Isa::Branch {
+                width,
+                cond,
+                dst,
+                src,
+                ..
+            } if first != second => {
                 let (a, b) = (self.read(dst), self.operand(src));
                 let test = Test { cond, width, a, b };
-                Term::Branch { test, then: block(first), other: block(second) }
+                Term::Branch {
+                    test,
+                    then: block(first),
+                    other: block(second),
+                }
             }
-            Isa::MayGoto { .. } if first != second => {
-                Term::MayGoto { then: block(first), other: block(second) }
-            }
+            Isa::MayGoto { .. } if first != second => Term::MayGoto {
+                then: block(first),
+                other: block(second),
+            },
             _ => {
                 // Both ways of a conditional jump lead to the same place.
                 if first == second

@@ -29,7 +29,11 @@ impl Published {
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let published = Published { start, len, code: code.len() };
+        let published = Published {
+            start,
+            len,
+            code: code.len(),
+        };
         // SAFETY: the mapping has at least as many bytes, is writable, and nobody else knows it.
         unsafe {
             std::ptr::write_bytes(start.cast::<u8>(), 0xcc, len);

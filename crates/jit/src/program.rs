@@ -5,6 +5,7 @@ use std::fmt;
 use skep_verifier::Executable;
 use skep_vm::{Cpu, End, Host, Program, Trap, Trust};
 
+use crate::Facts;
 use crate::build::{Code, Slots, Source, build, params};
 use crate::error::{CompileError, Unsupported};
 use crate::ir::{Func, Op};
@@ -12,7 +13,6 @@ use crate::memory::Published;
 use crate::opt::{optimise, promotable, settle};
 use crate::state::{self, Entry};
 use crate::x86::{self, Features};
-use crate::Facts;
 
 /// Programs with more slots than this are interpreted.
 const MAX_SLOTS: usize = 100_000;
@@ -38,7 +38,11 @@ pub fn compile(executable: &Executable, facts: &dyn Facts) -> Result<Native, Com
     let starts = starts(executable);
     Ok(Native {
         code: published,
-        functions: starts.iter().map(|(s, _, _)| *s).zip(code.functions).collect(),
+        functions: starts
+            .iter()
+            .map(|(s, _, _)| *s)
+            .zip(code.functions)
+            .collect(),
         entry: code.entry,
         plain: code.plain,
     })
@@ -59,7 +63,11 @@ fn starts(executable: &Executable) -> Vec<(u32, u32, u32)> {
     if executable.subprograms.is_empty() {
         return vec![(0, executable.insns.len() as u32, 512)];
     }
-    executable.subprograms.iter().map(|s| (s.start, s.end, s.stack_depth)).collect()
+    executable
+        .subprograms
+        .iter()
+        .map(|s| (s.start, s.end, s.stack_depth))
+        .collect()
 }
 
 /// Compiles a program for an x86-64 machine with these features.
@@ -71,7 +79,11 @@ pub fn compile_for(
     features: Features,
 ) -> Result<Image, CompileError> {
     if executable.insns.len() > MAX_SLOTS {
-        return Err(Unsupported { at: 0, what: "a program of this size" }.into());
+        return Err(Unsupported {
+            at: 0,
+            what: "a program of this size",
+        }
+        .into());
     }
     let functions = starts(executable);
     let mut codes = Vec::new();
@@ -79,7 +91,11 @@ pub fn compile_for(
         codes.push(Code::decode(&executable.insns, start, end)?);
     }
     let reads = reads(executable, facts, &codes)?;
-    let source = Source { executable, facts, reads: &reads };
+    let source = Source {
+        executable,
+        facts,
+        reads: &reads,
+    };
     let mut funcs = Vec::new();
     for (code, &(_, _, frame)) in codes.iter().zip(&functions) {
         funcs.push(function(&source, code, frame)?);
@@ -97,13 +113,24 @@ pub fn compile_for(
 }
 
 /// Which of r1 to r5 each function reads.
-fn reads(executable: &Executable, facts: &dyn Facts, codes: &[Code]) -> Result<Vec<u8>, Unsupported> {
+fn reads(
+    executable: &Executable,
+    facts: &dyn Facts,
+    codes: &[Code],
+) -> Result<Vec<u8>, Unsupported> {
     let mut reads = vec![0u8; codes.len()];
     // Functions do not call themselves, so that their depth bounds the rounds.
     loop {
         let mut next = Vec::new();
         for code in codes {
-            next.push(params(&Source { executable, facts, reads: &reads }, code)?);
+            next.push(params(
+                &Source {
+                    executable,
+                    facts,
+                    reads: &reads,
+                },
+                code,
+            )?);
         }
         if next == reads {
             return Ok(reads);
@@ -133,7 +160,11 @@ impl Native {
     fn place(&self, start: u32) -> Option<usize> {
         match self.functions.first() {
             Some((first, place)) if *first == start => Some(*place),
-            _ => self.functions.iter().find(|(s, _)| *s == start).map(|(_, place)| *place),
+            _ => self
+                .functions
+                .iter()
+                .find(|(s, _)| *s == start)
+                .map(|(_, place)| *place),
         }
     }
 }
@@ -155,9 +186,15 @@ impl skep_vm::Native for Native {
         start: u32,
         args: [u64; 5],
     ) -> Result<End, Trap> {
-        let function = self.place(start).ok_or(Trap::UnknownFunction(start.into()))?;
+        let function = self
+            .place(start)
+            .ok_or(Trap::UnknownFunction(start.into()))?;
         let function = self.code.at(function);
-        let entry = if self.plain { function } else { self.code.at(self.entry) };
+        let entry = if self.plain {
+            function
+        } else {
+            self.code.at(self.entry)
+        };
         // SAFETY: both places are the beginnings of code with this signature.
         let entry = unsafe { std::mem::transmute::<*const u8, Entry>(entry) };
         // SAFETY: the code was made for this program, since `Program::with_native` demands

@@ -103,7 +103,10 @@ fn stop(state: *mut State<'_>, why: Result<(Arc<Program>, u64), Trap>) -> Answer
     // SAFETY: native code hands back the pointer that `enter` gave it, whose state nobody
     // else looks at while the code waits for this call.
     unsafe { (*state).stop = Some(why) };
-    Answer { r0: 0, then: state as u64 }
+    Answer {
+        r0: 0,
+        then: state as u64,
+    }
 }
 
 extern "sysv64" fn call_helper(
@@ -168,6 +171,9 @@ extern "sysv64" fn load_packet(
     let host = unsafe { &mut *state.host };
     match host.load_packet(ctx, offset as u32 as i32, state.number) {
         Some(r0) => Answer { r0, then: GO_ON },
-        None => Answer { r0: 0, then: RETURN },
+        None => Answer {
+            r0: 0,
+            then: RETURN,
+        },
     }
 }

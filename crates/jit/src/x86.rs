@@ -30,7 +30,10 @@ impl Features {
             movbe: std::arch::is_x86_feature_detected!("movbe"),
         };
         #[cfg(not(target_arch = "x86_64"))]
-        Features { bmi2: false, movbe: false }
+        Features {
+            bmi2: false,
+            movbe: false,
+        }
     }
 }
 
@@ -53,10 +56,17 @@ pub(crate) fn generate(funcs: &mut [Func], features: Features) -> Result<Code, u
     let functions: Vec<Label> = funcs.iter().map(|_| asm.label()).collect();
     let (entry, stop) = (asm.label(), asm.label());
     let mut plain = true;
-    let lowered: Vec<_> = funcs.iter_mut().map(|f| lower::lower(f, features.movbe)).collect();
+    let lowered: Vec<_> = funcs
+        .iter_mut()
+        .map(|f| lower::lower(f, features.movbe))
+        .collect();
     for (index, func) in lowered.iter().enumerate() {
         plain &= !func.has_calls;
-        let shared = Shared { functions: &functions, stop, bmi2: features.bmi2 };
+        let shared = Shared {
+            functions: &functions,
+            stop,
+            bmi2: features.bmi2,
+        };
         asm.align(15);
         let before = asm.mark();
         for spare in [false, true] {
@@ -84,12 +94,24 @@ pub(crate) fn generate(funcs: &mut [Func], features: Features) -> Result<Code, u
 fn common_entry(asm: &mut Asm, entry: Label, stop: Label) {
     const SAVED: [u8; 6] = [3, 5, 12, 13, 14, 15];
     asm.bind(entry);
-    asm.mov(true, RAX, Rm::M(Mem { base: RSP, index: None, disp: 8 }));
+    asm.mov(
+        true,
+        RAX,
+        Rm::M(Mem {
+            base: RSP,
+            index: None,
+            disp: 8,
+        }),
+    );
     for r in SAVED {
         asm.push(r);
     }
     asm.push(R9);
-    let stack = |base| Mem { base, index: None, disp: layout::STACK };
+    let stack = |base| Mem {
+        base,
+        index: None,
+        disp: layout::STACK,
+    };
     asm.store(8, stack(R9), RSP);
     asm.call_rm(Rm::R(RAX));
     let back = |asm: &mut Asm| {

@@ -107,7 +107,9 @@ fn tail_calls() {
         let next = executable("r0 = *(u64 *)(r1 +0); r0 += 100; exit");
         host.programs.insert(1, Arc::new(native(&next, &host)));
         // Counts itself in memory, and goes to itself.
-        let again = executable("r2 = *(u64 *)(r1 +0); r2 += 1; *(u64 *)(r1 +0) = r2; r3 = 2; r6 = r2; call tail; r0 = r6; exit");
+        let again = executable(
+            "r2 = *(u64 *)(r1 +0); r2 += 1; *(u64 *)(r1 +0) = r2; r3 = 2; r6 = r2; call tail; r0 = r6; exit",
+        );
         host.programs.insert(2, Arc::new(native(&again, &host)));
         host
     };
@@ -115,11 +117,20 @@ fn tail_calls() {
         return;
     }
     for (source, expected) in [
-        ("*(u64 *)(r1 +0) = 5; r2 = 0; r3 = 1; call tail; r0 = 1; exit", 105),
+        (
+            "*(u64 *)(r1 +0) = 5; r2 = 0; r3 = 1; call tail; r0 = 1; exit",
+            105,
+        ),
         ("r2 = 0; r3 = 2; call tail; r0 = 1; exit", 33),
         // From a function, in whose place the next program runs.
-        ("*(u64 *)(r1 +0) = 5; r6 = 1000; call f; r0 += r6; exit; f: r2 = 0; r3 = 1; call tail; r0 = 1; exit", 1105),
-        ("r6 = r1; r1 = func[f]; r2 = 3; r3 = r6; call repeat; exit; f: r1 = r2; r3 = 1; call tail; r0 = 1; exit", 300),
+        (
+            "*(u64 *)(r1 +0) = 5; r6 = 1000; call f; r0 += r6; exit; f: r2 = 0; r3 = 1; call tail; r0 = 1; exit",
+            1105,
+        ),
+        (
+            "r6 = r1; r1 = func[f]; r2 = 3; r3 = r6; call repeat; exit; f: r1 = r2; r3 = 1; call tail; r0 = 1; exit",
+            300,
+        ),
     ] {
         let mut host = host();
         let got = common::run_native(&executable(source), &mut host);
@@ -139,7 +150,20 @@ impl Dice {
     }
 
     fn number(&mut self) -> i32 {
-        const EDGES: [i32; 12] = [0, 1, -1, 2, 31, 32, 63, 64, 255, 0x7fff_ffff, i32::MIN, 0xffff];
+        const EDGES: [i32; 12] = [
+            0,
+            1,
+            -1,
+            2,
+            31,
+            32,
+            63,
+            64,
+            255,
+            0x7fff_ffff,
+            i32::MIN,
+            0xffff,
+        ];
         match self.roll(3) {
             0 => self.roll(64) as i32,
             1 => EDGES[self.roll(12) as usize],
@@ -189,7 +213,13 @@ fn program(dice: &mut Dice) -> Vec<Insn> {
             }
             8 => {
                 let op = [0x30, 0x90][dice.roll(2) as usize];
-                Insn::new(op | wide, d, 0, dice.roll(2) as i16, if n == 0 { 3 } else { n })
+                Insn::new(
+                    op | wide,
+                    d,
+                    0,
+                    dice.roll(2) as i16,
+                    if n == 0 { 3 } else { n },
+                )
             }
             9 => {
                 let op = [0x60, 0x70, 0xc0][dice.roll(3) as usize];
@@ -205,7 +235,11 @@ fn program(dice: &mut Dice) -> Vec<Insn> {
                 Insn::new(code, d, 0, 0, [16, 32, 64][dice.roll(3) as usize])
             }
             14 => {
-                let off = if wide == 7 { [8, 16, 32][dice.roll(3) as usize] } else { [8, 16][dice.roll(2) as usize] };
+                let off = if wide == 7 {
+                    [8, 16, 32][dice.roll(3) as usize]
+                } else {
+                    [8, 16][dice.roll(2) as usize]
+                };
                 Insn::new(0xb8 | wide, d, s, off, 0)
             }
             15 => {
@@ -228,8 +262,9 @@ fn program(dice: &mut Dice) -> Vec<Insn> {
             _ => {
                 let left = count - at - 1;
                 let off = dice.roll(left.min(6) + 1) as i16;
-                let op = [0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0xa0, 0xb0, 0xc0, 0xd0]
-                    [dice.roll(11) as usize];
+                let op = [
+                    0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0xa0, 0xb0, 0xc0, 0xd0,
+                ][dice.roll(11) as usize];
                 let class = if wide == 7 { 0x05 } else { 0x06 };
                 if dice.roll(2) == 0 {
                     Insn::new(op | class, d, 0, off, n)
@@ -256,7 +291,11 @@ fn program(dice: &mut Dice) -> Vec<Insn> {
         insns.extend([Insn::new(0x27, 0, 0, 0, 31), Insn::new(0x0f, 0, r, 0, 0)]);
     }
     for off in slots {
-        insns.extend([Insn::new(0x79, 2, 10, off, 0), Insn::new(0xaf, 0, 2, 0, 0), Insn::new(0x27, 0, 0, 0, 31)]);
+        insns.extend([
+            Insn::new(0x79, 2, 10, off, 0),
+            Insn::new(0xaf, 0, 2, 0, 0),
+            Insn::new(0x27, 0, 0, 0, 31),
+        ]);
     }
     insns.push(Insn::exit());
     insns
@@ -264,11 +303,16 @@ fn program(dice: &mut Dice) -> Vec<Insn> {
 
 #[test]
 fn random_programs() {
-    let rounds = std::env::var("SKEP_JIT_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(3000);
+    let rounds = std::env::var("SKEP_JIT_ROUNDS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(3000);
     for seed in 1..=rounds {
         let mut dice = Dice(0x9e37_79b9_7f4a_7c15u64.wrapping_mul(seed));
         let insns = program(&mut dice);
-        let memory: Vec<u64> = (0..7).map(|_| dice.number() as u64 ^ dice.roll(1 << 31) << 33).collect();
+        let memory: Vec<u64> = (0..7)
+            .map(|_| dice.number() as u64 ^ dice.roll(1 << 31) << 33)
+            .collect();
         let executable = of_insns(insns, &[0]);
         let host = || {
             let mut host = TestHost::new();
@@ -276,8 +320,7 @@ fn random_programs() {
             host
         };
         same(&executable, &host).unwrap_or_else(|e| {
-            let text: Vec<String> =
-                executable.insns.iter().map(|i| format!("{i:x?}")).collect();
+            let text: Vec<String> = executable.insns.iter().map(|i| format!("{i:x?}")).collect();
             panic!("seed {seed}: {e}\n{}", text.join("\n"))
         });
     }

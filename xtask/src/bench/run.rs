@@ -115,7 +115,9 @@ fn input(program: &str) -> Vec<u8> {
     ip[10..12].copy_from_slice(&(!(folded as u16)).to_be_bytes());
     bytes[..14].copy_from_slice(&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0]);
     bytes[14..34].copy_from_slice(&ip);
-    let tcp = [0x30, 0x39, 0, 80, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x10, 1, 0, 0, 0, 0, 0];
+    let tcp = [
+        0x30, 0x39, 0, 80, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x10, 1, 0, 0, 0, 0, 0,
+    ];
     bytes[34..54].copy_from_slice(&tcp);
     if program.starts_with("map_") {
         bytes[..8].copy_from_slice(&1u64.to_le_bytes());
@@ -184,7 +186,9 @@ fn load(engine: &Engine, insns: &[Insn]) -> Result<u32, Errno> {
         .set_insn_cnt(insns.len().try_into().unwrap_or(u32::MAX))
         .set_insns(memory.input(&bytes))
         .set_license(memory.input(b"GPL\0"));
-    engine.backend.bpf(Cmd::ProgLoad.into(), load.as_attr(), &mut memory)
+    engine
+        .backend
+        .bpf(Cmd::ProgLoad.into(), load.as_attr(), &mut memory)
 }
 
 /// Runs a program; r0 and the average nanoseconds of a run.
@@ -195,7 +199,9 @@ fn run_once(engine: &Engine, fd: u32, input: &[u8], repeat: u32) -> Result<(u32,
         .set_data_size_in(input.len().try_into().unwrap_or(u32::MAX))
         .set_data_in(memory.input(input))
         .set_repeat(repeat);
-    engine.backend.bpf(Cmd::ProgTestRun.into(), run.as_attr(), &mut memory)?;
+    engine
+        .backend
+        .bpf(Cmd::ProgTestRun.into(), run.as_attr(), &mut memory)?;
     Ok((run.retval(), run.duration()))
 }
 
@@ -224,7 +230,10 @@ fn prepare<'e>(engine: &'e Engine, path: &Path, program: &str) -> Result<Ready<'
     let fd = load(engine, &insns).map_err(|e| format!("load: {e}"))?;
     fds.push(fd);
     let started = Instant::now();
-    let code = engine.skep.as_ref().and_then(|kernel| kernel.native_code(fd).ok().flatten());
+    let code = engine
+        .skep
+        .as_ref()
+        .and_then(|kernel| kernel.native_code(fd).ok().flatten());
     let compile_us = started.elapsed().as_nanos() as f64 / 1000.0;
     let code_bytes = match (&code, engine.name) {
         (Some(code), _) => code.len() as u64,
@@ -265,10 +274,16 @@ fn jited_len(engine: &Engine, fd: u32) -> Result<u64, Errno> {
     let mut ask = attr::ObjGetInfo::new();
     {
         let mut memory = Buffers::new();
-        ask.set_bpf_fd(fd).set_info_len(64).set_info(memory.output(&mut info));
-        engine.backend.bpf(Cmd::ObjGetInfoByFd.into(), ask.as_attr(), &mut memory)?;
+        ask.set_bpf_fd(fd)
+            .set_info_len(64)
+            .set_info(memory.output(&mut info));
+        engine
+            .backend
+            .bpf(Cmd::ObjGetInfoByFd.into(), ask.as_attr(), &mut memory)?;
     }
-    let bytes = info.get(JITED_PROG_LEN..JITED_PROG_LEN + 4).and_then(|b| b.try_into().ok());
+    let bytes = info
+        .get(JITED_PROG_LEN..JITED_PROG_LEN + 4)
+        .and_then(|b| b.try_into().ok());
     Ok(bytes.map_or(0, u32::from_le_bytes).into())
 }
 
@@ -321,7 +336,9 @@ pub fn run(args: &[String]) -> Outcome {
             }
             one.row.ns = median(&mut one.times);
             one.row.ns_min = one.times.first().copied().unwrap_or(0.0);
-            let base = rows.iter().find(|r| r.program == EMPTY && r.engine == one.row.engine);
+            let base = rows
+                .iter()
+                .find(|r| r.program == EMPTY && r.engine == one.row.engine);
             if let Some(base) = base {
                 one.row.ns = (one.row.ns - base.ns).max(0.5);
                 one.row.ns_min = (one.row.ns_min - base.ns_min).max(0.5);
@@ -360,11 +377,17 @@ fn object(row: &Row) -> serde_json::Value {
 
 fn table(rows: &[Row], names: &[String], engines: &[Engine]) {
     let find = |name: &str, engine: &str| {
-        rows.iter().find(|r| r.program == name && r.engine == engine)
+        rows.iter()
+            .find(|r| r.program == name && r.engine == engine)
     };
     print!("{:<18}", "program");
-    engines.iter().for_each(|engine| print!(" {:>12}", engine.name));
-    println!(" {:>10} {:>10} {:>9} {:>7} {:>7}", "jit/kernel", "interp/jit", "compile", "code", "kernel");
+    engines
+        .iter()
+        .for_each(|engine| print!(" {:>12}", engine.name));
+    println!(
+        " {:>10} {:>10} {:>9} {:>7} {:>7}",
+        "jit/kernel", "interp/jit", "compile", "code", "kernel"
+    );
     let mut logs = Vec::new();
     for name in names {
         print!("{name:<18}");
@@ -374,8 +397,11 @@ fn table(rows: &[Row], names: &[String], engines: &[Engine]) {
                 None => print!(" {:>12}", "-"),
             }
         }
-        let (jit, interp, kernel) =
-            (find(name, "skep-jit"), find(name, "skep-interp"), find(name, "kernel"));
+        let (jit, interp, kernel) = (
+            find(name, "skep-jit"),
+            find(name, "skep-interp"),
+            find(name, "kernel"),
+        );
         let ratio = |a: Option<&Row>, b: Option<&Row>| Some(a?.ns / b?.ns);
         let show = |ratio: Option<f64>| ratio.map_or("-".to_string(), |r| format!("{r:.2}"));
         let against = ratio(jit, kernel);
@@ -393,6 +419,9 @@ fn table(rows: &[Row], names: &[String], engines: &[Engine]) {
     }
     if !logs.is_empty() {
         let mean = (logs.iter().sum::<f64>() / logs.len() as f64).exp();
-        println!("{} compute programs: geometric mean of jit/kernel {mean:.3}", logs.len());
+        println!(
+            "{} compute programs: geometric mean of jit/kernel {mean:.3}",
+            logs.len()
+        );
     }
 }

@@ -55,7 +55,12 @@ fn of(func: &Func, known: &[u8], v: Val) -> u8 {
         Op::Sext { from, a, .. } if k(a) < size_bits(from) => k(a),
         Op::Sext { width, .. } => bits(width) as u8,
         Op::Select { t, f, .. } => k(t).max(k(f)),
-        Op::Load { size, signed: false, .. } | Op::Packet { size, .. } => size_bits(size),
+        Op::Load {
+            size,
+            signed: false,
+            ..
+        }
+        | Op::Packet { size, .. } => size_bits(size),
         Op::Atomic { size, op, .. } if op != AtomicOp::Cmpxchg => size_bits(size),
         Op::CpuId => 32,
         _ => 64,

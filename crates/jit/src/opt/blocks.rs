@@ -38,7 +38,12 @@ fn skip_empty(func: &mut Func, block: Block) -> bool {
     }
     // A branch both of whose ways lead to one place would be no branch.
     let twice = |p: &Block| {
-        func.blocks[p.at()].term.successors().into_iter().flatten().any(|s| s == to)
+        func.blocks[p.at()]
+            .term
+            .successors()
+            .into_iter()
+            .flatten()
+            .any(|s| s == to)
     };
     if preds.iter().any(twice) {
         return false;
@@ -46,8 +51,12 @@ fn skip_empty(func: &mut Func, block: Block) -> bool {
     let Some(edge) = target.preds.iter().position(|p| *p == block) else {
         return false;
     };
-    let phis: Vec<_> =
-        target.insts.iter().copied().filter(|v| func.op(*v) == Op::Phi).collect();
+    let phis: Vec<_> = target
+        .insts
+        .iter()
+        .copied()
+        .filter(|v| func.op(*v) == Op::Phi)
+        .collect();
     for (n, pred) in preds.iter().enumerate() {
         redirect(&mut func.blocks[pred.at()].term, block, to);
         if n == 0 {

@@ -26,7 +26,10 @@ pub(super) fn combine(func: &mut Func) -> bool {
             match func.op(v) {
                 Op::Load { .. } => fresh.push(v),
                 op if op.clobbers() => fresh.clear(),
-                Op::Bin { op: BinOp::Alu(AluOp::Or | AluOp::Add), .. } => {
+                Op::Bin {
+                    op: BinOp::Alu(AluOp::Or | AluOp::Add),
+                    ..
+                } => {
                     if let Some((keep, op, whole)) = whole(func, &uses, &fresh, v) {
                         func.ops[keep.at()] = op;
                         func.ops[v.at()] = whole;
@@ -49,7 +52,10 @@ fn whole(func: &Func, uses: &[u32], fresh: &[Val], sum: Val) -> Option<(Val, Op,
         return None;
     }
     let addr = parts.first()?.addr;
-    if parts.iter().any(|p| p.addr != addr || !fresh.contains(&p.load)) {
+    if parts
+        .iter()
+        .any(|p| p.addr != addr || !fresh.contains(&p.load))
+    {
         return None;
     }
     parts.sort_by_key(|p| p.shift);
@@ -68,16 +74,34 @@ fn whole(func: &Func, uses: &[u32], fresh: &[Val], sum: Val) -> Option<(Val, Op,
     };
     let (first, last) = (parts.first()?.off, parts.last()?.off);
     let place = |p: &Part| i64::from(p.off);
-    let little = parts.iter().all(|p| place(p) == i64::from(first) + p.shift as i64 / 8);
+    let little = parts
+        .iter()
+        .all(|p| place(p) == i64::from(first) + p.shift as i64 / 8);
     let big = parts.iter().all(|p| {
         let above = end as i64 - p.shift as i64 - i64::from(p.size.bytes()) * 8;
         p.size == Size::B8 && place(p) == i64::from(last) + above / 8
     });
     // The latest of the loads: all parts were read before it without a change of memory.
-    let keep = fresh.iter().rev().find(|v| parts.iter().any(|p| p.load == **v)).copied()?;
-    let load = |off| Op::Load { size, signed: false, addr, off };
+    let keep = fresh
+        .iter()
+        .rev()
+        .find(|v| parts.iter().any(|p| p.load == **v))
+        .copied()?;
+    let load = |off| Op::Load {
+        size,
+        signed: false,
+        addr,
+        off,
+    };
     match (little, big) {
-        (true, _) => Some((keep, load(first), Op::Zext { from: size, a: keep })),
+        (true, _) => Some((
+            keep,
+            load(first),
+            Op::Zext {
+                from: size,
+                a: keep,
+            },
+        )),
         (_, true) => Some((keep, load(last), Op::Swap { size, a: keep })),
         _ => None,
     }
@@ -98,7 +122,12 @@ fn collect(
     }
     let depth = depth + 1;
     match func.op(v) {
-        Op::Bin { op: BinOp::Alu(AluOp::Or | AluOp::Add), width, a, b } => {
+        Op::Bin {
+            op: BinOp::Alu(AluOp::Or | AluOp::Add),
+            width,
+            a,
+            b,
+        } => {
             // What a narrow sum cuts off must not count.
             if width == Width::W32 && shift != 0 {
                 return None;
@@ -106,7 +135,12 @@ fn collect(
             collect(func, uses, a, shift, false, parts, depth)?;
             collect(func, uses, b, shift, false, parts, depth)
         }
-        Op::Bin { op: BinOp::Alu(AluOp::Lsh), width, a, b } => {
+        Op::Bin {
+            op: BinOp::Alu(AluOp::Lsh),
+            width,
+            a,
+            b,
+        } => {
             let by = func.constant(b)?;
             if by >= 64 || (width == Width::W32 && (shift != 0 || by >= 32)) {
                 return None;
@@ -117,18 +151,33 @@ fn collect(
                 Width::W32 => 32,
                 Width::W64 => 64,
             };
-            let fits = parts[before..].iter().all(|p| p.shift + u64::from(p.size.bytes()) * 8 <= limit);
+            let fits = parts[before..]
+                .iter()
+                .all(|p| p.shift + u64::from(p.size.bytes()) * 8 <= limit);
             fits.then_some(())
         }
         Op::Zext { from, a } => {
             let before = parts.len();
             collect(func, uses, a, shift, false, parts, depth)?;
             let limit = shift + u64::from(from.bytes()) * 8;
-            let fits = parts[before..].iter().all(|p| p.shift + u64::from(p.size.bytes()) * 8 <= limit);
+            let fits = parts[before..]
+                .iter()
+                .all(|p| p.shift + u64::from(p.size.bytes()) * 8 <= limit);
             fits.then_some(())
         }
-        Op::Load { size, signed: false, addr, off } => {
-            parts.push(Part { load: v, shift, size, addr, off });
+        Op::Load {
+            size,
+            signed: false,
+            addr,
+            off,
+        } => {
+            parts.push(Part {
+                load: v,
+                shift,
+                size,
+                addr,
+                off,
+            });
             Some(())
         }
         _ => None,

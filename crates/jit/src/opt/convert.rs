@@ -1,7 +1,7 @@
 //! Short branches become selections, so that nothing has to be predicted.
 
 use super::blocks::always;
-use crate::ir::{Block, BinOp, Func, Op, Term, Test, Val};
+use crate::ir::{BinOp, Block, Func, Op, Term, Test, Val};
 use skep_isa::AluOp;
 
 /// Instructions that are worth being done in vain.
@@ -22,9 +22,10 @@ pub(super) fn convert(func: &mut Func) -> bool {
 fn is_cheap(op: &Op) -> bool {
     match op {
         Op::Const(_) | Op::Zext { .. } | Op::Sext { .. } | Op::Neg { .. } | Op::Frame(_) => true,
-        Op::Bin { op, .. } => {
-            !matches!(op, BinOp::Alu(AluOp::Div | AluOp::Mod | AluOp::Sdiv | AluOp::Smod | AluOp::Mul))
-        }
+        Op::Bin { op, .. } => !matches!(
+            op,
+            BinOp::Alu(AluOp::Div | AluOp::Mod | AluOp::Sdiv | AluOp::Smod | AluOp::Mul)
+        ),
         _ => false,
     }
 }
@@ -35,7 +36,11 @@ fn arm(func: &Func, from: Block, arm: Block) -> Option<Block> {
     let Term::Jump(to) = body.term else {
         return None;
     };
-    let costly = body.insts.iter().filter(|v| !matches!(func.op(**v), Op::Const(_))).count();
+    let costly = body
+        .insts
+        .iter()
+        .filter(|v| !matches!(func.op(**v), Op::Const(_)))
+        .count();
     let alone = body.preds.as_slice() == [from];
     let cheap = costly <= MAX_INSTS && body.insts.iter().all(|v| is_cheap(&func.op(*v)));
     (alone && cheap && to != arm && to != from).then_some(to)
@@ -79,7 +84,10 @@ fn convert_block(func: &mut Func, block: Block) -> bool {
     }
     let mut selected = Vec::new();
     for phi in &phis {
-        let (t, f) = (func.phis[phi.at()][from_then], func.phis[phi.at()][from_other]);
+        let (t, f) = (
+            func.phis[phi.at()][from_then],
+            func.phis[phi.at()][from_other],
+        );
         selected.push(if t == f {
             t
         } else {
@@ -89,8 +97,16 @@ fn convert_block(func: &mut Func, block: Block) -> bool {
         });
     }
     // One edge remains, from the block itself.
-    let kept = if through[0].is_none() { from_then } else { from_other };
-    let gone = if kept == from_then { from_other } else { from_then };
+    let kept = if through[0].is_none() {
+        from_then
+    } else {
+        from_other
+    };
+    let gone = if kept == from_then {
+        from_other
+    } else {
+        from_then
+    };
     if through.iter().all(Option::is_some) {
         func.blocks[meet.at()].preds[kept] = block;
         func.blocks[block.at()].term = Term::Jump(meet);

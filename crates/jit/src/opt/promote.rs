@@ -24,10 +24,15 @@ pub(crate) fn promotable(built: &mut Built) -> Slots {
     for (v, op) in built.func.ops.iter().enumerate() {
         let v = Val(v as u32);
         let (size, addr, off) = match *op {
-            Op::Load { size, addr, off, .. } | Op::Store { size, addr, off, .. } => {
-                (size, addr, off)
+            Op::Load {
+                size, addr, off, ..
             }
-            Op::Atomic { size, addr, off, .. } => (size, addr, off),
+            | Op::Store {
+                size, addr, off, ..
+            } => (size, addr, off),
+            Op::Atomic {
+                size, addr, off, ..
+            } => (size, addr, off),
             _ => continue,
         };
         let Op::Frame(base) = built.func.op(addr) else {
@@ -45,8 +50,10 @@ pub(crate) fn promotable(built: &mut Built) -> Slots {
             bad.push((start, start + size.bytes().max(place.0.bytes()) as i32));
         }
     }
-    let ranges: Vec<(i32, i32)> =
-        places.iter().map(|(start, (size, _))| (*start, start + size.bytes() as i32)).collect();
+    let ranges: Vec<(i32, i32)> = places
+        .iter()
+        .map(|(start, (size, _))| (*start, start + size.bytes() as i32))
+        .collect();
     let mut best: Vec<(Slot, Vec<u32>)> = Vec::new();
     for (start, (size, insns)) in places {
         let end = start + size.bytes() as i32;
@@ -61,14 +68,20 @@ pub(crate) fn promotable(built: &mut Built) -> Slots {
     best.truncate(Slots::MAX);
     for (index, (slot, insns)) in best.into_iter().enumerate() {
         slots.slots.push(slot);
-        slots.by_insn.extend(insns.into_iter().map(|insn| (insn, index)));
+        slots
+            .by_insn
+            .extend(insns.into_iter().map(|insn| (insn, index)));
     }
     slots
 }
 
 /// Whether an address on the frame is used for anything but a direct access.
 fn escapes(func: &mut Func) -> bool {
-    let is_frame: Vec<bool> = func.ops.iter().map(|op| matches!(op, Op::Frame(_))).collect();
+    let is_frame: Vec<bool> = func
+        .ops
+        .iter()
+        .map(|op| matches!(op, Op::Frame(_)))
+        .collect();
     let mut escapes = false;
     for i in 0..func.blocks.len() {
         for &v in &func.blocks[i].insts {
@@ -76,7 +89,9 @@ fn escapes(func: &mut Func) -> bool {
             match &mut op {
                 Op::Load { .. } => continue,
                 Op::Store { value, .. } => escapes |= is_frame[value.at()],
-                Op::Atomic { operand, expected, .. } => {
+                Op::Atomic {
+                    operand, expected, ..
+                } => {
                     escapes |= is_frame[operand.at()] | is_frame[expected.at()];
                 }
                 Op::Phi => escapes |= func.phis[v.at()].iter().any(|o| is_frame[o.at()]),

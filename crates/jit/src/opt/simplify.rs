@@ -22,8 +22,16 @@ impl Better {
             return self;
         }
         let operands = |phi: Val| func.phis[phi.at()].iter().map(|o| round.find(*o));
-        let twin = |other: &&Val| func.op(**other) == Op::Phi && operands(**other).eq(operands(v));
-        kept.iter().find(twin).map_or(Better::Same, |twin| Better::Is(*twin))
+        let equal = |a: Val, b: Val| {
+            a == b || (func.constant(a).is_some() && func.constant(a) == func.constant(b))
+        };
+        let twin = |other: &&Val| {
+            let mut pairs = operands(**other).zip(operands(v));
+            func.op(**other) == Op::Phi && pairs.all(|(a, b)| equal(a, b))
+        };
+        kept.iter()
+            .find(twin)
+            .map_or(Better::Same, |twin| Better::Is(*twin))
     }
 }
 
@@ -66,12 +74,14 @@ pub(crate) fn simplify(func: &mut Func) -> bool {
         }
         let body = &mut func.blocks[block.at()];
         body.insts = kept;
-        body.term.visit(&mut |operand| *operand = round.find(*operand));
+        body.term
+            .visit(&mut |operand| *operand = round.find(*operand));
         let better = match &mut body.term {
             Term::Branch { test, then, other } => {
                 let (then, other) = (*then, *other);
                 round.test(&func.ops, test);
-                known_test(&func.ops, test).map(|holds| if holds { (then, other) } else { (other, then) })
+                known_test(&func.ops, test)
+                    .map(|holds| if holds { (then, other) } else { (other, then) })
             }
             _ => None,
         };
@@ -93,7 +103,9 @@ pub(crate) fn simplify(func: &mut Func) -> bool {
         func.ops[i] = op;
     }
     for i in 0..func.blocks.len() {
-        func.blocks[i].term.visit(&mut |operand| *operand = round.find(*operand));
+        func.blocks[i]
+            .term
+            .visit(&mut |operand| *operand = round.find(*operand));
     }
     round.changed | unreachable(func)
 }
@@ -140,7 +152,9 @@ pub(crate) fn use_counts(func: &mut Func) -> Vec<u32> {
         for v in &body.insts {
             func.ops[v.at()].visit(&mut |operand| uses[operand.at()] += 1);
             if func.ops[v.at()] == Op::Phi {
-                func.phis[v.at()].iter().for_each(|operand| uses[operand.at()] += 1);
+                func.phis[v.at()]
+                    .iter()
+                    .for_each(|operand| uses[operand.at()] += 1);
             }
         }
         body.term.visit(&mut |operand| uses[operand.at()] += 1);
@@ -231,7 +245,11 @@ impl Round {
                 }
                 let inner = low(&func.ops, a, from.bytes() * 8);
                 if inner != a {
-                    return Better::By(Op::Sext { from, width, a: inner });
+                    return Better::By(Op::Sext {
+                        from,
+                        width,
+                        a: inner,
+                    });
                 }
                 Better::Same
             }
@@ -255,16 +273,44 @@ impl Round {
                     None => Better::Same,
                 }
             }
-            Op::Store { size, addr, off, value } => {
+            Op::Store {
+                size,
+                addr,
+                off,
+                value,
+            } => {
                 let value = low(&func.ops, value, size.bytes() * 8);
                 let (addr, off) = self.address(func, addr, off);
-                let op = Op::Store { size, addr, off, value };
-                if op == func.op(v) { Better::Same } else { Better::By(op) }
+                let op = Op::Store {
+                    size,
+                    addr,
+                    off,
+                    value,
+                };
+                if op == func.op(v) {
+                    Better::Same
+                } else {
+                    Better::By(op)
+                }
             }
-            Op::Load { size, signed, addr, off } => {
+            Op::Load {
+                size,
+                signed,
+                addr,
+                off,
+            } => {
                 let (addr, off) = self.address(func, addr, off);
-                let op = Op::Load { size, signed, addr, off };
-                if op == func.op(v) { Better::Same } else { Better::By(op) }
+                let op = Op::Load {
+                    size,
+                    signed,
+                    addr,
+                    off,
+                };
+                if op == func.op(v) {
+                    Better::Same
+                } else {
+                    Better::By(op)
+                }
             }
             _ => Better::Same,
         }
@@ -306,12 +352,22 @@ impl Round {
         let BinOp::Alu(op) = op else {
             return Better::Same;
         };
-        let bin = |op, a, b| Better::By(Op::Bin { op: BinOp::Alu(op), width, a, b });
+        let bin = |op, a, b| {
+            Better::By(Op::Bin {
+                op: BinOp::Alu(op),
+                width,
+                a,
+                b,
+            })
+        };
         let (ca, cb) = (func.constant(a), func.constant(b));
         if let (Some(x), Some(y)) = (ca, cb) {
             return Better::By(Op::Const(meaning::alu(width, op, x, y)));
         }
-        let commutes = matches!(op, AluOp::Add | AluOp::Mul | AluOp::And | AluOp::Or | AluOp::Xor);
+        let commutes = matches!(
+            op,
+            AluOp::Add | AluOp::Mul | AluOp::And | AluOp::Or | AluOp::Xor
+        );
         if commutes && ca.is_some() {
             return bin(op, b, a);
         }
@@ -393,7 +449,12 @@ impl Round {
                 && func.constant(t).is_some()
                 && (width == Width::W64 || self.known(y) <= 32)
             {
-                let op = Op::Bin { op: BinOp::Alu(AluOp::Xor), width, a: y, b: t };
+                let op = Op::Bin {
+                    op: BinOp::Alu(AluOp::Xor),
+                    width,
+                    a: y,
+                    b: t,
+                };
                 let t = func.push(op);
                 self.alias.push(t);
                 self.uses.push(1);
@@ -407,7 +468,11 @@ impl Round {
 
     fn masked(&self, width: Width, a: Val, mask: u64) -> Better {
         let known = self.known(a);
-        let all = if known >= 64 { u64::MAX } else { (1 << known) - 1 };
+        let all = if known >= 64 {
+            u64::MAX
+        } else {
+            (1 << known) - 1
+        };
         if mask & all == all && (width == Width::W64 || known <= 32) {
             return Better::Is(a);
         }
@@ -423,12 +488,17 @@ impl Round {
     fn sum(&mut self, func: &mut Func, width: Width, a: Val, c: u64) -> Better {
         match func.op(a) {
             Op::Frame(o) if width == Width::W64 => match i32::try_from(c as i64) {
-                Ok(c) => o.checked_add(c).map_or(Better::Same, |o| Better::By(Op::Frame(o))),
+                Ok(c) => o
+                    .checked_add(c)
+                    .map_or(Better::Same, |o| Better::By(Op::Frame(o))),
                 Err(_) => Better::Same,
             },
-            Op::Bin { op: BinOp::Alu(AluOp::Add), width: inner, a: x, b }
-                if inner == width && self.uses.get(a.at()) == Some(&1) =>
-            {
+            Op::Bin {
+                op: BinOp::Alu(AluOp::Add),
+                width: inner,
+                a: x,
+                b,
+            } if inner == width && self.uses.get(a.at()) == Some(&1) => {
                 let Some(d) = func.constant(b) else {
                     return Better::Same;
                 };
@@ -437,7 +507,12 @@ impl Round {
                     Width::W32 => (c as u32).wrapping_add(d as u32) as i32 as u64,
                 };
                 let b = self.constant(func, sum);
-                Better::By(Op::Bin { op: BinOp::Alu(AluOp::Add), width, a: x, b })
+                Better::By(Op::Bin {
+                    op: BinOp::Alu(AluOp::Add),
+                    width,
+                    a: x,
+                    b,
+                })
             }
             _ => Better::Same,
         }
@@ -450,18 +525,30 @@ fn lowest_bit(ops: &[Op], width: Width, v: Val) -> Option<Test> {
         return None;
     };
     match ops[a.at()] {
-        Op::Bin { op: BinOp::Alu(AluOp::And), a, b, .. }
-            if constant(ops, b) == Some(1) && negated == width =>
-        {
-            Some(Test { cond: Cond::Set, width, a, b })
-        }
+        Op::Bin {
+            op: BinOp::Alu(AluOp::And),
+            a,
+            b,
+            ..
+        } if constant(ops, b) == Some(1) && negated == width => Some(Test {
+            cond: Cond::Set,
+            width,
+            a,
+            b,
+        }),
         _ => None,
     }
 }
 
 /// A shift to the left and back again is an extension.
 fn shifted_back(ops: &[Op], op: AluOp, width: Width, a: Val, count: u64) -> Better {
-    let Op::Bin { op: BinOp::Alu(AluOp::Lsh), width: inner, a: x, b } = ops[a.at()] else {
+    let Op::Bin {
+        op: BinOp::Alu(AluOp::Lsh),
+        width: inner,
+        a: x,
+        b,
+    } = ops[a.at()]
+    else {
         return Better::Same;
     };
     if inner != width || constant(ops, b) != Some(count) {
@@ -485,9 +572,17 @@ fn rotation(ops: &[Op], op: AluOp, width: Width, a: Val, b: Val) -> Option<Op> {
         return None;
     }
     let part = |v: Val| match ops[low_if(ops, v, width).at()] {
-        Op::Bin { op: BinOp::Alu(op @ (AluOp::Lsh | AluOp::Rsh)), width: w, a, b } if w == width => {
-            Some((op, low_if(ops, a, width), b, constant(ops, b)? & u64::from(bits(width) - 1)))
-        }
+        Op::Bin {
+            op: BinOp::Alu(op @ (AluOp::Lsh | AluOp::Rsh)),
+            width: w,
+            a,
+            b,
+        } if w == width => Some((
+            op,
+            low_if(ops, a, width),
+            b,
+            constant(ops, b)? & u64::from(bits(width) - 1),
+        )),
         _ => None,
     };
     let (first, second) = (part(a)?, part(b)?);

@@ -10,9 +10,12 @@ pub(super) fn sink(func: &mut Func) {
     for i in 0..func.blocks.len() {
         let insts = func.blocks[i].insts.clone();
         let is_step = |v: Val| match func.op(v) {
-            Op::Bin { op: BinOp::Alu(AluOp::Add | AluOp::Rsh | AluOp::Lsh), a, b, .. } => {
-                func.constant(b).is_some() && func.op(a) == Op::Phi
-            }
+            Op::Bin {
+                op: BinOp::Alu(AluOp::Add | AluOp::Rsh | AluOp::Lsh),
+                a,
+                b,
+                ..
+            } => func.constant(b).is_some() && func.op(a) == Op::Phi,
             _ => false,
         };
         let mut waiting: Vec<Val> = Vec::new();

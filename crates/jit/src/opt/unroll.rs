@@ -75,9 +75,12 @@ fn evaluate(func: &Func, v: Val, phi: Val, value: u64, depth: u32) -> Option<u64
     let of = |v: Val| evaluate(func, v, phi, value, depth - 1);
     match func.op(v) {
         Op::Const(c) => Some(c),
-        Op::Bin { op: BinOp::Alu(op), width, a, b } => {
-            Some(meaning::alu(width, op, of(a)?, of(b)?))
-        }
+        Op::Bin {
+            op: BinOp::Alu(op),
+            width,
+            a,
+            b,
+        } => Some(meaning::alu(width, op, of(a)?, of(b)?)),
         Op::Zext { from, a } => Some(meaning::truncate(from, of(a)?)),
         Op::Sext { from, width, a } => Some(meaning::mov_sx(width, from, of(a)?)),
         _ => None,
@@ -100,7 +103,9 @@ fn count(func: &Func, phi: Val, test: Test, stays: bool, back: usize) -> Option<
     // What does not depend on this phi is not worth trying.
     let first = evaluate(func, a, phi, value, DEPTH)?;
     let second = evaluate(func, next, phi, value, DEPTH)?;
-    if evaluate(func, a, phi, second, DEPTH)? == first && evaluate(func, b, phi, second, DEPTH)? == evaluate(func, b, phi, value, DEPTH)? {
+    if evaluate(func, a, phi, second, DEPTH)? == first
+        && evaluate(func, b, phi, second, DEPTH)? == evaluate(func, b, phi, value, DEPTH)?
+    {
         return None;
     }
     for trip in 1..=MAX_TRIPS {
@@ -109,14 +114,20 @@ fn count(func: &Func, phi: Val, test: Test, stays: bool, back: usize) -> Option<
         value = evaluate(func, next, phi, value, DEPTH)?;
         if meaning::jump_taken(test.width, test.cond, left, right) != stays {
             let counter = match func.op(next) {
-                Op::Bin { op: BinOp::Alu(AluOp::Add), width, a, b }
-                    if a == phi && func.constant(b).is_some_and(|c| c as u32 != 0) =>
-                {
+                Op::Bin {
+                    op: BinOp::Alu(AluOp::Add),
+                    width,
+                    a,
+                    b,
+                } if a == phi && func.constant(b).is_some_and(|c| c as u32 != 0) => {
                     Some((next, width, value))
                 }
                 _ => None,
             };
-            return Some(Counted { trips: trip, counter });
+            return Some(Counted {
+                trips: trip,
+                counter,
+            });
         }
     }
     None
@@ -133,7 +144,12 @@ fn compare_at_end(func: &mut Func, block: Block, counted: &Counted, stays: bool)
     func.blocks[block.at()].insts.push(b);
     let cond = if stays { Cond::Ne } else { Cond::Eq };
     if let Term::Branch { test, .. } = &mut func.blocks[block.at()].term {
-        *test = Test { cond, width, a: next, b };
+        *test = Test {
+            cond,
+            width,
+            a: next,
+            b,
+        };
     }
 }
 
@@ -153,17 +169,22 @@ fn repeat(func: &mut Func, block: Block, back: usize, rounds: u64) {
         .filter_map(|phi| {
             let next = func.phis[phi.at()][back];
             match func.op(next) {
-                Op::Bin { op: BinOp::Alu(AluOp::Add), width, a, b } if a == *phi => {
-                    Some((next, (*phi, width, func.constant(b)?)))
-                }
+                Op::Bin {
+                    op: BinOp::Alu(AluOp::Add),
+                    width,
+                    a,
+                    b,
+                } if a == *phi => Some((next, (*phi, width, func.constant(b)?))),
                 _ => None,
             }
         })
         .collect();
     for round in 1..rounds {
         // The phis hold what the round before gave them.
-        let given: Vec<(Val, Val)> =
-            phis.iter().map(|phi| (*phi, find(&now, func.phis[phi.at()][back]))).collect();
+        let given: Vec<(Val, Val)> = phis
+            .iter()
+            .map(|phi| (*phi, find(&now, func.phis[phi.at()][back])))
+            .collect();
         for (phi, value) in given {
             if let Ok(at) = now.binary_search_by_key(&phi, |(k, _)| *k) {
                 now[at].1 = value;
@@ -176,7 +197,12 @@ fn repeat(func: &mut Func, block: Block, back: usize, rounds: u64) {
                 let so_far = step.wrapping_mul(round + 1);
                 let b = func.push(Op::Const(meaning::mov(width, so_far)));
                 func.blocks[block.at()].insts.push(b);
-                op = Op::Bin { op: BinOp::Alu(AluOp::Add), width, a: phi, b };
+                op = Op::Bin {
+                    op: BinOp::Alu(AluOp::Add),
+                    width,
+                    a: phi,
+                    b,
+                };
                 let copy = func.push(op);
                 func.blocks[block.at()].insts.push(copy);
                 if let Ok(at) = now.binary_search_by_key(&v, |(k, _)| *k) {

@@ -58,13 +58,22 @@ pub(crate) struct Label(pub u32);
 #[derive(Clone, Copy, Debug)]
 enum Piece {
     /// Finished bytes, up to this length of the buffer.
-    Bytes { end: usize },
+    Bytes {
+        end: usize,
+    },
     Bind(Label),
     /// A jump, conditional or not.
-    Jump { cc: Option<Cc>, to: Label },
-    Call { to: Label },
+    Jump {
+        cc: Option<Cc>,
+        to: Label,
+    },
+    Call {
+        to: Label,
+    },
     /// Filling up to a multiple of 16, when at most this many bytes do it.
-    Align { most: u8 },
+    Align {
+        most: u8,
+    },
 }
 
 /// Code under construction.
@@ -524,9 +533,8 @@ impl Asm {
         for (piece, long) in self.pieces.iter().zip(long) {
             let start = from;
             let size = self.size(piece, &mut from, code.len(), *long);
-            let distance = |to: Label| {
-                (places[to.0 as usize] as i64 - (code.len() + size) as i64) as i32
-            };
+            let distance =
+                |to: Label| (places[to.0 as usize] as i64 - (code.len() + size) as i64) as i32;
             match *piece {
                 Piece::Bytes { end } => code.extend_from_slice(&self.bytes[start..end]),
                 Piece::Bind(_) => {}

@@ -2,9 +2,7 @@
 
 use skep_isa::{AtomicOp, Size};
 
-use super::asm::{
-    Asm, Group1, Label, Mem, R, R9, R10, R11, RAX, RCX, RDX, RSP, Rm, Shift, cc,
-};
+use super::asm::{Asm, Group1, Label, Mem, R, R9, R10, R11, RAX, RCX, RDX, RSP, Rm, Shift, cc};
 use super::mir::{Addr, Arg, Base, Callee, M, MFunc, Src, UnOp, V, needs_rax};
 use super::regs::{ARGS, Loc, Places};
 use crate::state::layout;
@@ -38,7 +36,10 @@ pub(crate) fn emit(
     index: u32,
     spare: bool,
 ) -> Result<(), Option<NeedsSpare>> {
-    let saved: Vec<R> = SAVED.into_iter().filter(|r| places.saved >> r & 1 != 0).collect();
+    let saved: Vec<R> = SAVED
+        .into_iter()
+        .filter(|r| places.saved >> r & 1 != 0)
+        .collect();
     // The frame from its lower end: spilled values, the state, the allowance, the program's.
     let mut size = 8 * places.slots;
     let state = size;
@@ -72,7 +73,11 @@ pub(crate) fn emit(
         shared_exit: false,
     };
     e.function();
-    if e.wants_spare && !spare { Err(Some(NeedsSpare)) } else { Ok(()) }
+    if e.wants_spare && !spare {
+        Err(Some(NeedsSpare))
+    } else {
+        Ok(())
+    }
 }
 
 struct Emit<'a> {
@@ -94,7 +99,11 @@ struct Emit<'a> {
 }
 
 fn on_stack(disp: i32) -> Mem {
-    Mem { base: RSP, index: None, disp }
+    Mem {
+        base: RSP,
+        index: None,
+        disp,
+    }
 }
 
 impl Emit<'_> {
@@ -110,7 +119,9 @@ impl Emit<'_> {
             self.asm.store(8, on_stack(self.state), R9);
         }
         let heads = loop_heads(func);
-        self.empty = (0..func.blocks.len()).map(|block| self.is_empty(block)).collect();
+        self.empty = (0..func.blocks.len())
+            .map(|block| self.is_empty(block))
+            .collect();
         for (i, block) in func.blocks.iter().enumerate() {
             self.asm.bind(self.labels[i]);
             if self.empty[i] {
@@ -146,7 +157,8 @@ impl Emit<'_> {
         let Some((last, rest)) = self.func.blocks[block].insts.split_last() else {
             return false;
         };
-        matches!(last, M::Jump { to } if *to as usize != block) && rest.iter().all(|m| self.is_nothing(m))
+        matches!(last, M::Jump { to } if *to as usize != block)
+            && rest.iter().all(|m| self.is_nothing(m))
     }
 
     /// Whether an instruction leaves no code.
@@ -309,13 +321,24 @@ impl Emit<'_> {
                 self.asm.movzx(size, r, rm);
                 self.settle(dst, r);
             }
-            M::Sx { size, wide, dst, src } => {
+            M::Sx {
+                size,
+                wide,
+                dst,
+                src,
+            } => {
                 let rm = self.rm(src, R11);
                 let r = self.target(dst, R11);
                 self.asm.movsx(wide, size, r, rm);
                 self.settle(dst, r);
             }
-            M::Alu { op, wide, dst, a, b } => self.alu(op, wide, dst, a, b),
+            M::Alu {
+                op,
+                wide,
+                dst,
+                a,
+                b,
+            } => self.alu(op, wide, dst, a, b),
             M::Mul { wide, dst, a, b } => self.mul(wide, dst, a, b),
             M::Un { op, wide, dst, a } => {
                 let r = self.target(dst, R11);
@@ -331,16 +354,42 @@ impl Emit<'_> {
                 }
                 self.settle(dst, r);
             }
-            M::ShiftImm { op, wide, dst, a, count } => self.shift_imm(op, wide, dst, a, count),
-            M::ShiftBy { op, wide, dst, a, count } => self.shift_by(op, wide, dst, a, count),
-            M::Div { signed, rem, wide, nonzero, dst, a, b } => {
+            M::ShiftImm {
+                op,
+                wide,
+                dst,
+                a,
+                count,
+            } => self.shift_imm(op, wide, dst, a, count),
+            M::ShiftBy {
+                op,
+                wide,
+                dst,
+                a,
+                count,
+            } => self.shift_by(op, wide, dst, a, count),
+            M::Div {
+                signed,
+                rem,
+                wide,
+                nonzero,
+                dst,
+                a,
+                b,
+            } => {
                 if signed {
                     self.signed_div(rem, wide, dst, a, b);
                 } else {
                     self.div(rem, wide, nonzero, dst, a, b);
                 }
             }
-            M::Load { size, signed, swap, dst, addr } => {
+            M::Load {
+                size,
+                signed,
+                swap,
+                dst,
+                addr,
+            } => {
                 let (mem, _) = self.mem(addr);
                 let r = self.target(dst, R11);
                 match (swap, signed) {
@@ -350,7 +399,12 @@ impl Emit<'_> {
                 }
                 self.settle(dst, r);
             }
-            M::Store { size, swap, addr, src } => {
+            M::Store {
+                size,
+                swap,
+                addr,
+                src,
+            } => {
                 let (mem, used) = self.mem(addr);
                 match src {
                     Src::Imm(imm) => self.asm.store_imm(size, mem, imm),
@@ -365,7 +419,12 @@ impl Emit<'_> {
                     }
                 }
             }
-            M::Update { op, size, addr, src } => {
+            M::Update {
+                op,
+                size,
+                addr,
+                src,
+            } => {
                 let (mem, used) = self.mem(addr);
                 match src {
                     Src::Imm(imm) => self.asm.alu_imm(op, size, Rm::M(mem), imm),
@@ -399,14 +458,26 @@ impl Emit<'_> {
                 }
                 self.settle(dst, r);
             }
-            M::Atomic { op, fetch, wide, dst, addr, operand, expected } => {
+            M::Atomic {
+                op,
+                fetch,
+                wide,
+                dst,
+                addr,
+                operand,
+                expected,
+            } => {
                 self.atomic(op, fetch, wide, dst, addr, operand, expected);
             }
             M::Call { callee, args, dst } => self.call(callee, args, dst),
             M::CpuId { dst } => {
                 let r = self.target(dst, R11);
                 self.asm.mov(true, r, Rm::M(on_stack(self.state)));
-                let mem = Mem { base: r, index: None, disp: layout::CPU_ID };
+                let mem = Mem {
+                    base: r,
+                    index: None,
+                    disp: layout::CPU_ID,
+                };
                 self.asm.mov(false, r, Rm::M(mem));
                 self.settle(dst, r);
             }
@@ -526,10 +597,19 @@ impl Emit<'_> {
                 && let Loc::R(x) = self.loc(a)
                 && x != d
             {
-                self.asm.lea(wide, d, Mem { base: x, index: None, disp: imm });
+                self.asm.lea(
+                    wide,
+                    d,
+                    Mem {
+                        base: x,
+                        index: None,
+                        disp: imm,
+                    },
+                );
             } else {
                 self.copy(d, a);
-                self.asm.alu_imm(op, if wide { 8 } else { 4 }, Rm::R(d), imm);
+                self.asm
+                    .alu_imm(op, if wide { 8 } else { 4 }, Rm::R(d), imm);
             }
             return self.settle(dst, d);
         }
@@ -539,7 +619,15 @@ impl Emit<'_> {
         } else if let (Group1::Add, Loc::R(x), Rm::R(y)) = (op, self.loc(a), rm)
             && x != d
         {
-            self.asm.lea(wide, d, Mem { base: x, index: Some((y, 0)), disp: 0 });
+            self.asm.lea(
+                wide,
+                d,
+                Mem {
+                    base: x,
+                    index: Some((y, 0)),
+                    disp: 0,
+                },
+            );
         } else {
             self.copy(d, a);
             self.asm.alu(op, wide, d, rm);
@@ -581,7 +669,15 @@ impl Emit<'_> {
         let elsewhere = self.loc(a) != Loc::R(d);
         match (op, self.loc(a)) {
             (Shift::Shl, Loc::R(x)) if elsewhere && count == 1 => {
-                self.asm.lea(wide, d, Mem { base: x, index: Some((x, 0)), disp: 0 });
+                self.asm.lea(
+                    wide,
+                    d,
+                    Mem {
+                        base: x,
+                        index: Some((x, 0)),
+                        disp: 0,
+                    },
+                );
             }
             (Shift::Rol, _) if elsewhere && self.shared.bmi2 => {
                 let rm = self.rm(a, R11);
@@ -660,7 +756,8 @@ impl Emit<'_> {
         let (zero, minus, done) = (self.asm.label(), self.asm.label(), self.asm.label());
         self.asm.test(wide, Rm::R(R11), R11);
         self.asm.jump_if(cc::E, zero);
-        self.asm.alu_imm(Group1::Cmp, if wide { 8 } else { 4 }, Rm::R(R11), -1);
+        self.asm
+            .alu_imm(Group1::Cmp, if wide { 8 } else { 4 }, Rm::R(R11), -1);
         self.asm.jump_if(cc::E, minus);
         self.asm.cqo(wide);
         self.asm.group3(7, wide, Rm::R(R11));
@@ -696,7 +793,11 @@ impl Emit<'_> {
             }
             Src::V(v) if test => {
                 let r = self.reg(v, R11);
-                let rm = if v == a { Rm::R(r) } else { self.rm_besides(a, r == R11) };
+                let rm = if v == a {
+                    Rm::R(r)
+                } else {
+                    self.rm_besides(a, r == R11)
+                };
                 self.asm.test(wide, rm, r);
             }
             _ => {
@@ -776,7 +877,9 @@ impl Emit<'_> {
     fn shuffle(&mut self, mut moves: Vec<(R, R)>) {
         moves.retain(|(to, from)| to != from);
         while !moves.is_empty() {
-            let free = moves.iter().position(|(to, _)| !moves.iter().any(|(_, from)| from == to));
+            let free = moves
+                .iter()
+                .position(|(to, _)| !moves.iter().any(|(_, from)| from == to));
             match free {
                 Some(at) => {
                     let (to, from) = moves.swap_remove(at);
@@ -818,7 +921,11 @@ impl Emit<'_> {
             }
         }
         self.asm.mov(true, R9, Rm::M(on_stack(self.state)));
-        let field = |disp| Mem { base: R9, index: None, disp };
+        let field = |disp| Mem {
+            base: R9,
+            index: None,
+            disp,
+        };
         let (number, entry) = match callee {
             Callee::Local(function) => {
                 self.asm.call(self.shared.functions[function as usize]);

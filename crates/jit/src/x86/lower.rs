@@ -55,17 +55,27 @@ fn address_only(func: &mut Func) -> Vec<bool> {
             match func.ops[v.at()] {
                 Op::Load { .. } => {}
                 Op::Store { value, .. } => only[value.at()] = false,
-                Op::Atomic { operand, expected, .. } => {
+                Op::Atomic {
+                    operand, expected, ..
+                } => {
                     only[operand.at()] = false;
                     only[expected.at()] = false;
                 }
                 Op::Phi => func.phis[v.at()].iter().for_each(|o| only[o.at()] = false),
-                Op::Bin { op: BinOp::Alu(AluOp::Add), width: Width::W64, a, b } => {
+                Op::Bin {
+                    op: BinOp::Alu(AluOp::Add),
+                    width: Width::W64,
+                    a,
+                    b,
+                } => {
                     parts.push((v, [a, b]));
                 }
-                Op::Bin { op: BinOp::Alu(AluOp::Lsh), width: Width::W64, a, b }
-                    if matches!(func.constant(b), Some(1..=3)) =>
-                {
+                Op::Bin {
+                    op: BinOp::Alu(AluOp::Lsh),
+                    width: Width::W64,
+                    a,
+                    b,
+                } if matches!(func.constant(b), Some(1..=3)) => {
                     parts.push((v, [a, b]));
                 }
                 mut op => op.visit(&mut |o| only[o.at()] = false),
@@ -180,7 +190,11 @@ impl Lower<'_> {
 
     fn phis(&self, block: Block) -> Vec<Val> {
         let insts = &self.func.blocks[block.at()].insts;
-        insts.iter().copied().filter(|v| self.func.op(*v) == Op::Phi).collect()
+        insts
+            .iter()
+            .copied()
+            .filter(|v| self.func.op(*v) == Op::Phi)
+            .collect()
     }
 
     /// Copies for the phis of a block on the edge from `from`.
@@ -196,10 +210,21 @@ impl Lower<'_> {
             let copy = match self.func.op(operand) {
                 Op::Const(value) => M::Imm { dst, value },
                 Op::Frame(disp) => {
-                    let addr = Addr { base: Base::Frame, index: None, disp };
-                    M::Lea { dst, wide: true, addr }
+                    let addr = Addr {
+                        base: Base::Frame,
+                        index: None,
+                        disp,
+                    };
+                    M::Lea {
+                        dst,
+                        wide: true,
+                        addr,
+                    }
                 }
-                _ => M::Mov { dst, src: self.v(operand) },
+                _ => M::Mov {
+                    dst,
+                    src: self.v(operand),
+                },
             };
             copies.push(copy);
         }
@@ -226,7 +251,11 @@ impl Lower<'_> {
                     let mut insts = copies;
                     insts.push(M::Jump { to: to.0 });
                     let depth = body.depth.min(self.func.blocks[to.at()].depth);
-                    let edge = MBlock { insts, succs: vec![to.0], depth };
+                    let edge = MBlock {
+                        insts,
+                        succs: vec![to.0],
+                        depth,
+                    };
                     self.split.push((block.0, id, edge));
                     succs[side] = id;
                 }
@@ -235,13 +264,21 @@ impl Lower<'_> {
         match body.term {
             Term::Branch { test, .. } => {
                 let cc = condition(test.cond);
-                self.push(M::JumpIf { cc, then: succs[0], other: succs[1] });
+                self.push(M::JumpIf {
+                    cc,
+                    then: succs[0],
+                    other: succs[1],
+                });
                 let end = body.insts.len();
                 self.compare(test, end);
             }
             Term::MayGoto { .. } => {
                 self.has_may_goto = true;
-                self.push(M::JumpIf { cc: cc::S, then: succs[0], other: succs[1] });
+                self.push(M::JumpIf {
+                    cc: cc::S,
+                    then: succs[0],
+                    other: succs[1],
+                });
                 self.push(M::Spend);
             }
             Term::Return(v) => {
@@ -258,7 +295,10 @@ impl Lower<'_> {
         }
         let mut insts: Vec<M> = Vec::with_capacity(self.out.len());
         for phi in self.phis(block) {
-            insts.push(M::Mov { dst: phi.0, src: landing[phi.at()] });
+            insts.push(M::Mov {
+                dst: phi.0,
+                src: landing[phi.at()],
+            });
         }
         if block.0 == 0 {
             let mut dst = [None; 5];
@@ -272,7 +312,11 @@ impl Lower<'_> {
             insts.push(M::Params { dst });
         }
         insts.extend(self.out.drain(..).rev());
-        MBlock { insts, succs, depth: body.depth }
+        MBlock {
+            insts,
+            succs,
+            depth: body.depth,
+        }
     }
 
     fn arg(&mut self, v: Val) -> Arg {
@@ -294,7 +338,11 @@ impl Lower<'_> {
         }
         let now = match body.insts.get(at) {
             Some(user) => self.epoch[user.at()],
-            None => body.insts.iter().filter(|v| self.func.op(**v).clobbers()).count() as u32,
+            None => body
+                .insts
+                .iter()
+                .filter(|v| self.func.op(**v).clobbers())
+                .count() as u32,
         };
         self.epoch[v.at()] == now
     }
@@ -305,7 +353,9 @@ impl Lower<'_> {
             return Src::Imm(imm);
         }
         let whole = if wide(width) { Size::B64 } else { Size::B32 };
-        if let Op::Load { size, addr, off, .. } = self.func.op(v)
+        if let Op::Load {
+            size, addr, off, ..
+        } = self.func.op(v)
             && size == whole
             && self.movable(v, at)
         {
@@ -321,12 +371,19 @@ impl Lower<'_> {
             match self.func.op(v) {
                 Op::Frame(o) => {
                     if let Some(disp) = disp.checked_add(o) {
-                        return Addr { base: Base::Frame, index, disp };
+                        return Addr {
+                            base: Base::Frame,
+                            index,
+                            disp,
+                        };
                     }
                 }
-                Op::Bin { op: BinOp::Alu(AluOp::Add), width: Width::W64, a, b }
-                    if self.address_only[v.at()] || self.uses[v.at()] == 1 =>
-                {
+                Op::Bin {
+                    op: BinOp::Alu(AluOp::Add),
+                    width: Width::W64,
+                    a,
+                    b,
+                } if self.address_only[v.at()] || self.uses[v.at()] == 1 => {
                     if let Some(c) = self.func.constant(b)
                         && let Ok(c) = i32::try_from(c as i64)
                         && let Some(sum) = disp.checked_add(c)
@@ -358,16 +415,23 @@ impl Lower<'_> {
                 }
                 _ => {}
             }
-            return Addr { base: Base::V(self.v(v)), index, disp };
+            return Addr {
+                base: Base::V(self.v(v)),
+                index,
+                disp,
+            };
         }
     }
 
     /// A value that is only used in addresses as another one and a constant.
     fn plus(&self, v: Val) -> Option<(Val, i32)> {
         match self.func.op(v) {
-            Op::Bin { op: BinOp::Alu(AluOp::Add), width: Width::W64, a, b }
-                if self.address_only[v.at()] || self.uses[v.at()] == 1 =>
-            {
+            Op::Bin {
+                op: BinOp::Alu(AluOp::Add),
+                width: Width::W64,
+                a,
+                b,
+            } if self.address_only[v.at()] || self.uses[v.at()] == 1 => {
                 let c = self.func.constant(b)?;
                 Some((a, i32::try_from(c as i64).ok()?))
             }
@@ -378,12 +442,15 @@ impl Lower<'_> {
     /// A value times two, four or eight.
     fn scaled(&self, v: Val) -> Option<(Val, u8)> {
         match self.func.op(v) {
-            Op::Bin { op: BinOp::Alu(AluOp::Lsh), width: Width::W64, a, b } => {
-                match self.func.constant(b) {
-                    Some(c @ 1..=3) => Some((a, c as u8)),
-                    _ => None,
-                }
-            }
+            Op::Bin {
+                op: BinOp::Alu(AluOp::Lsh),
+                width: Width::W64,
+                a,
+                b,
+            } => match self.func.constant(b) {
+                Some(c @ 1..=3) => Some((a, c as u8)),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -406,7 +473,12 @@ impl Lower<'_> {
             && matches!(cond, Cond::Eq | Cond::Ne)
             && self.uses[a.at()] == 1
             && self.homes[a.at()].0 == self.block
-            && let Op::Bin { op: BinOp::Alu(AluOp::And), width: inner, a: x, b: y } = self.func.op(a)
+            && let Op::Bin {
+                op: BinOp::Alu(AluOp::And),
+                width: inner,
+                a: x,
+                b: y,
+            } = self.func.op(a)
             && (inner == width || self.known[a.at()] <= 32)
         {
             let b = match self.imm(y, inner) {
@@ -415,11 +487,21 @@ impl Lower<'_> {
             };
             let wide = inner == Width::W64;
             let a = self.v(x);
-            return self.push(M::Cmp { test: true, wide, a, b });
+            return self.push(M::Cmp {
+                test: true,
+                wide,
+                a,
+                b,
+            });
         }
         if zero && cond != Cond::Set {
             let a = self.v(a);
-            return self.push(M::Cmp { test: true, wide, a, b: Src::V(a) });
+            return self.push(M::Cmp {
+                test: true,
+                wide,
+                a,
+                b: Src::V(a),
+            });
         }
         let test = cond == Cond::Set;
         let b = match test {
@@ -439,51 +521,121 @@ impl Lower<'_> {
             Op::Gone | Op::Phi | Op::Param(_) => {}
             Op::Const(value) | Op::Map { handle: value, .. } => self.push(M::Imm { dst, value }),
             Op::Frame(disp) => {
-                let addr = Addr { base: Base::Frame, index: None, disp };
-                self.push(M::Lea { dst, wide: true, addr });
+                let addr = Addr {
+                    base: Base::Frame,
+                    index: None,
+                    disp,
+                };
+                self.push(M::Lea {
+                    dst,
+                    wide: true,
+                    addr,
+                });
             }
             Op::Bin { op, width, a, b } => self.binary(dst, op, width, a, b, at),
             Op::Neg { width, a } => {
                 let a = self.v(a);
-                self.push(M::Un { op: UnOp::Neg, wide: wide(width), dst, a });
+                self.push(M::Un {
+                    op: UnOp::Neg,
+                    wide: wide(width),
+                    dst,
+                    a,
+                });
             }
             Op::Swap { size, a } => self.swap(dst, size, a, at),
             Op::Zext { from, a } => {
-                if let Op::Load { size, signed: false, addr, off } = self.func.op(a)
+                if let Op::Load {
+                    size,
+                    signed: false,
+                    addr,
+                    off,
+                } = self.func.op(a)
                     && from.bytes() < size.bytes()
                     && self.movable(a, at)
                 {
                     let addr = self.addr(addr, off);
                     let size = from.bytes();
-                    return self.push(M::Load { size, signed: false, swap: false, dst, addr });
+                    return self.push(M::Load {
+                        size,
+                        signed: false,
+                        swap: false,
+                        dst,
+                        addr,
+                    });
                 }
                 let src = self.v(a);
-                self.push(M::Zx { size: from.bytes(), dst, src });
+                self.push(M::Zx {
+                    size: from.bytes(),
+                    dst,
+                    src,
+                });
             }
             Op::Sext { from, width, a } => {
-                if let Op::Load { size, addr, off, .. } = self.func.op(a)
+                if let Op::Load {
+                    size, addr, off, ..
+                } = self.func.op(a)
                     && width == Width::W64
                     && from.bytes() <= size.bytes()
                     && self.movable(a, at)
                 {
                     let addr = self.addr(addr, off);
                     let size = from.bytes();
-                    return self.push(M::Load { size, signed: true, swap: false, dst, addr });
+                    return self.push(M::Load {
+                        size,
+                        signed: true,
+                        swap: false,
+                        dst,
+                        addr,
+                    });
                 }
                 let src = self.v(a);
-                self.push(M::Sx { size: from.bytes(), wide: wide(width), dst, src });
+                self.push(M::Sx {
+                    size: from.bytes(),
+                    wide: wide(width),
+                    dst,
+                    src,
+                });
             }
             Op::Select { test, t, f } => {
                 let (t, f) = (self.v(t), self.v(f));
-                self.push(M::Cmov { cc: condition(test.cond), dst, t, f });
+                self.push(M::Cmov {
+                    cc: condition(test.cond),
+                    dst,
+                    t,
+                    f,
+                });
                 self.compare(test, at);
             }
-            Op::Load { size, signed, addr, off } => {
+            Op::Load {
+                size,
+                signed,
+                addr,
+                off,
+            } => {
                 let addr = self.addr(addr, off);
-                self.push(M::Load { size: size.bytes(), signed, swap: false, dst, addr });
+                self.push(M::Load {
+                    size: size.bytes(),
+                    signed,
+                    swap: false,
+                    dst,
+                    addr,
+                });
             }
-            Op::Store { size, addr, off, value } => self.store(size, addr, off, value, at),
-            Op::Atomic { size, op, fetch, addr, off, operand, expected } => {
+            Op::Store {
+                size,
+                addr,
+                off,
+                value,
+            } => self.store(size, addr, off, value, at),
+            Op::Atomic {
+                size,
+                op,
+                fetch,
+                addr,
+                off,
+                operand,
+                expected,
+            } => {
                 let addr = self.addr(addr, off);
                 let operand = self.v(operand);
                 let expected = match op {
@@ -491,8 +643,20 @@ impl Lower<'_> {
                     _ => operand,
                 };
                 let wide = size == Size::B64;
-                let dst = if self.demanded[v.at()] { dst } else { self.fresh() };
-                self.push(M::Atomic { op, fetch, wide, dst, addr, operand, expected });
+                let dst = if self.demanded[v.at()] {
+                    dst
+                } else {
+                    self.fresh()
+                };
+                self.push(M::Atomic {
+                    op,
+                    fetch,
+                    wide,
+                    dst,
+                    addr,
+                    operand,
+                    expected,
+                });
             }
             Op::Helper { id, args, count } => {
                 let mut given = [Arg::Any; 5];
@@ -501,7 +665,11 @@ impl Lower<'_> {
                 }
                 self.call(Callee::Helper(id), given, dst);
             }
-            Op::Local { function, args, reads } => {
+            Op::Local {
+                function,
+                args,
+                reads,
+            } => {
                 let mut given = [Arg::Any; 5];
                 for (i, (slot, arg)) in given.iter_mut().zip(args).enumerate() {
                     if reads >> i & 1 != 0 {
@@ -515,7 +683,13 @@ impl Lower<'_> {
                 self.call(Callee::TailCall, given, dst);
             }
             Op::Packet { size, ctx, offset } => {
-                let given = [self.arg(ctx), self.arg(offset), Arg::Any, Arg::Any, Arg::Any];
+                let given = [
+                    self.arg(ctx),
+                    self.arg(offset),
+                    Arg::Any,
+                    Arg::Any,
+                    Arg::Any,
+                ];
                 self.call(Callee::Packet(size.bytes()), given, dst);
             }
             Op::CpuId => {
@@ -532,17 +706,33 @@ impl Lower<'_> {
     }
 
     fn swap(&mut self, dst: V, size: Size, a: Val, at: usize) {
-        if let Op::Load { size: loaded, addr, off, .. } = self.func.op(a)
+        if let Op::Load {
+            size: loaded,
+            addr,
+            off,
+            ..
+        } = self.func.op(a)
             && loaded == size
             && self.movable(a, at)
             && self.movbe
             && size != Size::B16
         {
             let addr = self.addr(addr, off);
-            return self.push(M::Load { size: size.bytes(), signed: false, swap: true, dst, addr });
+            return self.push(M::Load {
+                size: size.bytes(),
+                signed: false,
+                swap: true,
+                dst,
+                addr,
+            });
         }
         let a = self.v(a);
-        self.push(M::Un { op: UnOp::Swap(size), wide: size == Size::B64, dst, a });
+        self.push(M::Un {
+            op: UnOp::Swap(size),
+            wide: size == Size::B64,
+            dst,
+            a,
+        });
     }
 
     fn binary(&mut self, dst: V, op: BinOp, width: Width, a: Val, b: Val, at: usize) {
@@ -561,11 +751,23 @@ impl Lower<'_> {
                     let count = (c & if is_wide { 63 } else { 31 }) as u8;
                     let a = self.v(a);
                     // A shift to the left by little is an address.
-                    M::ShiftImm { op, wide: is_wide, dst, a, count }
+                    M::ShiftImm {
+                        op,
+                        wide: is_wide,
+                        dst,
+                        a,
+                        count,
+                    }
                 }
                 None => {
                     let (a, count) = (self.v(a), self.v(b));
-                    M::ShiftBy { op, wide: is_wide, dst, a, count }
+                    M::ShiftBy {
+                        op,
+                        wide: is_wide,
+                        dst,
+                        a,
+                        count,
+                    }
                 }
             };
             return self.push(m);
@@ -575,7 +777,12 @@ impl Lower<'_> {
             AluOp::Add | AluOp::Sub | AluOp::Or | AluOp::And | AluOp::Xor => {
                 if op == AluOp::Xor && self.imm(b, width) == Some(-1) {
                     let a = self.v(a);
-                    return self.push(M::Un { op: UnOp::Not, wide: is_wide, dst, a });
+                    return self.push(M::Un {
+                        op: UnOp::Not,
+                        wide: is_wide,
+                        dst,
+                        a,
+                    });
                 }
                 let group = match op {
                     AluOp::Add => Group1::Add,
@@ -598,17 +805,30 @@ impl Lower<'_> {
                 };
                 let (a, b) = match op {
                     AluOp::Sub => (a, b),
-                    _ if loads(self, a) && !loads(self, b) && self.imm(b, width).is_none() => (b, a),
+                    _ if loads(self, a) && !loads(self, b) && self.imm(b, width).is_none() => {
+                        (b, a)
+                    }
                     _ => (a, b),
                 };
                 let b = self.src(b, width, at);
                 let a = self.v(a);
-                self.push(M::Alu { op: group, wide: is_wide, dst, a, b });
+                self.push(M::Alu {
+                    op: group,
+                    wide: is_wide,
+                    dst,
+                    a,
+                    b,
+                });
             }
             AluOp::Mul => {
                 let b = self.src(b, width, at);
                 let a = self.v(a);
-                self.push(M::Mul { wide: is_wide, dst, a, b });
+                self.push(M::Mul {
+                    wide: is_wide,
+                    dst,
+                    a,
+                    b,
+                });
             }
             AluOp::Div | AluOp::Mod | AluOp::Sdiv | AluOp::Smod => {
                 let signed = matches!(op, AluOp::Sdiv | AluOp::Smod);
@@ -618,7 +838,15 @@ impl Lower<'_> {
                 let wide = is_wide && !small;
                 let nonzero = count.is_some_and(|c| if wide { c != 0 } else { c as u32 != 0 });
                 let (a, b) = (self.v(a), self.v(b));
-                self.push(M::Div { signed, rem, wide, nonzero, dst, a, b });
+                self.push(M::Div {
+                    signed,
+                    rem,
+                    wide,
+                    nonzero,
+                    dst,
+                    a,
+                    b,
+                });
             }
             AluOp::Lsh | AluOp::Rsh | AluOp::Arsh => {}
         }
@@ -627,7 +855,8 @@ impl Lower<'_> {
     /// A sum that one `lea` computes.
     fn sum(&mut self, dst: V, a: Val, b: Val) -> bool {
         let scaled = |this: &Self, v: Val| {
-            this.scaled(v).filter(|_| this.uses[v.at()] == 1 && this.homes[v.at()].0 == this.block)
+            this.scaled(v)
+                .filter(|_| this.uses[v.at()] == 1 && this.homes[v.at()].0 == this.block)
         };
         let (base, (index, shift)) = match (scaled(self, a), scaled(self, b)) {
             (_, Some(scaled)) if self.func.constant(a).is_none() => (a, scaled),
@@ -635,16 +864,32 @@ impl Lower<'_> {
             _ => {
                 if let Op::Frame(disp) = self.func.op(b) {
                     let index = Some((self.v(a), 0));
-                    let addr = Addr { base: Base::Frame, index, disp };
-                    self.push(M::Lea { dst, wide: true, addr });
+                    let addr = Addr {
+                        base: Base::Frame,
+                        index,
+                        disp,
+                    };
+                    self.push(M::Lea {
+                        dst,
+                        wide: true,
+                        addr,
+                    });
                     return true;
                 }
                 if let Op::Frame(disp) = self.func.op(a)
                     && self.func.constant(b).is_none()
                 {
                     let index = Some((self.v(b), 0));
-                    let addr = Addr { base: Base::Frame, index, disp };
-                    self.push(M::Lea { dst, wide: true, addr });
+                    let addr = Addr {
+                        base: Base::Frame,
+                        index,
+                        disp,
+                    };
+                    self.push(M::Lea {
+                        dst,
+                        wide: true,
+                        addr,
+                    });
                     return true;
                 }
                 return false;
@@ -655,7 +900,11 @@ impl Lower<'_> {
             Op::Frame(disp) => (Base::Frame, disp),
             _ => (Base::V(self.v(base)), 0),
         };
-        self.push(M::Lea { dst, wide: true, addr: Addr { base, index, disp } });
+        self.push(M::Lea {
+            dst,
+            wide: true,
+            addr: Addr { base, index, disp },
+        });
         true
     }
 
@@ -663,7 +912,12 @@ impl Lower<'_> {
         let bytes = size.bytes();
         if let Some(imm) = self.imm(value, if bytes == 8 { Width::W64 } else { Width::W32 }) {
             let addr = self.addr(addr, off);
-            return self.push(M::Store { size: bytes, swap: false, addr, src: Src::Imm(imm) });
+            return self.push(M::Store {
+                size: bytes,
+                swap: false,
+                addr,
+                src: Src::Imm(imm),
+            });
         }
         if let Some((op, operand)) = self.update(size, addr, off, value, at) {
             let src = match self.imm(operand, if bytes == 8 { Width::W64 } else { Width::W32 }) {
@@ -671,7 +925,12 @@ impl Lower<'_> {
                 None => Src::V(self.v(operand)),
             };
             let addr = self.addr(addr, off);
-            return self.push(M::Update { op, size: bytes, addr, src });
+            return self.push(M::Update {
+                op,
+                size: bytes,
+                addr,
+                src,
+            });
         }
         if let Op::Swap { size: swapped, a } = self.func.op(value)
             && swapped == size
@@ -682,11 +941,21 @@ impl Lower<'_> {
         {
             let src = Src::V(self.v(a));
             let addr = self.addr(addr, off);
-            return self.push(M::Store { size: bytes, swap: true, addr, src });
+            return self.push(M::Store {
+                size: bytes,
+                swap: true,
+                addr,
+                src,
+            });
         }
         let src = Src::V(self.v(value));
         let addr = self.addr(addr, off);
-        self.push(M::Store { size: bytes, swap: false, addr, src });
+        self.push(M::Store {
+            size: bytes,
+            swap: false,
+            addr,
+            src,
+        });
     }
 
     /// A store of what was loaded from the same place, with one operation between.
@@ -698,7 +967,13 @@ impl Lower<'_> {
         value: Val,
         at: usize,
     ) -> Option<(Group1, Val)> {
-        let Op::Bin { op: BinOp::Alu(op), width, a, b } = self.func.op(value) else {
+        let Op::Bin {
+            op: BinOp::Alu(op),
+            width,
+            a,
+            b,
+        } = self.func.op(value)
+        else {
             return None;
         };
         let op = match op {
@@ -743,7 +1018,10 @@ impl Lower<'_> {
             }
         }
         for block in &mut out {
-            block.succs.iter_mut().for_each(|s| *s = number[*s as usize]);
+            block
+                .succs
+                .iter_mut()
+                .for_each(|s| *s = number[*s as usize]);
             if let Some(last) = block.insts.last_mut() {
                 match last {
                     M::Jump { to } => *to = number[*to as usize],
@@ -758,7 +1036,11 @@ impl Lower<'_> {
         if self.has_may_goto
             && let Some(first) = out.first_mut()
         {
-            let at = first.insts.iter().position(|m| !matches!(m, M::Params { .. })).unwrap_or(0);
+            let at = first
+                .insts
+                .iter()
+                .position(|m| !matches!(m, M::Params { .. }))
+                .unwrap_or(0);
             first.insts.insert(at, M::Allow);
         }
         MFunc {

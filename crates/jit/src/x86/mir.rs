@@ -64,39 +64,144 @@ pub(crate) enum Arg {
 /// One machine instruction, or a few that belong together.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum M {
-    Imm { dst: V, value: u64 },
-    Lea { dst: V, wide: bool, addr: Addr },
-    Mov { dst: V, src: V },
+    Imm {
+        dst: V,
+        value: u64,
+    },
+    Lea {
+        dst: V,
+        wide: bool,
+        addr: Addr,
+    },
+    Mov {
+        dst: V,
+        src: V,
+    },
     /// Zero extension; of 4 bytes it is a 32-bit move.
-    Zx { size: u32, dst: V, src: V },
-    Sx { size: u32, wide: bool, dst: V, src: V },
+    Zx {
+        size: u32,
+        dst: V,
+        src: V,
+    },
+    Sx {
+        size: u32,
+        wide: bool,
+        dst: V,
+        src: V,
+    },
     /// Add, or, and, sub, xor.
-    Alu { op: Group1, wide: bool, dst: V, a: V, b: Src },
-    Mul { wide: bool, dst: V, a: V, b: Src },
-    Un { op: UnOp, wide: bool, dst: V, a: V },
-    ShiftImm { op: Shift, wide: bool, dst: V, a: V, count: u8 },
-    ShiftBy { op: Shift, wide: bool, dst: V, a: V, count: V },
+    Alu {
+        op: Group1,
+        wide: bool,
+        dst: V,
+        a: V,
+        b: Src,
+    },
+    Mul {
+        wide: bool,
+        dst: V,
+        a: V,
+        b: Src,
+    },
+    Un {
+        op: UnOp,
+        wide: bool,
+        dst: V,
+        a: V,
+    },
+    ShiftImm {
+        op: Shift,
+        wide: bool,
+        dst: V,
+        a: V,
+        count: u8,
+    },
+    ShiftBy {
+        op: Shift,
+        wide: bool,
+        dst: V,
+        a: V,
+        count: V,
+    },
     /// `nonzero` tells that the divisor is known not to be zero.
-    Div { signed: bool, rem: bool, wide: bool, nonzero: bool, dst: V, a: V, b: V },
-    Load { size: u32, signed: bool, swap: bool, dst: V, addr: Addr },
-    Store { size: u32, swap: bool, addr: Addr, src: Src },
+    Div {
+        signed: bool,
+        rem: bool,
+        wide: bool,
+        nonzero: bool,
+        dst: V,
+        a: V,
+        b: V,
+    },
+    Load {
+        size: u32,
+        signed: bool,
+        swap: bool,
+        dst: V,
+        addr: Addr,
+    },
+    Store {
+        size: u32,
+        swap: bool,
+        addr: Addr,
+        src: Src,
+    },
     /// `[addr] op= src`
-    Update { op: Group1, size: u32, addr: Addr, src: Src },
-    Cmp { test: bool, wide: bool, a: V, b: Src },
-    Cmov { cc: Cc, dst: V, t: V, f: V },
-    Atomic { op: AtomicOp, fetch: bool, wide: bool, dst: V, addr: Addr, operand: V, expected: V },
-    Call { callee: Callee, args: [Arg; 5], dst: V },
-    CpuId { dst: V },
+    Update {
+        op: Group1,
+        size: u32,
+        addr: Addr,
+        src: Src,
+    },
+    Cmp {
+        test: bool,
+        wide: bool,
+        a: V,
+        b: Src,
+    },
+    Cmov {
+        cc: Cc,
+        dst: V,
+        t: V,
+        f: V,
+    },
+    Atomic {
+        op: AtomicOp,
+        fetch: bool,
+        wide: bool,
+        dst: V,
+        addr: Addr,
+        operand: V,
+        expected: V,
+    },
+    Call {
+        callee: Callee,
+        args: [Arg; 5],
+        dst: V,
+    },
+    CpuId {
+        dst: V,
+    },
     Barrier,
     /// The arguments arrive: which of r1 to r5, and into what.
-    Params { dst: [Option<V>; 5] },
+    Params {
+        dst: [Option<V>; 5],
+    },
     /// The allowance of `may_goto` is set.
     Allow,
     /// The allowance shrinks; the flags tell whether it is used up.
     Spend,
-    JumpIf { cc: Cc, then: u32, other: u32 },
-    Jump { to: u32 },
-    Ret { v: Arg },
+    JumpIf {
+        cc: Cc,
+        then: u32,
+        other: u32,
+    },
+    Jump {
+        to: u32,
+    },
+    Ret {
+        v: Arg,
+    },
 }
 
 /// How an operand is used.
@@ -186,12 +291,21 @@ impl M {
                 f(a, Use);
                 b.visit(Use, f);
             }
-            M::Cmov { dst, t, f: other, .. } => {
+            M::Cmov {
+                dst, t, f: other, ..
+            } => {
                 f(other, Use);
                 f(t, Use);
                 f(dst, Def);
             }
-            M::Atomic { op, dst, addr, operand, expected, .. } => {
+            M::Atomic {
+                op,
+                dst,
+                addr,
+                operand,
+                expected,
+                ..
+            } => {
                 addr.visit(&mut |v, _| f(v, Late));
                 f(operand, Late);
                 if *op == AtomicOp::Cmpxchg {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::asm::{R, R8, R9, R10, RAX, RBX, RBP, RCX, RDI, RDX, RSI, Shift};
+use super::asm::{R, R8, R9, R10, RAX, RBP, RBX, RCX, RDI, RDX, RSI, Shift};
 use super::lower::for_each;
 use super::mir::{Arg, CALLER_SAVED, M, MFunc, Role, Src, V};
 
@@ -28,7 +28,9 @@ pub(crate) struct Places {
 }
 
 /// Registers in the order in which they are given away. r11 is for the emitter alone.
-const ORDER: [R; 14] = [RAX, RCX, RDX, RSI, RDI, R8, R9, R10, RBX, RBP, 12, 13, 14, 15];
+const ORDER: [R; 14] = [
+    RAX, RCX, RDX, RSI, RDI, R8, R9, R10, RBX, RBP, 12, 13, 14, 15,
+];
 /// The registers of r1 to r5 in calls.
 pub(crate) const ARGS: [R; 5] = [RDI, RSI, RDX, RCX, R8];
 
@@ -113,7 +115,9 @@ fn lives(func: &MFunc, bmi2: bool) -> Lives {
         for block in (0..blocks).rev() {
             out.fill(0);
             for succ in &func.blocks[block].succs {
-                out.iter_mut().zip(&live_in[*succ as usize]).for_each(|(o, i)| *o |= i);
+                out.iter_mut()
+                    .zip(&live_in[*succ as usize])
+                    .for_each(|(o, i)| *o |= i);
             }
             let (reads, writes) = &gens[block];
             for word in 0..words {
@@ -261,13 +265,20 @@ pub(crate) fn allocate(func: &MFunc, bmi2: bool, spare: bool) -> Places {
         .filter(|v| !l.ranges[*v as usize].is_empty())
         .map(|v| {
             let length: u32 = l.ranges[v as usize].iter().map(|(s, e)| e - s).sum();
-            let cheap = if l.constant[v as usize].is_some() { 0.5 } else { 1.0 };
+            let cheap = if l.constant[v as usize].is_some() {
+                0.5
+            } else {
+                1.0
+            };
             (cheap * l.weight[v as usize] / (f64::from(length) + 8.0), v)
         })
         .collect();
     order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    let mut taken: Vec<BTreeMap<u32, u32>> =
-        l.fixed.iter().map(|ranges| ranges.iter().copied().collect()).collect();
+    let mut taken: Vec<BTreeMap<u32, u32>> = l
+        .fixed
+        .iter()
+        .map(|ranges| ranges.iter().copied().collect())
+        .collect();
     let mut locs = vec![Loc::None; regs];
     let (mut slots, mut saved) = (0, 0u32);
     for (_, v) in order {
@@ -279,7 +290,10 @@ pub(crate) fn allocate(func: &MFunc, bmi2: bool, spare: bool) -> Places {
             })
         };
         let mut best: Option<(f64, R)> = None;
-        for r in ORDER.into_iter().filter(|r| !(spare && *r == R10) && free(*r)) {
+        for r in ORDER
+            .into_iter()
+            .filter(|r| !(spare && *r == R10) && free(*r))
+        {
             let mut score = 0.0;
             for (times, hint) in &hints[v as usize] {
                 match hint {
@@ -335,8 +349,15 @@ fn wish(m: &M, f: &mut dyn FnMut(Wish)) {
             }
         }
         M::Un { dst, a, .. } | M::ShiftImm { dst, a, .. } => f(Wish::Same(*dst, *a)),
-        M::ShiftBy { op: Shift::Rol, dst, a, .. } => f(Wish::Same(*dst, *a)),
-        M::Cmov { dst, t, f: other, .. } => {
+        M::ShiftBy {
+            op: Shift::Rol,
+            dst,
+            a,
+            ..
+        } => f(Wish::Same(*dst, *a)),
+        M::Cmov {
+            dst, t, f: other, ..
+        } => {
             f(Wish::Same(*dst, *other));
             f(Wish::Same(*dst, *t));
         }

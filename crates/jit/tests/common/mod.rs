@@ -29,7 +29,14 @@ pub fn run_native(executable: &Executable, host: &mut TestHost) -> Result<u64, S
     let trust = unsafe { skep_vm::Trust::promise() };
     let ctx = host.memory();
     let mode = Mode::Trusting(trust);
-    run(&program, &mut Cpu::new(0), host, mode, ctx, Limits::default())
+    run(
+        &program,
+        &mut Cpu::new(0),
+        host,
+        mode,
+        ctx,
+        Limits::default(),
+    )
 }
 
 /// What a run gives: r0 or the trap, and the memory it leaves.
@@ -48,7 +55,14 @@ pub fn same(executable: &Executable, prepare: &dyn Fn() -> TestHost) -> Result<(
         return Ok(());
     }
     let mut host = prepare();
-    let checked = run_checked(executable, &mut host, Limits { fuel: Some(1 << 20), deadline: None });
+    let checked = run_checked(
+        executable,
+        &mut host,
+        Limits {
+            fuel: Some(1 << 20),
+            deadline: None,
+        },
+    );
     let checked = outcome(checked, &host);
     if matches!(&checked.0, Err(why) if why.contains("not granted") || why.contains("fuel")) {
         return Err(format!("not a valid test: {:?}", checked.0));
@@ -56,9 +70,21 @@ pub fn same(executable: &Executable, prepare: &dyn Fn() -> TestHost) -> Result<(
     let mut host = prepare();
     let native = run_native(executable, &mut host);
     let native = outcome(native, &host);
-    if checked == native { Ok(()) } else { Err(format!("{checked:x?} but native {native:x?}")) }
+    if checked == native {
+        Ok(())
+    } else {
+        Err(format!("{checked:x?} but native {native:x?}"))
+    }
 }
 
 /// All machines that code is made for.
-pub const MACHINES: [Features; 2] =
-    [Features { bmi2: true, movbe: true }, Features { bmi2: false, movbe: false }];
+pub const MACHINES: [Features; 2] = [
+    Features {
+        bmi2: true,
+        movbe: true,
+    },
+    Features {
+        bmi2: false,
+        movbe: false,
+    },
+];
