@@ -38,6 +38,10 @@ const LEVEL_DOORS: &[(&str, &str)] = &[
     // The interpreter runs what the verifier has rewritten, and checks it against the states.
     ("skep-vm", "skep-verifier"),
     ("skep-jit", "skep-verifier"),
+    // Native code is entered by the interpreter's door and calls the same host.
+    ("skep-jit", "skep-vm"),
+    // The referees ask about generated programs.
+    ("skep-oracle", "skep-smith"),
     // The crate people depend on re-exports the loader.
     ("skep", "skep-loader"),
 ];

@@ -20,6 +20,7 @@ const UNSAFE_PLACES: &[&str] = &[
     "crates/sync/src/",
     "crates/maps/src/",
     "crates/jit/src/",
+    "crates/jit/tests/",
     "crates/host/src/",
     "crates/shim/src/",
     "crates/vm/src/memory",
