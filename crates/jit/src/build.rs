@@ -575,7 +575,7 @@ impl Builder<'_> {
                 base,
                 off,
             } => {
-                // Plain loads are acquiring on x86-64; the barrier keeps them in order here.
+                // Plain loads are acquiring on x86-64.
                 let addr = self.read(base);
                 let v = self.emit(Op::Load {
                     size,
@@ -583,6 +583,7 @@ impl Builder<'_> {
                     addr,
                     off: off.into(),
                 });
+                self.emit(Op::Ordered);
                 self.write(dst, v);
             }
             Isa::Store {

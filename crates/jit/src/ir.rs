@@ -137,6 +137,8 @@ pub(crate) enum Op {
     CpuId,
     /// A barrier against speculation.
     Barrier,
+    /// No access moves past here; costs nothing where the machine keeps loads in order.
+    Ordered,
 }
 
 /// How a block ends.
@@ -259,7 +261,8 @@ impl Op {
             | Op::Frame(_)
             | Op::Phi
             | Op::CpuId
-            | Op::Barrier => {}
+            | Op::Barrier
+            | Op::Ordered => {}
             Op::Bin { a, b, .. } => {
                 f(a);
                 f(b);
@@ -317,6 +320,7 @@ impl Op {
                 | Op::TailCall { .. }
                 | Op::Packet { .. }
                 | Op::Barrier
+                | Op::Ordered
         )
     }
 

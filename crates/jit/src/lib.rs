@@ -14,9 +14,12 @@
 mod build;
 mod error;
 mod ir;
+mod layout;
 mod memory;
 mod opt;
 mod program;
+// Native code calls with the convention of x86-64, which other targets do not know.
+#[cfg(target_arch = "x86_64")]
 mod state;
 mod x86;
 

@@ -11,6 +11,7 @@ use crate::error::{CompileError, Unsupported};
 use crate::ir::{Func, Op};
 use crate::memory::Published;
 use crate::opt::{optimise, promotable, settle};
+#[cfg(target_arch = "x86_64")]
 use crate::state::{self, Entry};
 use crate::x86::{self, Features};
 
@@ -176,6 +177,7 @@ impl fmt::Debug for Native {
 }
 
 impl skep_vm::Native for Native {
+    #[cfg(target_arch = "x86_64")]
     #[inline]
     fn enter(
         &self,
@@ -201,6 +203,20 @@ impl skep_vm::Native for Native {
         // it; it stays mapped while `self` is borrowed; `Trust` is the promise about program
         // and host.
         unsafe { state::enter(entry, function as u64, program, cpu, host, args) }
+    }
+
+    // `compile` makes no code here, so that nothing is ever entered.
+    #[cfg(not(target_arch = "x86_64"))]
+    fn enter(
+        &self,
+        _: Trust,
+        _: &Program,
+        _: &mut Cpu,
+        _: &mut dyn Host,
+        _: u32,
+        _: [u64; 5],
+    ) -> Result<End, Trap> {
+        Err(Trap::Host(CompileError::NoBackEnd.to_string()))
     }
 
     fn bytes(&self) -> &[u8] {

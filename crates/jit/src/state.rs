@@ -4,17 +4,7 @@ use std::sync::Arc;
 
 use skep_vm::{Cpu, End, Host, Machine, Program, Trap};
 
-/// Where native code finds the fields of [`State`].
-pub(crate) mod layout {
-    pub(crate) const STACK: i32 = 0;
-    pub(crate) const NUMBER: i32 = 8;
-    pub(crate) const CPU_ID: i32 = 12;
-    pub(crate) const CALL_HELPER: i32 = 16;
-    pub(crate) const TAIL_CALL: i32 = 24;
-    pub(crate) const LOAD_PACKET: i32 = 32;
-    /// How often one frame may pass `may_goto`, as on Linux.
-    pub(crate) const MAY_GOTO: i32 = 8 << 20;
-}
+use crate::layout;
 
 /// What a called function answers: r0, and 0 to go on, 1 to return from the function, or the
 /// address of the state to end the run.

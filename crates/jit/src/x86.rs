@@ -10,7 +10,7 @@ use asm::{Asm, Finished, Label, Mem, R9, RAX, RDX, RSP, Rm};
 use emit::{NeedsSpare, Shared, emit};
 
 use crate::ir::Func;
-use crate::state::layout;
+use crate::layout;
 
 /// What the machine can do beyond the common instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -189,7 +189,7 @@ fn program(dice: &mut Dice) -> Vec<Insn> {
     let body = insns.len();
     let count = 3 + dice.roll(40);
     let any = |dice: &mut Dice| dice.roll(10) as u8;
-    let mut to = |dice: &mut Dice| {
+    let to = |dice: &mut Dice| {
         let r = dice.roll(9) as u8;
         if r == 0 { 0 } else { r + 1 }
     };

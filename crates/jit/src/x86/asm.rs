@@ -220,6 +220,7 @@ impl Asm {
     }
 
     /// A VEX-encoded instruction of map 2 or 3.
+    #[allow(clippy::too_many_arguments)]
     fn vex(&mut self, map: u8, pp: u8, wide: bool, code: u8, reg: u8, vvvv: u8, rm: Rm) {
         let rex = Self::rex_bits(reg, rm);
         self.byte(0xc4);

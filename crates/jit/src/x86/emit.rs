@@ -5,7 +5,7 @@ use skep_isa::{AtomicOp, Size};
 use super::asm::{Asm, Group1, Label, Mem, R, R9, R10, R11, RAX, RCX, RDX, RSP, Rm, Shift, cc};
 use super::mir::{Addr, Arg, Base, Callee, M, MFunc, Src, UnOp, V, needs_rax};
 use super::regs::{ARGS, Loc, Places};
-use crate::state::layout;
+use crate::layout;
 
 /// What the code of all functions shares.
 pub(crate) struct Shared<'a> {
@@ -48,7 +48,7 @@ pub(crate) fn emit(
     size += if func.has_may_goto { 8 } else { 0 };
     size += func.frame.next_multiple_of(8);
     // The stack is aligned to 16 at calls; the return address lies below the boundary.
-    if func.has_calls && (size + 8 * saved.len() as u32 + 8) % 16 != 0 {
+    if func.has_calls && !(size + 8 * saved.len() as u32 + 8).is_multiple_of(16) {
         size += 8;
     }
     if size > FRAME_MAX {

@@ -150,9 +150,10 @@ impl Lower<'_> {
         }
         // The home of a phi's incoming values, one for each phi.
         let mut landing: Vec<V> = vec![0; self.func.ops.len()];
-        for v in 0..self.func.ops.len() {
-            if self.func.ops[v] == Op::Phi {
-                landing[v] = self.fresh();
+        for (op, landing) in self.func.ops.iter().zip(&mut landing) {
+            if *op == Op::Phi {
+                *landing = self.next;
+                self.next += 1;
             }
         }
         for &block in order.iter().rev() {
@@ -518,7 +519,7 @@ impl Lower<'_> {
     fn instruction(&mut self, v: Val, op: Op, at: usize) {
         let dst = v.0;
         match op {
-            Op::Gone | Op::Phi | Op::Param(_) => {}
+            Op::Gone | Op::Phi | Op::Param(_) | Op::Ordered => {}
             Op::Const(value) | Op::Map { handle: value, .. } => self.push(M::Imm { dst, value }),
             Op::Frame(disp) => {
                 let addr = Addr {

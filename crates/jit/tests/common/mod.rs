@@ -6,7 +6,7 @@
 #[path = "../../../vm/tests/common/mod.rs"]
 mod host;
 
-pub use host::{FAIL, REPEAT, SUM, TestHost, executable, of_insns, run_checked};
+pub use host::{TestHost, executable, of_insns, run_checked};
 use skep_jit::{Facts, Features, compile};
 use skep_verifier::Executable;
 use skep_vm::{Cpu, Limits, Mode, Program, Stopped, run};
