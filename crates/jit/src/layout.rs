@@ -1,0 +1,10 @@
+//! Where native code finds the fields of the state of a run.
+
+pub(crate) const STACK: i32 = 0;
+pub(crate) const NUMBER: i32 = 8;
+pub(crate) const CPU_ID: i32 = 12;
+pub(crate) const CALL_HELPER: i32 = 16;
+pub(crate) const TAIL_CALL: i32 = 24;
+pub(crate) const LOAD_PACKET: i32 = 32;
+/// How often one frame may pass `may_goto`, as on Linux.
+pub(crate) const MAY_GOTO: i32 = 8 << 20;
