@@ -10,7 +10,10 @@
 //! link:     0 empty (heads only) | address | bucket << 3 | END
 //! ```
 
+mod elem;
 mod evict;
+mod key;
+mod reach;
 mod walk;
 
 use std::sync::Mutex;
@@ -18,10 +21,13 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use skep_abi::{ElemFlags, Errno, MapFlags, MapType};
 
+use elem::Elem;
+use key::padded;
+
 use crate::Spec;
 use crate::map::Side;
 use crate::pool::Pool;
-use crate::region::{Region, copy_in, copy_out};
+use crate::region::{Region, copy_in};
 use crate::value::Shape;
 
 const END: u64 = 1;
@@ -45,34 +51,6 @@ pub(crate) struct Hash {
     percpu: bool,
     seed: u64,
     evict: Option<Mutex<evict::Clock>>,
-}
-
-/// An element: an address in the pool of the table that made it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Elem(*mut u8);
-
-impl Elem {
-    // An `Elem` is only made from links and pool pieces of one table, which are live as long
-    // as the table; all four accessors rest on that.
-    fn next(&self) -> &AtomicU64 {
-        // SAFETY: the first word of a live element; only accessed atomically.
-        unsafe { &*self.0.cast::<AtomicU64>() }
-    }
-
-    fn hash(&self) -> &AtomicU32 {
-        // SAFETY: the word at 16 of a live element; only accessed atomically.
-        unsafe { &*self.0.add(16).cast::<AtomicU32>() }
-    }
-
-    /// 0 when free, 1 when in the table, 3 when also used since eviction last looked.
-    fn mark(&self) -> &AtomicU32 {
-        // SAFETY: the word at 20 of a live element; only accessed atomically.
-        unsafe { &*self.0.add(20).cast::<AtomicU32>() }
-    }
-
-    fn link(&self) -> u64 {
-        self.0 as u64
-    }
 }
 
 const LIVE: u32 = 1;
@@ -259,45 +237,6 @@ impl Hash {
         self.count.fetch_sub(1, Ordering::Relaxed);
         self.free(elem);
         Ok(())
-    }
-
-    /// Whether the bytes lie in one value, or, for reading, in one key.
-    pub(crate) fn owns(&self, addr: u64, len: u64, write: bool) -> bool {
-        let Some(at) = self.pool.within(addr) else {
-            return false;
-        };
-        let Ok(len) = usize::try_from(len) else {
-            return false;
-        };
-        let Some(end) = at.checked_add(len) else {
-            return false;
-        };
-        if !write && at >= HEADER && end <= HEADER + self.key_size {
-            return true;
-        }
-        let Some(inside) = at.checked_sub(self.value_at) else {
-            return false;
-        };
-        let stride = self.shape.stride();
-        inside / stride < self.planes as usize && inside % stride + len <= stride
-    }
-
-    /// The key and the start of the value that holds the byte at `addr`.
-    pub(crate) fn element(&self, addr: u64) -> Option<(Vec<u8>, u64)> {
-        let at = self.pool.within(addr).filter(|at| *at >= self.value_at)?;
-        let elem = Elem((addr - at as u64) as *mut u8);
-        let mut key = vec![0; self.key_size];
-        self.read_key(elem, &mut key);
-        Some((key, elem.link() + self.value_at as u64))
-    }
-
-    /// Whether a value begins here.
-    pub(crate) fn starts_value(&self, addr: u64) -> bool {
-        let at = self
-            .pool
-            .within(addr)
-            .and_then(|at| at.checked_sub(self.value_at));
-        at.is_some_and(|at| at.is_multiple_of(self.shape.stride()))
     }
 
     /// Bytes of a key.
@@ -519,61 +458,8 @@ impl Hash {
         }
         false
     }
-
-    #[inline]
-    fn key_is(&self, elem: Elem, key: &[u8]) -> bool {
-        // SAFETY: the key area of a live element is whole words, accessed atomically.
-        let word = |i: usize| unsafe {
-            (*elem.0.add(HEADER).cast::<AtomicU64>().add(i)).load(Ordering::Relaxed)
-        };
-        let (words, tail) = key.as_chunks::<8>();
-        words
-            .iter()
-            .enumerate()
-            .all(|(i, w)| u64::from_ne_bytes(*w) == word(i))
-            && (tail.is_empty() || padded(tail) == word(words.len()))
-    }
-
-    fn read_key(&self, elem: Elem, out: &mut [u8]) {
-        let size = self.key_size.min(out.len());
-        // SAFETY: the key area of a live element.
-        unsafe { copy_out(&mut out[..size], elem.0.add(HEADER)) }
-    }
-
-    /// Folded multiplication over the words of the key: a few cycles a word, and every bit
-    /// of the key reaches the low bits that choose the bucket.
-    #[inline]
-    fn hash(&self, key: &[u8]) -> u32 {
-        const K: u64 = 0x9e37_79b9_7f4a_7c15;
-        let fold = |h: u64, w: u64| {
-            let wide = u128::from(h ^ w) * u128::from(K);
-            (wide as u64) ^ ((wide >> 64) as u64)
-        };
-        let (words, tail) = key.as_chunks::<8>();
-        let mut h = self.seed ^ 0xd6e8_feb8_6659_fd93 ^ key.len() as u64;
-        for word in words {
-            h = fold(h, u64::from_ne_bytes(*word));
-        }
-        if !tail.is_empty() {
-            h = fold(h, padded(tail));
-        }
-        (fold(h, K) >> 7) as u32
-    }
 }
 
 fn end(bucket: u64) -> u64 {
     bucket << 3 | END
-}
-
-/// Up to 8 bytes as a word, with zeros after them.
-#[inline]
-fn padded(tail: &[u8]) -> u64 {
-    if let Ok(four) = <[u8; 4]>::try_from(tail) {
-        return u64::from(u32::from_le_bytes(four)).to_le();
-    }
-    let mut word = [0; 8];
-    for (to, from) in word.iter_mut().zip(tail) {
-        *to = *from;
-    }
-    u64::from_ne_bytes(word)
 }

@@ -1,19 +1,23 @@
 //! One map of any type: which operations it has, and what the others answer.
 
+mod events;
+mod reach;
+mod references;
+
 use std::sync::Arc;
 
 use skep_abi::{ElemFlags, Errno, MapFlags, MapType};
 
 use crate::array::Array;
 use crate::bloom::Bloom;
-use crate::grace::{Grace, Pass};
+use crate::grace::Grace;
 use crate::hash::Hash;
 use crate::lpm::Lpm;
 use crate::queue::Queue;
 use crate::refs::Refs;
 use crate::region::copy_out;
-use crate::ring::{Record, Ring, RingInfo};
-use crate::slots::{Held, Slots};
+use crate::ring::Ring;
+use crate::slots::Slots;
 use crate::spec::Spec;
 use crate::value::Shape;
 
@@ -440,148 +444,6 @@ impl Map {
         match &self.storage {
             Storage::Hash(h) => h.bucket(number, room, delete),
             _ => Ok(Bucket::default()),
-        }
-    }
-
-    /// What an element of a map of references refers to.
-    #[inline]
-    pub fn held<'p>(&self, key: &[u8], pass: &'p Pass<'_>) -> Option<&'p Held> {
-        match &self.storage {
-            Storage::Slots(s) => s.get(index(key)?, pass),
-            Storage::Refs(r) => r.get(key, pass),
-            _ => None,
-        }
-    }
-
-    /// Sets an element of a map of references.
-    ///
-    /// # Errors
-    /// `EINVAL` for flags that the type does not take, and for other types; `E2BIG` beyond
-    /// the end or when full; `EEXIST`, `ENOENT`, `ENOMEM`.
-    pub fn hold(&self, key: &[u8], held: Held, flags: ElemFlags) -> Result<(), Errno> {
-        match &self.storage {
-            Storage::Slots(_) if !flags.is_empty() => Err(Errno::EINVAL),
-            Storage::Slots(s) => s.set(index(key).ok_or(Errno::EINVAL)?, Some(held)),
-            Storage::Refs(r) => r.set(key, held, flags),
-            _ => Err(Errno::EINVAL),
-        }
-    }
-
-    /// Empties every slot, as Linux does when the last user reference to a map of programs
-    /// goes (programs in it might otherwise keep it alive in a circle).
-    pub fn release(&self) {
-        if let Storage::Slots(s) = &self.storage {
-            s.clear();
-        }
-    }
-
-    /// Whether the bytes lie in one value of this map; with `write` false, or in one key that
-    /// a walk shows. Costs a search, so it is for checked runs.
-    pub fn owns(&self, addr: u64, len: u64, write: bool) -> bool {
-        match &self.storage {
-            Storage::Array(a) | Storage::Percpu(a) => a.owns(addr, len),
-            Storage::Hash(h) => h.owns(addr, len, write),
-            Storage::Lpm(l) => l.owns(addr, len),
-            _ => false,
-        }
-    }
-
-    /// The key and the start of the value that holds the byte at `addr`, for types whose
-    /// values may hold timers. The element may be out of the map already.
-    pub fn element(&self, addr: u64) -> Option<(Vec<u8>, u64)> {
-        match &self.storage {
-            Storage::Array(a) => a.element(addr),
-            Storage::Hash(h) => h.element(addr),
-            _ => None,
-        }
-    }
-
-    /// The aligned word at `addr` in a value of this map, which this side shares with nobody
-    /// but itself (a special field).
-    pub fn word(&self, addr: u64) -> Option<&std::sync::atomic::AtomicU64> {
-        if !addr.is_multiple_of(8) || !self.owns(addr, 8, true) {
-            return None;
-        }
-        // SAFETY: the word lies in a value, whose memory lives as long as the map; it is
-        // aligned, and only accessed atomically, by this side or by racing copies.
-        Some(unsafe { &*(addr as *const std::sync::atomic::AtomicU64) })
-    }
-
-    /// Takes, or gives back, the spin lock at `addr`; false when no value of this map has its
-    /// lock there.
-    pub fn spin(&self, addr: u64, take: bool) -> bool {
-        let shape = match &self.storage {
-            Storage::Array(a) => &a.shape,
-            Storage::Hash(h) => &h.shape,
-            _ => return false,
-        };
-        let Some(offset) = shape.lock_offset() else {
-            return false;
-        };
-        let value = addr.wrapping_sub(offset as u64);
-        if !self.owns(value, shape.size as u64, true) || !self.starts_value(value) {
-            return false;
-        }
-        // SAFETY: `value` is the start of a live value of this map, so the word at its lock's
-        // offset is aligned and live; locks are only accessed atomically.
-        let word = unsafe { &*(addr as *const std::sync::atomic::AtomicU32) };
-        if take {
-            crate::value::lock(word)
-        } else {
-            crate::value::unlock(word)
-        }
-        true
-    }
-
-    fn starts_value(&self, addr: u64) -> bool {
-        match &self.storage {
-            Storage::Array(a) => a.starts_value(addr),
-            Storage::Hash(h) => h.starts_value(addr),
-            _ => false,
-        }
-    }
-
-    /// `bpf_ringbuf_reserve`: the address of `len` bytes, `None` when there is no room.
-    pub fn reserve(&self, len: u64) -> Option<Record> {
-        match &self.storage {
-            Storage::Ring(r) => r.reserve(len),
-            _ => None,
-        }
-    }
-
-    /// `bpf_ringbuf_submit` and `bpf_ringbuf_discard`; false when the record is not one that
-    /// was reserved here.
-    pub fn commit(&self, record: Record, discard: bool) -> bool {
-        match &self.storage {
-            Storage::Ring(r) => r.commit(record, discard),
-            _ => false,
-        }
-    }
-
-    /// `bpf_ringbuf_output`.
-    ///
-    /// # Errors
-    /// `EAGAIN` when there is no room, `EINVAL` for other types.
-    pub fn output(&self, bytes: &[u8]) -> Result<(), Errno> {
-        match &self.storage {
-            Storage::Ring(r) => r.output(bytes),
-            _ => Err(Errno::EINVAL),
-        }
-    }
-
-    /// Consumes the committed records of a ring buffer in order; how many there were.
-    pub fn consume(&self, body: &mut dyn FnMut(&[u8])) -> usize {
-        match &self.storage {
-            Storage::Ring(r) => r.consume(body),
-            _ => 0,
-        }
-    }
-
-    /// The positions of a ring buffer.
-    pub fn ring(&self) -> Option<RingInfo> {
-        match &self.storage {
-            Storage::Ring(r) => Some(r.info()),
-            _ => None,
         }
     }
 }
