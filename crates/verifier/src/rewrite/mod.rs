@@ -30,7 +30,7 @@ pub fn run(v: &mut Verifier<'_>) -> Res<Executable> {
     kfuncs::check_left(v, &draft)?;
     ctx_convert::run(v, &mut draft)?;
     barrier::insert(v, &mut draft);
-    let executable = assemble::run(v, &draft)?;
+    let executable = assemble::run(v, &draft);
     extra_stack::settle(v, &draft);
-    Ok(executable)
+    executable
 }
