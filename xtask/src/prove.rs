@@ -21,6 +21,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::{Outcome, project};
+use claims::Theory;
 use exhaustive::Row;
 use small::U;
 use solver::{Answer, Solvers};
@@ -183,7 +184,7 @@ fn exhaustively(bits: u32) -> Vec<Line> {
     add(4, "tnum × 4 intervals", &|| {
         vec![exhaustive::every_sync(U::<4>::new, U::<2>::new, true)]
     });
-    let values = exhaustive::joint(U::<4>::new);
+    let values = exhaustive::joint(U::<4>::new, U::<2>::new, true);
     add(4, "all joint values", &|| {
         exhaustive::one_operand(&values, U::<4>::new)
     });
@@ -200,6 +201,8 @@ struct Question {
     operator: String,
     width: u32,
     method: &'static str,
+    theory: Theory,
+    is_wrong: bool,
     failure: Term,
 }
 
@@ -238,10 +241,10 @@ fn questions(options: &Options) -> Vec<Question> {
             }
             let failure = (claim.failure)();
             let used = symbolic::lemmas();
-            let method = if used.is_empty() {
-                "SMT"
-            } else {
-                "SMT, steps as lemmas"
+            let method = match claim.theory {
+                Theory::Integers { .. } => "SMT, whole numbers",
+                Theory::Bits if used.is_empty() => "SMT",
+                Theory::Bits => "SMT, steps as lemmas",
             };
             for lemma in used {
                 if !lemmas.contains(&lemma) {
@@ -253,6 +256,8 @@ fn questions(options: &Options) -> Vec<Question> {
                     operator: claim.name,
                     width,
                     method,
+                    theory: claim.theory,
+                    is_wrong: claim.is_wrong,
                     failure,
                 });
             }
@@ -265,6 +270,8 @@ fn questions(options: &Options) -> Vec<Question> {
             } else {
                 "SMT"
             },
+            theory: Theory::Bits,
+            is_wrong: false,
             failure: lemma.failure,
         }));
         questions.extend(asked);
@@ -283,12 +290,22 @@ fn by_solvers(
             operator,
             width,
             method,
+            theory,
+            is_wrong,
             failure,
         } = question;
         let plain = |c: char| if c.is_alphanumeric() { c } else { '_' };
         let name: String = operator.chars().map(plain).collect();
         let file = folder.join(format!("{name}.{width}.smt2"));
-        std::fs::write(&file, term::query(failure))?;
+        let text = match theory {
+            Theory::Bits => term::query(failure),
+            Theory::Integers { signed } => {
+                let is_signed = |name: &str| signed && name.len() == 1 || name.contains("_s");
+                term::query_of_integers(failure, is_signed)
+                    .ok_or(format!("{operator} is not about whole numbers"))?
+            }
+        };
+        std::fs::write(&file, text)?;
         let solved = if failure == term::FALSE {
             // The formula folded to nothing while it was made.
             solver::Solved {
@@ -305,12 +322,16 @@ fn by_solvers(
             method: format!("{method} ({})", solved.engine),
             result: match solved.answer {
                 Answer::Unsat => "proved",
-                Answer::Sat => "REFUTED",
+                Answer::Sat => "refuted",
                 Answer::Unknown => "no answer",
             }
             .to_owned(),
             seconds: solved.seconds,
-            holds: solved.answer == Answer::Unsat,
+            holds: match solved.answer {
+                Answer::Unsat => !is_wrong,
+                Answer::Sat => is_wrong,
+                Answer::Unknown => false,
+            },
         };
         line.print();
         lines.push(line);
@@ -351,7 +372,7 @@ fn record(title: &str, about: &str, lines: &[Line]) -> std::io::Result<()> {
     let holding = lines.iter().filter(|line| line.holds).count();
     let seconds: f64 = lines.iter().map(|line| line.seconds).sum();
     let mut section = format!(
-        "{head}\n{}, commit {}{changed}. {about}{holding} of {} hold; {seconds:.0} seconds.\n\n\
+        "{head}\n{}, commit {}{changed}. {about}{holding} of {} as they should be; {seconds:.0} seconds.\n\n\
          | operator | width | method | result | seconds |\n|---|---:|---|---|---:|\n",
         output("date", &["-u", "+%Y-%m-%d"]),
         output("git", &["rev-parse", "--short", "HEAD"]),

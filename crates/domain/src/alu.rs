@@ -4,7 +4,7 @@
 //! every rule is written once over [`Bounds`].
 
 use crate::bounds::Bounds;
-use crate::scalar::{ScalarOf, bounds_from_bits};
+use crate::scalar::ScalarOf;
 use crate::tnum::TnumOf;
 use crate::word::{SignedWord, Wide, Word};
 
@@ -196,7 +196,7 @@ fn one_width<W: Word>(
     bits: TnumOf<W>,
     both_const: bool,
 ) -> Bounds<W> {
-    match op {
+    W::bounds(|| match op {
         Alu::Add => add(a, b),
         Alu::Sub => sub(a, b),
         Alu::Neg => sub(&Bounds::constant(W::ZERO), a),
@@ -205,7 +205,7 @@ fn one_width<W: Word>(
         Alu::And => Bounds::from_unsigned(bits.min(), a.umax.min(b.umax)),
         Alu::Or => Bounds::from_unsigned(a.umin.max(b.umin), bits.max()),
         _ => Bounds::from_unsigned(bits.min(), bits.max()),
-    }
+    })
 }
 
 /// The unsigned pair survives when both ends wrap or none does: the range moves as a whole.
@@ -260,11 +260,13 @@ pub(crate) fn mul<W: Word>(a: &Bounds<W>, b: &Bounds<W>) -> Bounds<W> {
 /// The unsigned pair moves along when no set bit can fall out; of the sign nothing is kept.
 #[inline]
 fn left<W: Word>(a: &Bounds<W>, count: u32) -> Bounds<W> {
-    let mut shifted = Bounds::unbounded();
-    if count < W::BITS && a.umax <= W::ONE.shl(W::BITS - 1 - count) {
-        (shifted.umin, shifted.umax) = (a.umin.shl(count), a.umax.shl(count));
-    }
-    shifted
+    W::bounds(|| {
+        let mut shifted = Bounds::unbounded();
+        if count < W::BITS && a.umax <= W::ONE.shl(W::BITS - 1 - count) {
+            (shifted.umin, shifted.umax) = (a.umin.shl(count), a.umax.shl(count));
+        }
+        shifted
+    })
 }
 
 /// The unsigned pair moves along; of the sign nothing is kept.
@@ -315,12 +317,11 @@ fn shift_arithmetic<W: Wide>(dst: &mut ScalarOf<W>, count: u32) {
 #[inline]
 fn finish_shift<W: Wide>(
     dst: &mut ScalarOf<W>,
-    mut bits: TnumOf<W>,
-    mut full: Bounds<W>,
-    mut half: Bounds<W::Half>,
+    bits: TnumOf<W>,
+    full: Bounds<W>,
+    half: Bounds<W::Half>,
 ) {
-    bounds_from_bits(&mut bits, &mut full, &mut half);
-    *dst = ScalarOf::from_parts(bits, full, half);
+    *dst = ScalarOf::from_parts(bits, full, half).with_bounds_from_bits();
 }
 
 /// The variable offset of `pointer + offset`. Unlike [`alu64`], an unsigned pair of which
@@ -329,10 +330,13 @@ fn finish_shift<W: Wide>(
 #[must_use]
 pub fn pointer_add<W: Wide>(pointer: &ScalarOf<W>, offset: &ScalarOf<W>) -> ScalarOf<W> {
     let (a, b) = (pointer.full(), offset.full());
-    let mut full = add(&a, &b);
-    if a.umax.add_carry(b.umax).1 {
-        (full.umin, full.umax) = (W::ZERO, W::MAX);
-    }
+    let full = W::bounds(|| {
+        let mut full = add(&a, &b);
+        if a.umax.add_carry(b.umax).1 {
+            (full.umin, full.umax) = (W::ZERO, W::MAX);
+        }
+        full
+    });
     pointer_at(pointer.var_off.add(offset.var_off), full)
 }
 
@@ -341,10 +345,13 @@ pub fn pointer_add<W: Wide>(pointer: &ScalarOf<W>, offset: &ScalarOf<W>) -> Scal
 #[must_use]
 pub fn pointer_sub<W: Wide>(pointer: &ScalarOf<W>, offset: &ScalarOf<W>) -> ScalarOf<W> {
     let (a, b) = (pointer.full(), offset.full());
-    let mut full = sub(&a, &b);
-    if a.umin.sub_borrow(b.umax).1 {
-        (full.umin, full.umax) = (W::ZERO, W::MAX);
-    }
+    let full = W::bounds(|| {
+        let mut full = sub(&a, &b);
+        if a.umin.sub_borrow(b.umax).1 {
+            (full.umin, full.umax) = (W::ZERO, W::MAX);
+        }
+        full
+    });
     pointer_at(pointer.var_off.sub(offset.var_off), full)
 }
 

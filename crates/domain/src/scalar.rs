@@ -255,7 +255,7 @@ impl<W: Wide> ScalarOf<W> {
 
     /// Bounds follow from bits; see [`bounds_from_bits`].
     #[inline]
-    fn with_bounds_from_bits(self) -> Self {
+    pub(crate) fn with_bounds_from_bits(self) -> Self {
         W::narrowing("bounds from bits", self, |s| {
             let (mut bits, mut full, mut half) = (s.var_off, s.full(), s.half());
             bounds_from_bits(&mut bits, &mut full, &mut half);
@@ -289,7 +289,7 @@ impl<W: Wide> ScalarOf<W> {
 
 /// Bounds follow from bits; where only one number satisfies both, that number is all three.
 #[inline]
-pub(crate) fn bounds_from_bits<W: Wide>(
+fn bounds_from_bits<W: Wide>(
     bits: &mut TnumOf<W>,
     full: &mut Bounds<W>,
     half: &mut Bounds<W::Half>,

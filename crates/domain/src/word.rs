@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::ops::{BitAnd, BitOr, BitXor, Not};
 
+use crate::bounds::Bounds;
 use crate::scalar::ScalarOf;
 
 /// An unsigned word of [`BITS`](Self::BITS) bits.
@@ -58,6 +59,11 @@ pub trait Word:
     #[inline]
     fn decided(question: impl Fn() -> bool) -> bool {
         question()
+    }
+    /// Computes bounds. A symbolic word joins the ways to them here.
+    #[inline]
+    fn bounds(compute: impl Fn() -> Bounds<Self>) -> Bounds<Self> {
+        compute()
     }
     /// The lowest `bits` bits set; `bits` is at most the width.
     #[inline]

@@ -44,9 +44,9 @@ fn ranges_of_six_bits() {
 #[test]
 fn joint_products_of_four_bits() {
     check([exhaustive::every_sync(U::<4>::new, U::<2>::new, false)]);
-    let values = exhaustive::joint(U::<4>::new);
+    let values = exhaustive::joint(U::<4>::new, U::<2>::new, false);
     check(exhaustive::one_operand(&values, U::<4>::new));
-    let partners = |at| exhaustive::partners(&values, at, 2);
+    let partners = |at| exhaustive::partners(&values, at, 3);
     check(exhaustive::two_operands(&values, U::<4>::new, partners));
 }
 

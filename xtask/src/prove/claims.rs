@@ -5,8 +5,20 @@ use skep_domain::{
     pointer_add, pointer_sub, refine, refine_same, steps,
 };
 
-use super::symbolic::{self, Lemma, Mode, Sym, SymI, any_scalar, formula, number, ways};
-use super::term::{self, FALSE, TRUE, Term};
+use super::symbolic::{self, Mode, Sym, SymI, any_scalar, formula, number, ways};
+use super::term::{self, TRUE, Term};
+
+/// What the solver takes the terms for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Theory {
+    /// Bit vectors.
+    Bits,
+    /// Whole numbers, the concrete operands being signed or not.
+    Integers {
+        /// Whether they are.
+        signed: bool,
+    },
+}
 
 /// One claim.
 pub struct Claim {
@@ -14,6 +26,11 @@ pub struct Claim {
     pub name: String,
     /// How steps are taken in it.
     pub mode: Mode,
+    /// Over which numbers the solver is asked.
+    pub theory: Theory,
+    /// Whether it is wrong on purpose, and must be refuted: a solver that finds nothing anywhere
+    /// would prove everything.
+    pub is_wrong: bool,
     /// How it could fail: it holds when this cannot be satisfied.
     pub failure: Box<dyn Fn() -> Term>,
 }
@@ -129,6 +146,8 @@ pub fn tnums<const N: u32>() -> Vec<Claim> {
         claims.push(Claim {
             name: format!("tnum {name}"),
             mode: Mode::Whole,
+            theory: Theory::Bits,
+            is_wrong: false,
             failure: Box::new(move || {
                 symbolic::begin(Mode::Whole, &[]);
                 failure()
@@ -245,7 +264,7 @@ pub fn tnums<const N: u32>() -> Vec<Claim> {
     claims
 }
 
-/// The claim about the bounds of a product of words of `N` bits, in one sign.
+/// The claims about the bounds of a product of words of `N` bits: those of each sign.
 pub fn products<const N: u32>() -> Vec<Claim> {
     let bounds = |name: &str| {
         let part = |part: &str| term::variable(&format!("{name}_{part}"), N);
@@ -259,21 +278,33 @@ pub fn products<const N: u32>() -> Vec<Claim> {
     let (a, b) = (bounds("a"), bounds("b"));
     let member = |name: &str| Sym::<N>(term::variable(name, N));
     let (x, y) = (member("x"), member("y"));
-    let failure = move || {
-        symbolic::begin(Mode::Whole, &[]);
-        let before = term::and(&[formula(|| a.contain(x)), formula(|| b.contain(y))]);
-        let product = machine(Alu::Mul, x, y);
-        fails(
-            before,
-            || steps::bounds_mul(&a, &b),
-            |result| formula(|| result.contain(product)),
-        )
+    let claim = |signed: bool| {
+        let within = move |bounds: Bounds<Sym<N>>, x: Sym<N>| {
+            formula(|| {
+                if signed {
+                    bounds.smin <= x.signed() && x.signed() <= bounds.smax
+                } else {
+                    bounds.umin <= x && x <= bounds.umax
+                }
+            })
+        };
+        let failure = move || {
+            symbolic::begin(Mode::Whole, &[]);
+            let before = term::and(&[within(a, x), within(b, y)]);
+            let product = machine(Alu::Mul, x, y);
+            let function = || steps::bounds_mul(&a, &b);
+            fails(before, function, |result| within(*result, product))
+        };
+        let kind = if signed { "signed" } else { "unsigned" };
+        Claim {
+            name: format!("bounds mul, {kind}"),
+            mode: Mode::Whole,
+            theory: Theory::Integers { signed },
+            is_wrong: false,
+            failure: Box::new(failure),
+        }
     };
-    vec![Claim {
-        name: "bounds mul".to_owned(),
-        mode: Mode::Whole,
-        failure: Box::new(failure),
-    }]
+    vec![claim(false), claim(true)]
 }
 
 /// The claims about scalars of `N` bits with a half of `H`.
@@ -291,6 +322,8 @@ where
         claims.push(Claim {
             name,
             mode,
+            theory: Theory::Bits,
+            is_wrong: false,
             failure,
         });
     };
@@ -315,6 +348,15 @@ where
         };
         claim(format!("alu{H} {op:?}"), Box::new(failure));
     }
+    let failure = move || {
+        symbolic::begin(mode, &[]);
+        loses(both(), x.plus(y).plus(number(1)), mode, || {
+            let mut result = a;
+            alu64(Alu::Add, &mut result, &b);
+            result
+        })
+    };
+    claim("control: a wrong sum".to_owned(), Box::new(failure));
     type Change<const N: u32> = Box<dyn Fn(&mut ScalarOf<Sym<N>>)>;
     let mut unary: Vec<(String, Change<N>, Sym<N>)> = vec![
         ("sync".to_owned(), Box::new(ScalarOf::sync), x),
@@ -457,22 +499,8 @@ where
             }
         }
     }
+    for claim in &mut claims {
+        claim.is_wrong = claim.name.starts_with("control");
+    }
     claims
-}
-
-/// The lemmas on which the cut claims of scalars of `N` bits rest.
-pub fn scalar_lemmas<const N: u32, const H: u32>() -> Vec<Lemma>
-where
-    Sym<N>: Bytes + Wide<Half = Sym<H>, Signed = SymI<N>>,
-{
-    symbolic::begin(Mode::Cut, &[]);
-    let any = any_scalar::<N, H>("a");
-    // `sync` takes every step there is.
-    let _ = ways(|| {
-        let mut synced = any;
-        synced.sync();
-    });
-    let lemmas = symbolic::lemmas();
-    debug_assert!(lemmas.iter().all(|lemma| lemma.failure != FALSE));
-    lemmas
 }

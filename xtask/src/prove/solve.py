@@ -28,7 +28,8 @@ def z3(path):
 
     if path is None:
         return z.get_version_string()
-    solver = z.Solver()
+    whole = open(path).readline().strip() == "(set-logic QF_NIA)"
+    solver = z.SolverFor("QF_NIA") if whole else z.Solver()
     solver.from_file(path)
     return str(solver.check())
 

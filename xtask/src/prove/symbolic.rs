@@ -14,7 +14,7 @@ use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::ops::{BitAnd, BitOr, BitXor, Not};
 
-use skep_domain::{Bytes, ScalarOf, SignedWord, TnumOf, Wide, Word};
+use skep_domain::{Bounds, Bytes, ScalarOf, SignedWord, TnumOf, Wide, Word};
 
 use super::term::{self, FALSE, Term};
 
@@ -324,7 +324,7 @@ impl<const N: u32> Word for Sym<N> {
         Sym(term::binary("bvsub", self.0, other.0, N))
     }
     fn mul_checked(self, other: Self) -> Option<Self> {
-        let overflow = term::make("bvumulo", &[(self.0, N), (other.0, N)], 0);
+        let overflow = term::product_overflows("bvumulo", self.0, other.0, N);
         (!ask(overflow)).then(|| Sym(term::binary("bvmul", self.0, other.0, N)))
     }
     fn shl(self, count: u32) -> Self {
@@ -368,6 +368,17 @@ impl<const N: u32> Word for Sym<N> {
     fn decided(question: impl Fn() -> bool) -> bool {
         ask(formula(question))
     }
+    fn bounds(compute: impl Fn() -> Bounds<Self>) -> Bounds<Self> {
+        joined(&ways(compute), 0, &|condition, yes, no| {
+            let either = |yes: Term, no: Term| term::either(condition, yes, no, N);
+            Bounds {
+                umin: Sym(either(yes.umin.0, no.umin.0)),
+                umax: Sym(either(yes.umax.0, no.umax.0)),
+                smin: SymI(either(yes.smin.0, no.smin.0)),
+                smax: SymI(either(yes.smax.0, no.smax.0)),
+            }
+        })
+    }
 }
 
 impl<const N: u32> SignedWord for SymI<N> {
@@ -387,7 +398,7 @@ impl<const N: u32> SignedWord for SymI<N> {
         (wrong.signed() >= Self::ZERO).then(|| difference.signed())
     }
     fn mul_checked(self, other: Self) -> Option<Self> {
-        let overflow = term::make("bvsmulo", &[(self.0, N), (other.0, N)], 0);
+        let overflow = term::product_overflows("bvsmulo", self.0, other.0, N);
         (!ask(overflow)).then(|| SymI(term::binary("bvmul", self.0, other.0, N)))
     }
     fn sar(self, count: u32) -> Self {

@@ -135,8 +135,35 @@ pub fn compare(operator: &str, a: Term, b: Term, width: u32) -> Term {
         };
         return Term::Const(holds.into());
     }
+    let (lowest, highest) = match operator {
+        "bvule" => (0, mask(width)),
+        _ => (1 << (width - 1), mask(width) >> 1),
+    };
+    let at_most = matches!(operator, "bvule" | "bvsle");
+    if at_most && (a == Term::Const(lowest) || b == Term::Const(highest)) {
+        return TRUE;
+    }
     if a == b {
         return Term::Const((!operator.ends_with("lt")).into());
+    }
+    // One form of an order, so that an answer to one question answers the opposite one.
+    let opposite = match operator {
+        "bvule" => "bvult",
+        "bvsle" => "bvslt",
+        _ => return make(operator, &[(a, width), (b, width)], 0),
+    };
+    not(make(opposite, &[(b, width), (a, width)], 0))
+}
+
+/// Whether a product is greater than a word can be: `bvumulo`, `bvsmulo`.
+pub fn product_overflows(operator: &str, a: Term, b: Term, width: u32) -> Term {
+    if let (Term::Const(x), Term::Const(y)) = (a, b) {
+        let product = i128::from(signed(x, width)) * i128::from(signed(y, width));
+        let overflows = match operator {
+            "bvumulo" => u128::from(x) * u128::from(y) > u128::from(mask(width)),
+            _ => !(-(1i128 << (width - 1))..1i128 << (width - 1)).contains(&product),
+        };
+        return Term::Const(overflows.into());
     }
     make(operator, &[(a, width), (b, width)], 0)
 }
@@ -267,6 +294,85 @@ fn name(term: Term, width: u32) -> String {
 /// The question whether `claim` can be satisfied, every term defined once.
 pub fn query(claim: Term) -> String {
     let mut text = String::from("(set-logic QF_BV)\n");
+    let line = |number: usize, node: &Node| {
+        let sort = sort(node.width);
+        if let Some(variable) = node.operator.strip_prefix('?') {
+            format!(
+                "(declare-const {variable} {sort})\n(define-fun t{number} () {sort} {variable})"
+            )
+        } else {
+            let operands: String = node
+                .operands
+                .iter()
+                .map(|(operand, width)| format!(" {}", name(*operand, *width)))
+                .collect();
+            format!(
+                "(define-fun t{number} () {sort} ({}{operands}))",
+                node.operator
+            )
+        }
+    };
+    for (number, node) in needed(claim) {
+        let _ = writeln!(text, "{}", line(number, &node));
+    }
+    let _ = writeln!(text, "(assert {})\n(check-sat)", name(claim, 0));
+    text
+}
+
+/// The same question over whole numbers, for claims about products that do not overflow:
+/// `None` when a term is more than comparisons, choices, products and whether those overflow.
+///
+/// A variable is read as two's complement when `is_signed` says so of its name. A product of
+/// words is here the whole product; what is shown of it must imply that it is no greater
+/// than a word.
+pub fn query_of_integers(claim: Term, is_signed: impl Fn(&str) -> bool) -> Option<String> {
+    let mut text = String::from("(set-logic QF_NIA)\n");
+    let limits = |signed: bool, width: u32| {
+        let all = mask(width);
+        if signed {
+            (format!("(- {})", (all >> 1) + 1), all >> 1)
+        } else {
+            ("0".to_owned(), all)
+        }
+    };
+    for (number, node) in needed(claim) {
+        let sort = if node.width == 0 { "Bool" } else { "Int" };
+        if let Some(variable) = node.operator.strip_prefix('?') {
+            let (least, most) = limits(is_signed(variable), node.width);
+            let _ = writeln!(
+                text,
+                "(declare-const {variable} Int)\n(assert (<= {least} {variable} {most}))\n\
+                 (define-fun t{number} () Int {variable})"
+            );
+            continue;
+        }
+        let mut operands = String::new();
+        for (operand, width) in &node.operands {
+            if *width > 0 && matches!(operand, Term::Const(_)) {
+                return None;
+            }
+            let _ = write!(operands, " {}", name(*operand, *width));
+        }
+        let width = node.operands.first().map_or(0, |(_, width)| *width);
+        let meaning = match node.operator.as_str() {
+            "bvult" | "bvslt" => format!("(<{operands})"),
+            "bvule" | "bvsle" => format!("(<={operands})"),
+            "bvmul" => format!("(*{operands})"),
+            "bvumulo" | "bvsmulo" => {
+                let (least, most) = limits(node.operator == "bvsmulo", width);
+                format!("(not (<= {least} (*{operands}) {most}))")
+            }
+            "=" | "ite" | "and" | "or" | "not" => format!("({}{operands})", node.operator),
+            _ => return None,
+        };
+        let _ = writeln!(text, "(define-fun t{number} () {sort} {meaning})");
+    }
+    let _ = writeln!(text, "(assert {})\n(check-sat)", name(claim, 0));
+    Some(text)
+}
+
+/// What a claim is made of, operands before what is made of them.
+fn needed(claim: Term) -> Vec<(usize, Node)> {
     ARENA.with_borrow(|arena| {
         let mut needed = vec![false; arena.nodes.len()];
         let mut open = vec![claim];
@@ -278,28 +384,9 @@ pub fn query(claim: Term) -> String {
                 open.extend(operands.iter().map(|(operand, _)| *operand));
             }
         }
-        // Operands are made before what is made of them, so the order is that of need.
-        for (number, node) in arena.nodes.iter().enumerate().filter(|(n, _)| needed[*n]) {
-            let sort = sort(node.width);
-            let _ = if let Some(variable) = node.operator.strip_prefix('?') {
-                writeln!(
-                    text,
-                    "(declare-const {variable} {sort})\n(define-fun t{number} () {sort} {variable})"
-                )
-            } else {
-                let operands: String = node
-                    .operands
-                    .iter()
-                    .map(|(operand, width)| format!(" {}", name(*operand, *width)))
-                    .collect();
-                let operator = &node.operator;
-                writeln!(
-                    text,
-                    "(define-fun t{number} () {sort} ({operator}{operands}))"
-                )
-            };
-        }
-    });
-    let _ = writeln!(text, "(assert {})\n(check-sat)", name(claim, 0));
-    text
+        let all = arena.nodes.iter().enumerate();
+        all.filter(|(number, _)| needed[*number])
+            .map(|(number, node)| (number, node.clone()))
+            .collect()
+    })
 }

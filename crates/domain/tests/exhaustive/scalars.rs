@@ -1,13 +1,13 @@
 //! Every operator on scalars: does the result hold every concrete result?
 
 use skep_domain::{
-    Alu, Bounds, Cmp, ScalarOf, SignedWord, TnumOf, Wide, Word, alu32, alu64, branch_taken,
-    fork_sign, pointer_add, pointer_sub, refine, refine_same,
+    Alu, Cmp, ScalarOf, SignedWord, TnumOf, Wide, Word, alu32, alu64, branch_taken, fork_sign,
+    pointer_add, pointer_sub, refine, refine_same,
 };
 
 use super::super::small::machine;
 use super::sets::{all, holds_all, numbers, one, those};
-use super::values::{Value, bits, intervals};
+use super::values::{Value, every_raw};
 use super::{Row, show};
 
 const ALU: [Alu; 12] = [
@@ -64,42 +64,11 @@ pub fn every_sync<W: Wide>(
         "sync, full bounds"
     };
     let mut row = Row::new(name);
-    let both = |(unsigned, signed): (Vec<_>, Vec<_>)| (unsigned, signed);
-    let (unsigned, signed) = both(intervals(&word));
-    let of = |bounds: &Bounds<W>| those(&word, |x| bounds.contain(x));
-    let signed: Vec<(Bounds<W>, u64)> = signed.into_iter().map(|s| (s, of(&s))).collect();
-    let mut low_bounds = vec![(Bounds::unbounded(), all::<W>())];
-    if halves {
-        let (unsigned, signed) = intervals(&half);
-        low_bounds.clear();
-        for u in &unsigned {
-            for s in &signed {
-                let mut low = *u;
-                low.clamp_signed(s.smin, s.smax);
-                low_bounds.push((low, those(&word, |x| low.contain(x.low()))));
-            }
-        }
-    }
-    for var_off in bits(&word) {
-        let by_bits = those(&word, |x| var_off.contains(x));
-        for u in &unsigned {
-            let by_unsigned = by_bits & of(u);
-            for (s, by_signed) in &signed {
-                let mut full = *u;
-                full.clamp_signed(s.smin, s.smax);
-                let by_full = by_unsigned & by_signed;
-                for (low, by_low) in &low_bounds {
-                    let members = by_full & by_low;
-                    if members != 0 {
-                        let raw = ScalarOf::from_parts(var_off, full, *low);
-                        let mut synced = raw;
-                        synced.sync();
-                        row.case(holds_all(&synced, members), || show(&[&raw, &synced]));
-                    }
-                }
-            }
-        }
-    }
+    every_raw(word, half, halves, |raw, members| {
+        let mut synced = raw;
+        synced.sync();
+        row.case(holds_all(&synced, members), || show(&[&raw, &synced]));
+    });
     row
 }
 
@@ -142,6 +111,19 @@ pub fn one_operand<W: Wide>(values: &[Value<W>], word: impl Fn(u32) -> W) -> Vec
         run(format!("movsx, half, {bits}"), &|s| s.movsx32(bits), &|x| {
             W::from_half(x.low().shl(spare).signed().sar(spare).unsigned())
         });
+    }
+    for op in [Alu::And, Alu::Or] {
+        let mut row = Row::new(format!("fork sign before {op:?}, every constant"));
+        for value in values {
+            for constant in numbers(all::<W>()).map(&word).map(ScalarOf::known) {
+                if let Some((p, q)) = fork_sign(op, &value.scalar, &constant) {
+                    let mut members = numbers(value.members).map(&word);
+                    let kept = members.all(|x| p.contains(x) || q.contains(x));
+                    row.case(kept, || show(&[&value.scalar, &p, &q]));
+                }
+            }
+        }
+        rows.push(row);
     }
     for op in CMP {
         for is_jmp32 in [false, true] {
@@ -250,17 +232,8 @@ pub fn two_operands<W: Wide + 'static>(
             });
         }
     }
-    let mut forks = Row::new("fork sign");
     for (at, a) in values.iter().enumerate() {
         let partners = partners(at);
-        for op in [Alu::And, Alu::Or] {
-            for b in &partners {
-                if let Some((p, q)) = fork_sign(op, &a.scalar, &b.scalar) {
-                    let kept = numbers_of(a.members).all(|x| p.contains(x) || q.contains(x));
-                    forks.case(kept, || show(&[&a.scalar, &b.scalar]));
-                }
-            }
-        }
         for arithmetic in &mut arithmetic {
             arithmetic.try_all(a, &partners, size);
         }
@@ -269,7 +242,6 @@ pub fn two_operands<W: Wide + 'static>(
         }
     }
     let mut rows: Vec<Row> = arithmetic.into_iter().map(|done| done.row).collect();
-    rows.push(forks);
     for done in comparisons {
         rows.extend([done.taken_row, done.row]);
     }

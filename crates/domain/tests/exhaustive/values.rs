@@ -38,8 +38,7 @@ pub fn intervals<W: Word>(word: impl Fn(u32) -> W) -> (Vec<Bounds<W>>, Vec<Bound
     (unsigned, signed)
 }
 
-fn agreed<W: Wide>(mut scalar: ScalarOf<W>, word: impl Fn(u32) -> W) -> Value<W> {
-    scalar.sync();
+fn valued<W: Wide>(scalar: ScalarOf<W>, word: impl Fn(u32) -> W) -> Value<W> {
     let members = those(word, |x| scalar.contains(x));
     Value {
         scalar,
@@ -57,7 +56,8 @@ pub fn ranges<W: Wide>(word: impl Fn(u32) -> W) -> Vec<Value<W>> {
     for full in unsigned.into_iter().chain(signed) {
         let mut scalar = ScalarOf::unknown();
         scalar.set_full(full);
-        let mut value = agreed(scalar, &word);
+        scalar.sync();
+        let mut value = valued(scalar, &word);
         if !seen.insert(value.scalar) {
             continue;
         }
@@ -87,25 +87,65 @@ pub fn bits<W: Word>(word: impl Fn(u32) -> W) -> Vec<TnumOf<W>> {
 }
 
 /// Every different scalar that `sync` makes of any bits, any unsigned and any signed interval
-/// that have a number in common, nothing being known of the half at first.
-pub fn joint<W: Wide>(word: impl Fn(u32) -> W) -> Vec<Value<W>> {
-    let (unsigned, signed) = intervals(&word);
+/// of the whole that have a number in common. With `halves`, the intervals of the half are
+/// tried too; else nothing is known of it at first.
+pub fn joint<W: Wide>(
+    word: impl Fn(u32) -> W,
+    half: impl Fn(u32) -> W::Half,
+    halves: bool,
+) -> Vec<Value<W>> {
     let mut seen = HashSet::new();
     let mut values = Vec::new();
-    for var_off in bits(&word) {
+    every_raw(&word, half, halves, |scalar, _| {
+        let mut synced = scalar;
+        synced.sync();
+        if seen.insert(synced) {
+            values.push(valued(synced, &word));
+        }
+    });
+    values
+}
+
+/// Every tnum with every pair of intervals of the whole, and with every pair of intervals of the
+/// half (or an open half), that have a number in common: each with the set of its numbers.
+pub fn every_raw<W: Wide>(
+    word: impl Fn(u32) -> W,
+    half: impl Fn(u32) -> W::Half,
+    halves: bool,
+    mut see: impl FnMut(ScalarOf<W>, u64),
+) {
+    let (unsigned, signed) = intervals(&word);
+    let of = |bounds: &Bounds<W>| those(&word, |x| bounds.contain(x));
+    let signed: Vec<(Bounds<W>, u64)> = signed.into_iter().map(|s| (s, of(&s))).collect();
+    let mut low_bounds = vec![(Bounds::unbounded(), all::<W>())];
+    if halves {
+        let (unsigned, signed) = intervals(&half);
+        low_bounds.clear();
         for u in &unsigned {
             for s in &signed {
+                let mut low = *u;
+                low.clamp_signed(s.smin, s.smax);
+                low_bounds.push((low, those(&word, |x| low.contain(x.low()))));
+            }
+        }
+    }
+    for var_off in bits(&word) {
+        let by_bits = those(&word, |x| var_off.contains(x));
+        for u in &unsigned {
+            let by_unsigned = by_bits & of(u);
+            for (s, by_signed) in &signed {
                 let mut full = *u;
                 full.clamp_signed(s.smin, s.smax);
-                let scalar = ScalarOf::from_parts(var_off, full, Bounds::unbounded());
-                let value = agreed(scalar, &word);
-                if value.members != 0 && seen.insert(value.scalar) {
-                    values.push(value);
+                let by_full = by_unsigned & by_signed;
+                for (low, by_low) in &low_bounds {
+                    let members = by_full & by_low;
+                    if members != 0 {
+                        see(ScalarOf::from_parts(var_off, full, *low), members);
+                    }
                 }
             }
         }
     }
-    values
 }
 
 /// `count` values of the list for each place in it, the same ones on every run.
