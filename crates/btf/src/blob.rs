@@ -36,6 +36,8 @@ pub struct Btf {
     first_string: u32,
     base: Option<Arc<Btf>>,
     names: OnceLock<NameIndex>,
+    /// The ids of the declaration tags defined here: programs ask for them at every function.
+    decl_tags: Vec<u32>,
 }
 
 impl Btf {
@@ -76,6 +78,7 @@ impl Btf {
             first_string,
             base,
             names: OnceLock::new(),
+            decl_tags: Vec::new(),
         };
         btf.check_strings()?;
         btf.find_records(header.types)?;
@@ -126,6 +129,16 @@ impl Btf {
     /// All types defined here (not those of the base), by id.
     pub fn types(&self) -> impl Iterator<Item = Type<'_>> {
         (self.first_id..self.type_count()).filter_map(|id| self.type_by_id(id))
+    }
+
+    /// The declaration tags defined here, by id.
+    pub fn decl_tags(&self) -> impl Iterator<Item = Type<'_>> {
+        self.decl_tags.iter().filter_map(|id| self.type_by_id(*id))
+    }
+
+    /// Whether an offset lies in the string sections of this blob and its base.
+    pub fn has_string(&self, offset: u32) -> bool {
+        offset < self.string_end()
     }
 
     /// The string at an offset of the string section; `None` when it is out of range.
@@ -219,6 +232,9 @@ impl Btf {
             let offset = u32::try_from(at)
                 .map_err(|_| BtfError::new(at, Problem::TooManyTypes(MAX_TYPES)))?;
             self.offsets.push(offset);
+            if kind == Kind::DeclTag {
+                self.decl_tags.push(id);
+            }
             at += need;
         }
         Ok(())

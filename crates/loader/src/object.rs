@@ -347,8 +347,7 @@ fn exception_callbacks(functions: &Functions, btf: &Btf) -> HashMap<String, Func
         .enumerate()
         .map(|(index, f)| (f.name.as_str(), index))
         .collect();
-    let tags = btf.types().filter(|ty| ty.kind() == Kind::DeclTag);
-    let named = tags.filter_map(|tag| {
+    let named = btf.decl_tags().filter_map(|tag| {
         let callback = by_name.get(tag.name().strip_prefix("exception_callback:")?)?;
         let on = tag.target().filter(|ty| ty.kind() == Kind::Func)?;
         Some((on.name().to_string(), FunctionIndex(*callback)))

@@ -206,6 +206,8 @@ pub struct Verifier<'a> {
     pub subprogs: Vec<Subprog>,
     /// The maps in the order of their first use.
     pub maps: Vec<Arc<MapFacts>>,
+    /// Which of them (there are 64 at most) have a lock in their values, as a mask.
+    pub lock_maps: u64,
     /// The kernel's own fields in the values of maps, once looked up.
     pub map_fields: HashMap<MapId, Arc<[crate::access::special_fields::Field]>>,
     /// The source lines, by instruction.

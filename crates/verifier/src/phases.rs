@@ -135,6 +135,7 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
         aux: vec![InsnAux::default(); request.insns.len()],
         subprogs: Vec::new(),
         maps: Vec::new(),
+        lock_maps: 0,
         lines: Vec::new(),
         log: Log::new(request.log_level, request.log_keep),
         cur: State::default(),

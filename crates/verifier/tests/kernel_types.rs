@@ -118,7 +118,9 @@ const CASES: &[Case] = &[
         "beyond a field, and beyond the structure",
         "r2 = *(u64 *)(r1 +8)\nr3 = *(u64 *)(r2 +52)\nr0 = 0\nexit",
         13,
-        &["access beyond the end of member comm (mend:56) in struct task_struct with off 52 size 8"],
+        &[
+            "access beyond the end of member comm (mend:56) in struct task_struct with off 52 size 8",
+        ],
     ),
     tracepoint(
         "beyond the structure",
@@ -265,7 +267,9 @@ fn linux_gives_the_same_answers() {
 /// Without the kernel's types nothing is guessed.
 #[test]
 fn no_types_no_answer() {
-    let insns = assemble("r0 = 0\nexit", &World::new()).expect("program").insns;
+    let insns = assemble("r0 = 0\nexit", &World::new())
+        .expect("program")
+        .insns;
     let outcome = verify(&request(&insns, TRACING, TP_BTF, 1), &Nothing);
     assert!(matches!(outcome.verdict, Verdict::Unsupported(_)));
 }

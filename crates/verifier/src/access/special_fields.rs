@@ -190,12 +190,3 @@ impl Verifier<'_> {
         found
     }
 }
-
-/// Whether the values of a map hold a spin lock.
-pub(crate) fn has_lock(map: &MapFacts) -> bool {
-    map.btf.as_ref().is_some_and(|(btf, _, value)| {
-        find(btf, *value)
-            .iter()
-            .any(|field| matches!(field.kind, FieldKind::SpinLock | FieldKind::ResSpinLock))
-    })
-}

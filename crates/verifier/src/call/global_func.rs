@@ -153,11 +153,8 @@ impl Verifier<'_> {
 
     fn arg_tags(&mut self, btf: &Btf, func: TypeId, index: usize, is_global: bool) -> Res<Tags> {
         let mut tags = Tags::NONE;
-        for ty in btf.types() {
-            if ty.kind() != BtfKind::DeclTag
-                || ty.ref_type() != Some(func)
-                || ty.component_idx() != Some(index as i32)
-            {
+        for ty in btf.decl_tags() {
+            if ty.ref_type() != Some(func) || ty.component_idx() != Some(index as i32) {
                 continue;
             }
             let Some(tag) = ty.name().strip_prefix("arg:") else {
@@ -290,9 +287,7 @@ impl Verifier<'_> {
     /// The one structure of the kernel that the program knows under a name.
     fn only_kernel_struct(&self, name: &str) -> Res<u32> {
         let btf = crate::setup::target::kernel_btf(self)?;
-        let mut found = btf
-            .find_all(name)
-            .filter(|ty| ty.kind() == BtfKind::Struct);
+        let mut found = btf.find_all(name).filter(|ty| ty.kind() == BtfKind::Struct);
         match (found.next(), found.next()) {
             (Some(ty), None) if !name.is_empty() && !name.contains("___") => Ok(ty.id().0),
             _ => Err(Stop::Unsupported(format!(

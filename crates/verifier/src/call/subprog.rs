@@ -178,8 +178,8 @@ impl Verifier<'_> {
                 ArgKind::Object { id, nullable } => {
                     let plain = matches!(reg.flags, Flags::NONE | Flags::TRUSTED | Flags::RCU);
                     let is_object = reg.kind == Kind::BtfId && reg.map_uid == 0 && plain;
-                    let fits = reg.is_null() && nullable
-                        || is_object && reg.off == 0 && reg.aux == id;
+                    let fits =
+                        reg.is_null() && nullable || is_object && reg.off == 0 && reg.aux == id;
                     if !fits {
                         return Err(Stop::Unsupported(
                             "this argument where a trusted object is asked for".into(),

@@ -33,23 +33,27 @@ impl Verifier<'_> {
         };
         // Records often differ in the column only; a line is told once.
         if let Some(before) = self.log.prev_line
-            && (before == index || same_line(&self.lines[before], &self.lines[index]))
+            && (before == index || self.same_line(&self.lines[before], &self.lines[index]))
         {
             return;
         }
         self.log.prev_line = Some(index);
-        let line = &self.lines[index];
-        let file = line.file.rsplit('/').next().unwrap_or_default();
-        self.log.write(format_args!(
-            "{prefix}{} @ {file}:{}\n",
-            line.text.trim_start(),
-            line.line
-        ));
+        let line = self.lines[index];
+        let btf = self.request.btf.clone();
+        let string = |offset| btf.as_ref()?.string(offset);
+        let file = string(line.file).unwrap_or_default();
+        let file = file.rsplit('/').next().unwrap_or_default();
+        let text = string(line.text).unwrap_or_default().trim_start();
+        self.log
+            .write(format_args!("{prefix}{text} @ {file}:{}\n", line.line));
     }
-}
 
-fn same_line(a: &LineInfo, b: &LineInfo) -> bool {
-    a.line == b.line && a.file == b.file
+    /// Whether two records name the same line, by its number and the name of its file.
+    fn same_line(&self, a: &LineInfo, b: &LineInfo) -> bool {
+        let btf = self.request.btf.as_ref();
+        let string = |offset| btf.and_then(|btf| btf.string(offset));
+        a.line == b.line && (a.file == b.file || string(a.file) == string(b.file))
+    }
 }
 
 /// Names and addresses as the kernel that is asked knows them.

@@ -90,7 +90,8 @@ impl Log {
         Log {
             level,
             text: Text {
-                kept: Vec::new(),
+                // The figures at the end fit, which is all that most logs hold.
+                kept: Vec::with_capacity(if level == 0 { 0 } else { 256 }),
                 start: 0,
                 end: 0,
                 peak: 0,

@@ -22,6 +22,9 @@ pub fn run(v: &mut Verifier<'_>, draft: &Draft) -> Res<Executable> {
         max_stack_depth: stack_depth::deepest(v),
         ..Executable::default()
     };
+    let slots = places.last().map_or(0, |&end| end as usize);
+    executable.insns.reserve_exact(slots);
+    executable.origin.reserve_exact(slots);
     for step in draft.steps.iter().filter(|step| step.kept) {
         executable.insns.extend(&step.before);
         let at = executable.insns.len() as i64;

@@ -55,7 +55,8 @@ pub fn check(v: &mut Verifier<'_>) -> Res {
 }
 
 fn search(v: &mut Verifier<'_>, progress: &mut [Progress]) -> Res {
-    let mut path: Vec<(u32, u8)> = vec![(0, 0)];
+    let mut path: Vec<(u32, u8)> = Vec::with_capacity(v.insns.len());
+    path.push((0, 0));
     progress[0] = Progress::Open;
     while let Some(&(at, step)) = path.last() {
         if step == 0 {

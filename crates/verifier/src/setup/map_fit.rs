@@ -2,7 +2,7 @@
 
 use skep_abi::{Errno, MapType, ProgFlags, ProgType};
 
-use crate::access::special_fields::{self, FieldKind};
+use crate::access::special_fields::FieldKind;
 use crate::context::{Res, Stop, Verifier};
 use crate::env::MapFacts;
 use crate::refuse;
@@ -80,10 +80,7 @@ pub fn direct_value(map: &MapFacts, offset: u32) -> Result<(), Option<Errno>> {
 
 /// Refuses fields of the value that programs of this kind may not have.
 fn check_fields(v: &mut Verifier<'_>, map: &MapFacts) -> Res {
-    let Some((btf, _, value)) = &map.btf else {
-        return Ok(());
-    };
-    let fields = special_fields::find(btf, *value);
+    let fields = v.special_fields(map);
     let has = |kinds: &[FieldKind]| fields.iter().any(|field| kinds.contains(&field.kind));
     let kind = ProgType::from_u32(v.request.prog_type);
     let tracing = kind.is_some_and(is_tracing);

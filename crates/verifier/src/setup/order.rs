@@ -14,8 +14,9 @@ pub fn postorder(v: &mut Verifier<'_>) {
     let mut starts = vec![0];
     let mut found = vec![false; v.insns.len()];
     let mut expanded = vec![false; v.insns.len()];
+    let mut stack = Vec::with_capacity(v.insns.len());
     for index in 0..v.subprog_count() {
-        let mut stack = vec![v.range_of(index).start];
+        stack.push(v.range_of(index).start);
         while let Some(&top) = stack.last() {
             let at = top as usize;
             found[at] = true;
@@ -52,8 +53,8 @@ struct Visit {
 pub fn components(v: &mut Verifier<'_>) {
     let count = v.insns.len();
     let mut visits = vec![Visit::default(); count];
-    let mut waiting: Vec<u32> = Vec::new();
-    let mut path: Vec<(u32, u8)> = Vec::new();
+    let mut waiting: Vec<u32> = Vec::with_capacity(count);
+    let mut path: Vec<(u32, u8)> = Vec::with_capacity(count);
     let mut number = 0;
     let mut components = 0;
     for root in 0..count as u32 {
@@ -109,10 +110,10 @@ fn close(
     components: &mut u32,
 ) {
     let first = waiting.iter().rposition(|&w| w == root).unwrap_or(0);
-    let members = waiting.split_off(first);
-    let is_loop = members.len() > 1 || successors(&v.insns, root).any(|next| next == root);
+    let members = waiting.len() - first;
+    let is_loop = members > 1 || successors(&v.insns, root).any(|next| next == root);
     *components += u32::from(is_loop);
-    for member in members {
+    for member in waiting.drain(first..) {
         visits[member as usize].waiting = false;
         v.aux[member as usize].scc = if is_loop { *components } else { 0 };
     }

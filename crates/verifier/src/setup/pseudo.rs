@@ -23,7 +23,6 @@ const MAX_VALUE_OFFSET: u32 = 1 << 29;
 /// `EINVAL` for malformed instructions, what the look-up of the map answers, `E2BIG` for too
 /// many maps; unsupported for addresses of kernel variables.
 pub fn resolve(v: &mut Verifier<'_>) -> Res {
-    let known = known_opcodes();
     let mut at = 0u32;
     while (at as usize) < v.insns.len() {
         v.insn_idx = at;
@@ -37,7 +36,7 @@ pub fn resolve(v: &mut Verifier<'_>) -> Res {
             at += 2;
             continue;
         }
-        if !known[usize::from(insn.code)] {
+        if !KNOWN_OPCODES[usize::from(insn.code)] {
             refuse!(v, EINVAL, "unknown opcode {:02x}", insn.code);
         }
         at += 1;
@@ -48,13 +47,16 @@ pub fn resolve(v: &mut Verifier<'_>) -> Res {
 
 /// For each opcode byte, whether some instruction that a program may contain has it. Which
 /// of the forms that share a byte is meant is checked when it is walked.
-fn known_opcodes() -> [bool; 256] {
+static KNOWN_OPCODES: [bool; 256] = {
     let mut known = [false; 256];
-    for form in FORMS {
-        known[usize::from(form.code)] |= !matches!(form.level, Level::Internal | Level::Never);
+    let mut at = 0;
+    while at < FORMS.len() {
+        let form = &FORMS[at];
+        known[form.code as usize] |= !matches!(form.level, Level::Internal | Level::Never);
+        at += 1;
     }
     known
-}
+};
 
 fn resolve_load(v: &mut Verifier<'_>, at: u32) -> Res {
     let insn = v.insns[at as usize];
@@ -121,8 +123,10 @@ fn add_map(v: &mut Verifier<'_>, facts: Arc<MapFacts>) -> Res<u32> {
     if storage && v.maps.iter().any(|map| map.map_type == facts.map_type) {
         refuse!(v, EBUSY, "only one cgroup storage of each type is allowed");
     }
+    let index = v.maps.len() as u32;
+    v.lock_maps |= u64::from(v.has_lock(&facts)) << index;
     v.maps.push(facts);
-    Ok(v.maps.len() as u32 - 1)
+    Ok(index)
 }
 
 /// An offset must lie inside the value, and the value must be directly accessible.

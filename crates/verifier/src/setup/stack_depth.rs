@@ -138,7 +138,9 @@ pub fn deepest(v: &Verifier<'_>) -> u32 {
                 }
             }
         }
-        below = next;
+        if std::mem::replace(&mut below, next) == below {
+            break;
+        }
     }
     below.iter().copied().max().unwrap_or(0)
 }

@@ -252,8 +252,20 @@ impl Verifier<'_> {
         {
             let null = self.known_scalar(0);
             let when = |is_null: bool| is_null.then_some(null);
-            mark_or_null(&self.maps, &mut self.cur, insn.dst, when(cmp == Cmp::Ne));
-            mark_or_null(&self.maps, other, insn.dst, when(cmp == Cmp::Eq));
+            mark_or_null(
+                &self.maps,
+                self.lock_maps,
+                &mut self.cur,
+                insn.dst,
+                when(cmp == Cmp::Ne),
+            );
+            mark_or_null(
+                &self.maps,
+                self.lock_maps,
+                other,
+                insn.dst,
+                when(cmp == Cmp::Eq),
+            );
             return Ok(());
         }
         if !match_packet_pointers(insn, cmp, jmp32, &dst, &src, &mut self.cur, other)
@@ -310,8 +322,15 @@ pub fn mark_not_null(maps: &[Arc<MapFacts>], reg: &mut Reg) {
 
 /// All copies of a pointer become null, or valid.
 ///
-/// `null` is what a null pointer becomes, when it is null.
-fn mark_or_null(maps: &[Arc<MapFacts>], state: &mut State, number: u8, null: Option<Reg>) {
+/// `lock_maps` is [`Verifier::lock_maps`]; `null` is what a null pointer becomes, when it is
+/// null.
+fn mark_or_null(
+    maps: &[Arc<MapFacts>],
+    lock_maps: u64,
+    state: &mut State,
+    number: u8,
+    null: Option<Reg>,
+) {
     let is_null = null.is_some();
     let reg = state.regs()[number as usize];
     let id = reg.id;
@@ -338,7 +357,7 @@ fn mark_or_null(maps: &[Arc<MapFacts>], state: &mut State, number: u8, null: Opt
             return;
         }
         mark_not_null(maps, reg);
-        if !holds_lock(maps, reg) {
+        if !holds_lock(lock_maps, reg) {
             // Copies are told apart by id only where a lock is known by its value.
             reg.id = 0;
         }
@@ -346,12 +365,12 @@ fn mark_or_null(maps: &[Arc<MapFacts>], state: &mut State, number: u8, null: Opt
 }
 
 /// Whether a lock may lie in what the register points at.
-fn holds_lock(maps: &[Arc<MapFacts>], reg: &Reg) -> bool {
+fn holds_lock(lock_maps: u64, reg: &Reg) -> bool {
     reg.kind == Kind::MapValue
         && reg.aux & INNER_MAP == 0
-        && maps
-            .get(reg.aux as usize)
-            .is_some_and(|map| crate::access::special_fields::has_lock(map))
+        && lock_maps
+            .checked_shr(reg.aux)
+            .is_some_and(|locks| locks & 1 != 0)
 }
 
 fn packet_taken(cmp: Cmp, a: &Reg, b: &Reg) -> Option<bool> {
