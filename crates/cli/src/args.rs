@@ -11,6 +11,8 @@ pub struct Common {
     pub backend: String,
     /// A file of BTF that stands for the kernel's.
     pub btf: Option<String>,
+    /// A file that says how the kernel was configured.
+    pub kconfig: Option<String>,
     /// One JSON object a line instead of text for people.
     pub json: bool,
 }
@@ -133,6 +135,12 @@ fn common(command: Command) -> Command {
                 .help("The kernel's BTF (default: the running kernel's, if readable)"),
         )
         .arg(
+            Arg::new("kconfig")
+                .long("kconfig")
+                .value_name("FILE")
+                .help("The kernel's configuration (default: the running kernel's, if readable)"),
+        )
+        .arg(
             Arg::new("json")
                 .long("json")
                 .action(ArgAction::SetTrue)
@@ -153,6 +161,7 @@ impl From<&ArgMatches> for Common {
                 .unwrap_or_default(),
             backend: text(matches, "backend").unwrap_or_default(),
             btf: text(matches, "btf"),
+            kconfig: text(matches, "kconfig"),
             json: matches.get_flag("json"),
         }
     }

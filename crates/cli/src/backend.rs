@@ -1,13 +1,15 @@
 //! Which kernel answers, and what the loader must know of the machine it runs on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use skep::{KernelConfig, LoadOptions};
+use skep::{Extern, ExternKind, KernelConfig, LoadOptions, Object};
 use skep_abi::Backend;
 use skep_btf::Btf;
 use skep_elf::ObjectFile;
 
 use crate::args::Common;
+use crate::gunzip::gunzip;
 
 /// Where Linux shows its own types.
 const RUNNING_KERNEL: &str = "/sys/kernel/btf/vmlinux";
@@ -52,6 +54,7 @@ pub fn choose(common: &Common, native: bool) -> Result<Chosen, String> {
     };
     let mut options = LoadOptions {
         target_btf: given.clone(),
+        config: config(common)?,
         ..LoadOptions::default()
     };
     let cpus = std::thread::available_parallelism().map_or(1, |n| n.get());
@@ -59,7 +62,6 @@ pub fn choose(common: &Common, native: bool) -> Result<Chosen, String> {
     if common.backend == "kernel" {
         let host = skep_host::Host::new();
         options.possible_cpus = host.possible_cpus().unwrap_or(options.possible_cpus);
-        options.config = running_config();
         return Ok(Chosen {
             kernel: Answering::Linux(host),
             options,
@@ -88,19 +90,61 @@ fn read_btf(path: &str) -> Result<Btf, String> {
     Btf::parse_on(raw, None).map_err(|error| format!("{path}: {error}"))
 }
 
-/// The configuration of the running kernel, as far as files tell.
-fn running_config() -> KernelConfig {
+/// The configuration that `.kconfig` variables read: a file's, or the running kernel's as
+/// far as files tell.
+fn config(common: &Common) -> Result<KernelConfig, String> {
     let mut config = KernelConfig::default();
-    let Some(release) = skep_host::Host::release() else {
-        return config;
-    };
-    let mut parts = release
-        .split(|c: char| !c.is_ascii_digit())
-        .map(|part| part.parse().ok());
-    let mut part = || parts.next().flatten().unwrap_or(0u32);
-    config.version = part() << 16 | part() << 8 | part().min(255);
-    if let Ok(text) = std::fs::read_to_string(format!("/boot/config-{release}")) {
-        config.read_options(&text);
+    let release = skep_host::Host::release();
+    // skep's own kernel has a version, whatever it runs on.
+    if let Some(release) = release.as_ref().filter(|_| common.backend == "kernel") {
+        let mut parts = release
+            .split(|c: char| !c.is_ascii_digit())
+            .map(|part| part.parse().ok());
+        let mut part = || parts.next().flatten().unwrap_or(0u32);
+        config.version = part() << 16 | part() << 8 | part().min(255);
     }
-    config
+    let running = release.map(|release| format!("/boot/config-{release}"));
+    let given = common.kconfig.as_deref();
+    let text = match (given, running.and_then(|path| std::fs::read(path).ok())) {
+        (Some(path), _) => std::fs::read(path).map_err(|error| format!("{path}: {error}"))?,
+        (None, Some(text)) => text,
+        (None, None) => std::fs::read("/proc/config.gz").unwrap_or_default(),
+    };
+    let text = match text.starts_with(&[0x1f, 0x8b]) {
+        true => gunzip(&text).unwrap_or_default(),
+        false => text,
+    };
+    config.read_options(&String::from_utf8_lossy(&text));
+    Ok(config)
+}
+
+/// The addresses of the running kernel's symbols; `None` when they are hidden.
+fn symbols() -> Option<BTreeMap<String, u64>> {
+    let text = std::fs::read_to_string("/proc/kallsyms").ok()?;
+    let mut symbols = BTreeMap::new();
+    for line in text.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let (Some(address), Some(_), Some(name)) = (words.next(), words.next(), words.next())
+        else {
+            continue;
+        };
+        let address = u64::from_str_radix(address, 16).unwrap_or(0);
+        if address != 0 {
+            symbols.entry(name.to_string()).or_insert(address);
+        }
+    }
+    (!symbols.is_empty()).then_some(symbols)
+}
+
+impl Chosen {
+    /// How to load this object: what is costly to find out is found out only for objects
+    /// that need it.
+    pub fn options_for(&self, object: &Object) -> LoadOptions {
+        let mut options = self.options.clone();
+        let untyped = |ext: &Extern| ext.kind == ExternKind::Variable { ty: None };
+        if object.externs.iter().any(untyped) {
+            options.symbols = symbols().map(Arc::new);
+        }
+        options
+    }
 }

@@ -3,6 +3,7 @@
 
 mod args;
 mod backend;
+mod gunzip;
 mod hex;
 mod hints;
 mod json;

@@ -33,7 +33,7 @@ pub fn command(args: &Run) -> Result<Outcome, String> {
     let chosen = backend::choose(&args.common, args.native)?;
     let kernel = chosen.kernel();
     let mut loaded = object
-        .prepare(kernel, chosen.options.clone())
+        .prepare(kernel, chosen.options_for(&object))
         .map_err(|error| format!("{file}: {error}"))?;
     // The other programs are loaded too, as far as they can be: tail calls may go to them.
     let others = object

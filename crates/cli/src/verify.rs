@@ -5,9 +5,11 @@ use std::panic::AssertUnwindSafe;
 
 use serde_json::Value;
 use skep::{
-    LoadError, Loaded, LogOptions, Object, ProgIndex, Program, ProgramLoad, Verdict, VerifyReport,
-    verify_program,
+    LoadError, Loaded, LogOptions, MapOrigin, Object, ProgIndex, Program, ProgramLoad, Verdict,
+    VerifyReport, verify_program,
 };
+
+use skep_abi::MapType;
 
 use crate::Outcome;
 use crate::args::Verify;
@@ -31,7 +33,10 @@ fn verify_file(args: &Verify, chosen: &Chosen, file: &str) -> Outcome {
         .map_err(|error| error.to_string())
         .and_then(|bytes| Object::open(&bytes, file).map_err(|error| error.to_string()));
     let object = match opened {
-        Ok(object) => object,
+        Ok(mut object) => {
+            size_maps(&mut object);
+            object
+        }
         Err(message) => return no_programs(args, file, &message),
     };
     let wanted = |program: &Program| {
@@ -51,7 +56,7 @@ fn verify_file(args: &Verify, chosen: &Chosen, file: &str) -> Outcome {
         return no_programs(args, file, &message);
     }
     let log = LogOptions::at(args.log_level.unwrap_or(1));
-    let loaded = object.prepare(chosen.kernel(), chosen.options.clone());
+    let loaded = object.prepare(chosen.kernel(), chosen.options_for(&object));
     let mut worst = Outcome::Good;
     for (index, program) in selected {
         let index = ProgIndex(index);
@@ -80,6 +85,36 @@ fn verify_file(args: &Verify, chosen: &Chosen, file: &str) -> Outcome {
         });
     }
     worst
+}
+
+/// Sizes the maps that an object leaves open because its own loader sets them: what a
+/// verdict says does not depend on how many elements there are.
+fn size_maps(object: &mut Object) {
+    /// Return addresses of a stack, as many as Linux keeps unless told otherwise.
+    const STACK_BYTES: u32 = 127 * 8;
+    for map in &mut object.maps {
+        if map.origin != MapOrigin::Declared {
+            continue;
+        }
+        match MapType::from_u32(map.map_type) {
+            Some(
+                MapType::SkStorage
+                | MapType::TaskStorage
+                | MapType::InodeStorage
+                | MapType::CgrpStorage
+                | MapType::CgroupStorage
+                | MapType::PercpuCgroupStorage
+                | MapType::PerfEventArray
+                | MapType::Arena,
+            ) => continue,
+            Some(MapType::Ringbuf | MapType::UserRingbuf) => {
+                map.max_entries = map.max_entries.max(1);
+            }
+            Some(MapType::StackTrace) if map.value_size == 0 => map.value_size = STACK_BYTES,
+            _ => {}
+        }
+        map.max_entries = map.max_entries.max(1);
+    }
 }
 
 /// The program as the kernel rewrote it, or why it cannot be had.

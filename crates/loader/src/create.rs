@@ -133,7 +133,7 @@ fn takes_btf(map_type: u32) -> bool {
 
 /// The number of elements asked for, where it depends on the machine: a perf event array
 /// gets one per CPU when it names none, and a ring buffer is rounded up to what can be mapped.
-fn max_entries(def: &MapDef, options: &LoadOptions) -> u32 {
+pub(crate) fn max_entries(def: &MapDef, options: &LoadOptions) -> u32 {
     match MapType::from_u32(def.map_type) {
         Some(MapType::PerfEventArray) if def.max_entries == 0 => options.possible_cpus,
         Some(MapType::Ringbuf | MapType::UserRingbuf) if def.max_entries != 0 => {

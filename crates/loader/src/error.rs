@@ -113,6 +113,22 @@ pub enum LoadError {
         /// The kernel's answer.
         errno: Errno,
     },
+    /// A map that is there already cannot stand for one of the object.
+    #[error("map '{map}': the map that is there cannot be used: {problem}")]
+    Reuse {
+        /// Its name.
+        map: String,
+        /// What differs.
+        problem: String,
+    },
+    /// A structure of operations does not fit the kernel's.
+    #[error("struct_ops '{map}': {problem}")]
+    StructOps {
+        /// Its name.
+        map: String,
+        /// What does not fit.
+        problem: String,
+    },
     /// The kernel refuses the BTF of an object that cannot do without.
     #[error("loading the object's BTF failed: {errno}")]
     Btf {

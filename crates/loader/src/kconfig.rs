@@ -58,6 +58,10 @@ pub(crate) fn image(externs: &[Extern], config: &KernelConfig) -> Result<Vec<u8>
             name: ext.name.clone(),
             problem,
         };
+        if !ext.name.starts_with("CONFIG_") && !ext.name.starts_with("LINUX_") {
+            let problem = "variables of .kconfig are called CONFIG_… or LINUX_…";
+            return Err(refuse(problem.to_string()));
+        }
         let bytes = match value_of(ext, config) {
             Some(value) => encode(kind, size as usize, &value).map_err(refuse)?,
             None if ext.weak => continue,

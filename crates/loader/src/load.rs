@@ -1,6 +1,7 @@
 //! An object in a kernel: its BTF and maps, and programs one by one.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skep_abi::{Backend, Errno};
@@ -10,10 +11,11 @@ use crate::create;
 use crate::error::LoadError;
 use crate::fd::Fd;
 use crate::kconfig::{self, KernelConfig};
-use crate::map::{MapIndex, MapOrigin, SlotTarget};
+use crate::map::{MapDef, MapIndex, MapOrigin, SlotTarget};
 use crate::object::Object;
 use crate::prog_load::{LogOptions, ProgramLoad};
 use crate::program::ProgIndex;
+use crate::{pins, struct_ops_value};
 
 /// What a load depends on besides the object and the kernel.
 #[derive(Clone, Debug)]
@@ -26,6 +28,15 @@ pub struct LoadOptions {
     pub page_size: u32,
     /// The types that CO-RE relocations are resolved against; the kernel's own when absent.
     pub target_btf: Option<Arc<Btf>>,
+    /// The addresses of the kernel's symbols (`/proc/kallsyms`), which externs without a type
+    /// stand for. Without them, an object that needs one is not supported.
+    pub symbols: Option<Arc<BTreeMap<String, u64>>>,
+    /// The directory of a BPF file system in which maps that say so are found again or
+    /// pinned (`LIBBPF_PIN_BY_NAME`). Without it they are ordinary maps.
+    pub pin_root: Option<String>,
+    /// Maps to be used in place of new ones: the name in the object, and a descriptor in the
+    /// same kernel, which stays the caller's.
+    pub reuse: BTreeMap<String, u32>,
 }
 
 impl Default for LoadOptions {
@@ -36,6 +47,9 @@ impl Default for LoadOptions {
             possible_cpus: 1,
             page_size: 4096,
             target_btf: None,
+            symbols: None,
+            pin_root: None,
+            reuse: BTreeMap::new(),
         }
     }
 }
@@ -48,9 +62,20 @@ pub struct Loaded<'k> {
     pub(crate) options: LoadOptions,
     pub(crate) btf: Option<Fd<'k>>,
     btf_refused: Option<Errno>,
-    maps: Vec<Option<Fd<'k>>>,
+    maps: Vec<MapState<'k>>,
     programs: Vec<Option<Fd<'k>>>,
     kernel_btf: OnceCell<Option<Arc<Btf>>>,
+}
+
+/// What became of a map of the object.
+#[derive(Debug)]
+enum MapState<'k> {
+    /// It was not asked for.
+    Left,
+    /// It is there.
+    Created(Fd<'k>),
+    /// It could not be made, which concerns the programs that refer to it.
+    Failed(LoadError),
 }
 
 /// The kernel, with a name in debug output.
@@ -67,10 +92,12 @@ impl Object {
     /// Creates the object's BTF and maps in a kernel. Its programs can then be loaded.
     ///
     /// When the kernel refuses the BTF of an object that can do without, the load goes on
-    /// without it, as libbpf's does; [`Loaded::btf_refused`] tells.
+    /// without it, as libbpf's does; [`Loaded::btf_refused`] tells. A map that cannot be made
+    /// spoils only the programs that refer to it: [`Loaded::map_error`] tells, and so does
+    /// loading such a program.
     ///
     /// # Errors
-    /// [`LoadError`] names the map and the step that failed.
+    /// [`LoadError`] when no program of the object could be loaded.
     pub fn prepare<'k>(
         &'k self,
         backend: &'k dyn Backend,
@@ -86,8 +113,8 @@ impl Object {
             programs: self.programs.iter().map(|_| None).collect(),
             kernel_btf: OnceCell::new(),
         };
-        loaded.load_btf()?;
-        loaded.create_maps()?;
+        loaded.load_btf();
+        loaded.create_maps();
         Ok(loaded)
     }
 
@@ -102,6 +129,9 @@ impl Object {
         options: LoadOptions,
     ) -> Result<Loaded<'k>, LoadError> {
         let mut loaded = self.prepare(backend, options)?;
+        if let Some(error) = loaded.first_error() {
+            return Err(error);
+        }
         for (index, program) in self.programs.iter().enumerate() {
             if !program.autoload {
                 continue;
@@ -144,7 +174,18 @@ impl<'k> Loaded<'k> {
 
     /// The descriptor of a map, when it was created.
     pub fn map(&self, map: MapIndex) -> Option<&Fd<'k>> {
-        self.maps.get(map.0)?.as_ref()
+        match self.maps.get(map.0)? {
+            MapState::Created(fd) => Some(fd),
+            _ => None,
+        }
+    }
+
+    /// Why a map could not be made.
+    pub fn map_error(&self, map: MapIndex) -> Option<&LoadError> {
+        match self.maps.get(map.0)? {
+            MapState::Failed(error) => Some(error),
+            _ => None,
+        }
     }
 
     /// The descriptor of a program that was kept.
@@ -178,13 +219,16 @@ impl<'k> Loaded<'k> {
     /// # Errors
     /// [`LoadError::Map`] when the kernel refuses an element.
     pub fn fill_program_arrays(&self) -> Result<(), LoadError> {
-        self.fill_slots(|target| match target {
-            SlotTarget::Program(name) => self
-                .object
-                .program(name)
-                .and_then(|index| self.program(index)),
-            SlotTarget::Map(_) => None,
-        })
+        for (index, def) in self.object.maps.iter().enumerate() {
+            self.fill_map(MapIndex(index), def, |target| match target {
+                SlotTarget::Program(name) => self
+                    .object
+                    .program(name)
+                    .and_then(|index| self.program(index)),
+                SlotTarget::Map(_) => None,
+            })?;
+        }
+        Ok(())
     }
 
     /// The kernel's own types, read when first needed; `None` when it has none.
@@ -196,66 +240,91 @@ impl<'k> Loaded<'k> {
         self.kernel_btf.get_or_init(read).as_ref()
     }
 
-    fn load_btf(&mut self) -> Result<(), LoadError> {
-        let Some(btf) = &self.object.btf else {
-            return Ok(());
-        };
-        let needed = self
-            .object
-            .maps
-            .iter()
-            .any(|map| map.origin == MapOrigin::StructOps);
+    /// What keeps the object from being loaded as a whole.
+    fn first_error(&self) -> Option<LoadError> {
+        let has_ops = |map: &MapDef| map.origin == MapOrigin::StructOps && map.autocreate;
+        match self.btf_refused {
+            Some(errno) if self.object.maps.iter().any(has_ops) => Some(LoadError::Btf { errno }),
+            _ => (0..self.maps.len())
+                .find_map(|map| self.map_error(MapIndex(map)))
+                .cloned(),
+        }
+    }
+
+    fn load_btf(&mut self) {
+        let Some(btf) = &self.object.btf else { return };
         match create::btf(self.backend.0, btf) {
             Ok(fd) => self.btf = Some(fd),
-            Err(errno) if needed => return Err(LoadError::Btf { errno }),
             Err(errno) => self.btf_refused = Some(errno),
         }
-        Ok(())
     }
 
-    fn create_maps(&mut self) -> Result<(), LoadError> {
-        for def in &self.object.maps {
-            // Maps of struct_ops need the kernel's own layout of the structure; programs do
-            // not refer to them, so the rest of the object can be loaded.
-            if !def.autocreate || def.origin == MapOrigin::StructOps {
-                self.maps.push(None);
-                continue;
-            }
-            let computed = match def.origin {
-                MapOrigin::Kconfig => {
-                    Some(kconfig::image(&self.object.externs, &self.options.config)?)
-                }
-                _ => None,
+    fn create_maps(&mut self) {
+        let object = self.object;
+        for def in &object.maps {
+            let state = match def.autocreate {
+                true => self.make(def),
+                false => Ok(None),
             };
-            let initial = computed.as_deref().or(def.initial.as_deref());
-            let backend = self.backend.0;
-            let fd = create::map(backend, def, initial, self.btf.as_ref(), &self.options)?;
-            self.maps.push(Some(fd));
+            self.maps.push(match state {
+                Ok(Some(fd)) => MapState::Created(fd),
+                Ok(None) => MapState::Left,
+                Err(error) => MapState::Failed(error),
+            });
         }
-        self.fill_slots(|target| match target {
-            SlotTarget::Map(index) => self.map(*index),
-            SlotTarget::Program(_) => None,
-        })
+        for (index, def) in object.maps.iter().enumerate() {
+            let filled = self.fill_map(MapIndex(index), def, |target| match target {
+                SlotTarget::Map(index) => self.map(*index),
+                SlotTarget::Program(_) => None,
+            });
+            if let (Err(error), Some(state)) = (filled, self.maps.get_mut(index)) {
+                *state = MapState::Failed(error);
+            }
+        }
     }
 
-    fn fill_slots<'s>(
+    /// Makes one map, or finds it: the caller's, a pinned one, or a new one.
+    fn make(&self, def: &MapDef) -> Result<Option<Fd<'k>>, LoadError> {
+        let backend = self.backend.0;
+        if let Some(fd) = self.options.reuse.get(&def.name) {
+            return pins::reused(backend, def, *fd, &self.options).map(Some);
+        }
+        if let Some(fd) = pins::find(backend, def, &self.options)? {
+            return Ok(Some(fd));
+        }
+        if def.origin == MapOrigin::StructOps {
+            return struct_ops_value::create(self, def);
+        }
+        let computed = match def.origin {
+            MapOrigin::Kconfig => Some(kconfig::image(&self.object.externs, &self.options.config)?),
+            _ => None,
+        };
+        let initial = computed.as_deref().or(def.initial.as_deref());
+        let fd = create::map(backend, def, initial, self.btf.as_ref(), &self.options)?;
+        pins::pin(backend, def, &fd, &self.options)?;
+        Ok(Some(fd))
+    }
+
+    fn fill_map<'s>(
         &'s self,
+        index: MapIndex,
+        def: &MapDef,
         find: impl Fn(&SlotTarget) -> Option<&'s Fd<'k>>,
     ) -> Result<(), LoadError> {
-        for (def, map) in self.object.maps.iter().zip(&self.maps) {
-            let Some(map) = map else { continue };
-            for (key, target) in &def.slots {
-                let Some(value) = find(target) else { continue };
-                create::set_slot(self.backend.0, map, *key, value).map_err(|errno| {
-                    let step = "setting an initial element";
-                    let target = create::slot_name(target, &self.object.maps);
-                    LoadError::Map {
-                        map: format!("{}[{key}] = {target}", def.name),
-                        step,
-                        errno,
-                    }
-                })?;
-            }
+        let Some(map) = self.map(index) else {
+            return Ok(());
+        };
+        for (key, target) in &def.slots {
+            let Some(value) = find(target) else { continue };
+            create::set_slot(self.backend.0, map, *key, value).map_err(|errno| {
+                let step = "setting an initial element";
+                let target = create::slot_name(target, &self.object.maps);
+                LoadError::Map {
+                    map: format!("{}[{key}] = {target}", def.name),
+                    step,
+                    errno,
+                }
+            })?;
         }
         Ok(())
     }

@@ -71,12 +71,17 @@ pub struct MapDef {
     pub value_type: Option<TypeId>,
     /// Whether it is pinned.
     pub pinning: Pinning,
+    /// A path to pin it at, or to find it pinned, whatever `pinning` says.
+    pub pin_path: Option<String>,
     /// The template of the maps in a map of maps.
     pub inner: Option<Box<MapDef>>,
     /// Elements to be filled, by key.
     pub slots: Vec<(u32, SlotTarget)>,
+    /// For struct_ops: which member is which program, by their names.
+    pub operations: Vec<(String, String)>,
     /// The first value of element 0, for the maps that stand for a data section. It may be
-    /// edited, and its length is `value_size`.
+    /// edited, and its length is `value_size`. For struct_ops it is the structure as the
+    /// object declares it.
     pub initial: Option<Vec<u8>>,
     /// Whether to create it at all.
     pub autocreate: bool,
@@ -99,11 +104,18 @@ impl MapDef {
             key_type: None,
             value_type: None,
             pinning: Pinning::None,
+            pin_path: None,
+            operations: Vec::new(),
             inner: None,
             slots: Vec::new(),
             initial: None,
             autocreate: true,
         }
+    }
+
+    /// Whether the map's value is a data section of the file.
+    pub(crate) fn is_section(&self) -> bool {
+        self.initial.is_some() && self.origin != MapOrigin::StructOps
     }
 
     /// Whether the map is frozen once it is filled.

@@ -101,7 +101,7 @@ impl Object {
             let Some(map) = self
                 .maps
                 .iter()
-                .position(|map| map.initial.is_some() && map.section == section.name())
+                .position(|map| map.is_section() && map.section == section.name())
             else {
                 continue;
             };
@@ -383,6 +383,7 @@ fn describe(function: &Function) -> Program {
         expected_attach_type: def.and_then(|def| def.attach_type),
         target_text: target_text.map(str::to_string),
         target: target_text.and_then(|text| AttachTarget::parse(form, text)),
+        attach_prog: None,
         flags: ProgFlags(flags),
         autoload,
         insns: Vec::new(),

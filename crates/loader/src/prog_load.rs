@@ -116,6 +116,9 @@ fn call(
         .set_prog_name(object_name(&program.name))
         .set_expected_attach_type(resolved.expected_attach_type)
         .set_attach_btf_id(resolved.attach_btf_id);
+    if let Some(target) = resolved.attach_prog {
+        load.set_attach_prog_fd(target);
+    }
     if let Some(btf) = &loaded.btf {
         load.set_prog_btf_fd(btf.raw());
         if !func_info.is_empty() {

@@ -67,6 +67,9 @@ pub struct Program {
     pub target_text: Option<String>,
     /// The same, taken apart.
     pub target: Option<AttachTarget>,
+    /// The descriptor of a loaded program whose function (the one that `target_text` names)
+    /// this one replaces or traces. It stays the caller's.
+    pub attach_prog: Option<u32>,
     /// `BPF_F_*` of the load.
     pub flags: ProgFlags,
     /// Whether to load it together with the object (`SEC("?…")` says no).

@@ -1,6 +1,6 @@
 //! What a program's references, externs and attach target are in the kernel at hand.
 
-use skep_btf::{Btf, Kind};
+use skep_btf::{Btf, Kind, TypeId};
 use skep_isa::{Insn, class, jmp, pseudo};
 
 use crate::attach::AttachForm;
@@ -20,6 +20,7 @@ pub(crate) struct Resolved {
     pub(crate) prog_type: u32,
     pub(crate) expected_attach_type: u32,
     pub(crate) attach_btf_id: u32,
+    pub(crate) attach_prog: Option<u32>,
 }
 
 pub(crate) fn resolve(loaded: &Loaded<'_>, program: &Program) -> Result<Resolved, LoadError> {
@@ -41,6 +42,7 @@ pub(crate) fn resolve(loaded: &Loaded<'_>, program: &Program) -> Result<Resolved
         prog_type: prog_type.into(),
         expected_attach_type: attach.member.unwrap_or(expected),
         attach_btf_id: attach.btf_id,
+        attach_prog: attach.prog,
     })
 }
 
@@ -54,15 +56,18 @@ fn fix(
         loaded
             .map(map)
             .map(|fd| fd.raw().cast_signed())
-            .ok_or_else(|| LoadError::NoMap {
-                program: program.name.clone(),
-                insn: fixup.insn,
-                map: loaded
-                    .object()
-                    .maps
-                    .get(map.0)
-                    .map(|m| m.name.clone())
-                    .unwrap_or_default(),
+            .ok_or_else(|| match loaded.map_error(map) {
+                Some(error) => error.clone(),
+                None => LoadError::NoMap {
+                    program: program.name.clone(),
+                    insn: fixup.insn,
+                    map: loaded
+                        .object()
+                        .maps
+                        .get(map.0)
+                        .map(|m| m.name.clone())
+                        .unwrap_or_default(),
+                },
             })
     };
     match fixup.reference {
@@ -95,21 +100,24 @@ fn fix(
                         offset.cast_signed(),
                     );
                 }
-                (_, false) => {
-                    let id = kernel_symbol(loaded, program, ext)?;
-                    let src = if id == 0 { 0 } else { pseudo::BTF_ID };
-                    wide(insns, fixup.insn, src, id, 0);
-                }
+                (_, false) => match kernel_symbol(loaded, program, ext)? {
+                    Symbol::Missing => wide(insns, fixup.insn, 0, 0, 0),
+                    Symbol::Typed(id) => wide(insns, fixup.insn, pseudo::BTF_ID, id, 0),
+                    Symbol::Address(address) => {
+                        let half = |shift: u32| ((address >> shift) as u32).cast_signed();
+                        wide(insns, fixup.insn, 0, half(0), half(32));
+                    }
+                },
                 (_, true) => {
-                    let id = kernel_symbol(loaded, program, ext)?;
                     let missing = MISSING_FUNCTION
                         .saturating_add_unsigned(u32::try_from(index.0).unwrap_or(0));
                     let call = class::JMP | jmp::CALL;
-                    if let Some(insn) = insns.get_mut(fixup.insn) {
-                        *insn = match id {
-                            0 => Insn::new(call, 0, 0, 0, missing),
-                            id => Insn::new(call, 0, pseudo::KFUNC_CALL, 0, id),
-                        };
+                    let insn = match kernel_symbol(loaded, program, ext)? {
+                        Symbol::Typed(id) => Insn::new(call, 0, pseudo::KFUNC_CALL, 0, id),
+                        _ => Insn::new(call, 0, 0, 0, missing),
+                    };
+                    if let Some(place) = insns.get_mut(fixup.insn) {
+                        *place = insn;
                     }
                 }
             }
@@ -127,27 +135,83 @@ fn wide(insns: &mut [Insn], at: usize, src: u8, low: i32, high: i32) {
     }
 }
 
-/// The BTF id of a kernel function or variable; 0 for a weak one that is missing.
-fn kernel_symbol(loaded: &Loaded<'_>, program: &Program, ext: &Extern) -> Result<i32, LoadError> {
-    let kind = match ext.kind {
-        ExternKind::Function { .. } => Kind::Func,
-        ExternKind::Variable { ty: Some(_) } => Kind::Var,
-        _ if ext.weak => return Ok(0),
-        _ => {
-            let problem = format!(
-                "extern '{}' has no type, so its address is needed, which only the running \
-                 kernel's symbol table knows (program '{}')",
-                ext.name, program.name
-            );
-            return Err(LoadError::Unsupported(problem));
-        }
+/// What an extern is in the kernel.
+enum Symbol {
+    /// Not there, which a weak one may be.
+    Missing,
+    /// A function or variable that BTF describes.
+    Typed(i32),
+    /// An address.
+    Address(u64),
+}
+
+fn kernel_symbol(
+    loaded: &Loaded<'_>,
+    program: &Program,
+    ext: &Extern,
+) -> Result<Symbol, LoadError> {
+    let (kind, ty) = match ext.kind {
+        ExternKind::Function { func } => (Kind::Func, func),
+        ExternKind::Variable { ty: Some(ty) } => (Kind::Var, ty),
+        _ => return address(loaded, program, ext),
     };
     let btf = loaded.kernel_btf();
     let name = essential_name(&ext.name);
-    match btf.and_then(|btf| btf.find_by_name_kind(name, kind)) {
-        Some(id) => Ok(id.0.cast_signed()),
-        None if ext.weak => Ok(0),
-        None => Err(not_found(program, btf.is_some(), kind, name)),
+    let found = btf.and_then(|btf| Some((btf, btf.find_by_name_kind(name, kind)?)));
+    let Some((btf, id)) = found else {
+        return match ext.weak {
+            true => Ok(Symbol::Missing),
+            false => Err(not_found(program, btf.is_some(), kind, name)),
+        };
+    };
+    match same_type(loaded, ty, btf, id) {
+        true => Ok(Symbol::Typed(id.0.cast_signed())),
+        false => Err(LoadError::Unresolved {
+            program: program.name.clone(),
+            problem: format!(
+                "extern '{}' is declared with another type than {kind} '{name}' of the kernel has",
+                ext.name
+            ),
+        }),
+    }
+}
+
+/// Whether the object declares a kernel symbol as what it is there.
+fn same_type(loaded: &Loaded<'_>, declared: TypeId, kernel: &Btf, id: TypeId) -> bool {
+    let Some(local) = &loaded.object().btf else {
+        return true;
+    };
+    let refers = |btf: &Btf, id: TypeId| btf.type_by_id(id).and_then(|ty| ty.ref_type());
+    // A variable's type is declared; a function is its own, and refers to its prototype.
+    let is_func = kernel
+        .type_by_id(id)
+        .is_some_and(|ty| ty.kind() == Kind::Func);
+    let wanted = if is_func {
+        refers(local, declared)
+    } else {
+        Some(declared)
+    };
+    match (wanted, refers(kernel, id)) {
+        (Some(wanted), Some(has)) => crate::core::compatible(local, wanted, kernel, has),
+        _ => false,
+    }
+}
+
+/// The address of a symbol that is declared without a type.
+fn address(loaded: &Loaded<'_>, program: &Program, ext: &Extern) -> Result<Symbol, LoadError> {
+    let known = loaded.options.symbols.as_ref();
+    match known.and_then(|symbols| symbols.get(&ext.name)) {
+        Some(address) => Ok(Symbol::Address(*address)),
+        None if ext.weak => Ok(Symbol::Missing),
+        None if known.is_some() => Err(LoadError::Unresolved {
+            program: program.name.clone(),
+            problem: format!("the kernel has no symbol '{}'", ext.name),
+        }),
+        None => Err(LoadError::Unsupported(format!(
+            "extern '{}' has no type, so its address is needed, which only the running kernel's \
+             symbol table knows (program '{}')",
+            ext.name, program.name
+        ))),
     }
 }
 
@@ -178,15 +242,20 @@ struct Attach {
     btf_id: u32,
     /// For struct_ops, the number of the member, which takes the place of the attach type.
     member: Option<u32>,
+    /// The program whose function it is.
+    prog: Option<u32>,
 }
 
 fn attach_target(loaded: &Loaded<'_>, program: &Program) -> Result<Attach, LoadError> {
     let form = program.def.map_or(AttachForm::None, |def| def.form);
     match form {
         AttachForm::StructOps => operation(loaded, program),
+        AttachForm::Replace | AttachForm::BtfFunction if program.attach_prog.is_some() => {
+            function_of_program(loaded, program)
+        }
         AttachForm::Replace => {
-            let problem = "a freplace program is loaded against another program, which this \
-                           loader is not given";
+            let problem = "a freplace program is loaded against another program, which is not \
+                           given";
             Err(LoadError::Unsupported(format!(
                 "{problem} (program '{}')",
                 program.name
@@ -218,9 +287,38 @@ fn attach_target(loaded: &Loaded<'_>, program: &Program) -> Result<Attach, LoadE
             let id = id.ok_or_else(|| not_found(program, btf.is_some(), kind, &name))?;
             Ok(Attach {
                 btf_id: id.0,
-                member: None,
+                ..Attach::default()
             })
         }
+    }
+}
+
+/// The function of another program that this one is loaded against.
+fn function_of_program(loaded: &Loaded<'_>, program: &Program) -> Result<Attach, LoadError> {
+    let name = program.target_text.as_deref().unwrap_or("");
+    let prog = program.attach_prog;
+    let refuse = |problem: String| LoadError::Unresolved {
+        program: program.name.clone(),
+        problem,
+    };
+    let types = prog.map(|prog| crate::inspect::btf_of_program(loaded.backend(), prog));
+    let btf = match types {
+        Some(Ok(btf)) => btf,
+        Some(Err(errno)) => {
+            let problem = format!("the types of the program to attach to cannot be had: {errno}");
+            return Err(refuse(problem));
+        }
+        None => return Ok(Attach::default()),
+    };
+    match btf.find_by_name_kind(name, Kind::Func) {
+        Some(id) => Ok(Attach {
+            btf_id: id.0,
+            member: None,
+            prog,
+        }),
+        None => Err(refuse(format!(
+            "the program to attach to has no function '{name}'"
+        ))),
     }
 }
 
@@ -245,6 +343,7 @@ fn operation(loaded: &Loaded<'_>, program: &Program) -> Result<Attach, LoadError
         Some((id, number)) => Ok(Attach {
             btf_id: id.0,
             member: Some(number),
+            prog: None,
         }),
         None if btf.is_some() => unresolved(format!(
             "the kernel has no member '{member}' of struct '{name}'"

@@ -30,10 +30,18 @@ pub(crate) fn collect(
             let Some(variable) = btf.type_by_id(var.ty) else {
                 continue;
             };
-            maps.push(define(section, variable));
+            let mut def = define(section, variable);
+            let (start, size) = (var.offset as usize, var.size as usize);
+            let bytes = start
+                .checked_add(size)
+                .and_then(|end| section.data.get(start..end));
+            def.value_type = variable.ref_type();
+            def.value_size = var.size;
+            def.initial = bytes.map(<[u8]>::to_vec);
+            maps.push(def);
         }
         for relocation in file.relocations(section.index)? {
-            implement(file, section, btf, datasec, &relocation, programs)?;
+            implement(file, section, btf, datasec, &relocation, maps, programs)?;
         }
     }
     Ok(())
@@ -57,6 +65,7 @@ fn implement(
     btf: &Btf,
     datasec: Type<'_>,
     relocation: &Relocation,
+    maps: &mut [MapDef],
     programs: &mut [Program],
 ) -> Result<(), OpenError> {
     let Some(symbol) = file.symbol(relocation.symbol) else {
@@ -76,15 +85,20 @@ fn implement(
     let owner = datasec.vars().find_map(|var| {
         let inside = relocation.offset.checked_sub(u64::from(var.offset))?;
         let structure = btf.resolve(btf.type_by_id(var.ty)?.ref_type()?)?;
-        (inside < u64::from(var.size)).then_some((structure, inside))
+        let name = btf.type_by_id(var.ty)?.name();
+        (inside < u64::from(var.size)).then_some((name, structure, inside))
     });
-    let member = owner.and_then(|(structure, inside)| {
+    let member = owner.and_then(|(variable, structure, inside)| {
         let member = structure
             .members()
             .find(|m| u64::from(m.bit_offset) == inside * 8)?;
-        Some((structure.name().to_string(), member.name.to_string()))
+        Some((
+            variable,
+            structure.name().to_string(),
+            member.name.to_string(),
+        ))
     });
-    let Some(member) = member else {
+    let Some((variable, structure, member)) = member else {
         return refuse("it is not a member of a structure");
     };
     let program = programs
@@ -93,6 +107,31 @@ fn implement(
     let Some(program) = program else {
         return refuse("the operation is no program (it must lie in a section 'struct_ops')");
     };
-    program.implements = Some(member);
+    let owner = maps
+        .iter_mut()
+        .find(|map| map.origin == MapOrigin::StructOps && map.name == variable);
+    if let Some(owner) = owner {
+        owner
+            .operations
+            .push((member.clone(), program.name.clone()));
+        clear(owner, relocation, datasec, btf);
+    }
+    program.implements = Some((structure, member));
     Ok(())
+}
+
+/// Clears what a compiler may have left in the place of a program's address.
+fn clear(owner: &mut MapDef, relocation: &Relocation, datasec: Type<'_>, btf: &Btf) {
+    let start = datasec
+        .vars()
+        .find(|var| {
+            btf.type_by_id(var.ty)
+                .is_some_and(|ty| ty.name() == owner.name)
+        })
+        .map_or(0, |var| u64::from(var.offset));
+    let at = usize::try_from(relocation.offset.saturating_sub(start)).unwrap_or(usize::MAX);
+    let bytes = owner.initial.as_mut().and_then(|bytes| bytes.get_mut(at..));
+    for byte in bytes.into_iter().flatten().take(8) {
+        *byte = 0;
+    }
 }

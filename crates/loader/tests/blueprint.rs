@@ -130,8 +130,8 @@ fn struct_ops() {
             "hello in struct_ops/hello: auto=true flags=0x0 [hello@0] refers to []",
             "farewell in struct_ops.s: auto=true flags=0x10 [farewell@0] refers to []",
             "spare in struct_ops/spare: auto=true flags=0x0 [spare@0] refers to []",
-            "map polite (StructOps): type=26 4/0 x1 flags=0x2000",
-            "map terse (StructOps): type=26 4/0 x1 flags=0x0",
+            "map polite (StructOps): type=26 4/32 x1 flags=0x2000",
+            "map terse (StructOps): type=26 4/32 x1 flags=0x0",
         ],
     );
 }

@@ -93,7 +93,9 @@ fn maps_are_filled_with_maps_and_programs() {
 /// The kernel that `externs.bpf.o` expects: `take` is there, the rest is not.
 fn kernel_types() -> Vec<u8> {
     let mut types = Builder::new();
-    let proto = types.func_proto(TypeId::VOID, &[]);
+    let task = types.refer(Kind::Fwd, "task", TypeId::VOID);
+    let pointer = types.ptr(task);
+    let proto = types.func_proto(pointer, &[("task", pointer)]);
     types.func("take", proto, Linkage::Static);
     types.finish()
 }
@@ -126,7 +128,7 @@ fn externs_become_what_the_kernel_has() {
         .unwrap();
     assert_eq!(
         calls,
-        [(0, 2_002_000_000 + missing as i32), (pseudo::KFUNC_CALL, 2)]
+        [(0, 2_002_000_000 + missing as i32), (pseudo::KFUNC_CALL, 4)]
     );
     let wide: Vec<_> = symbols
         .iter()
@@ -203,7 +205,7 @@ fn what_is_missing_is_named() {
         btf: Some(kernel_types()),
         ..Recorder::default()
     };
-    check("ops.bpf.o", &kernel, options(), &["hello", "greeting_ops"]);
+    check("ops.bpf.o", &kernel, options(), &["polite", "greeting_ops"]);
 }
 
 #[test]

@@ -22,9 +22,11 @@ mod xlated;
 
 pub use skep_abi as abi;
 pub use skep_kernel::Kernel;
+pub use skep_loader::inspect;
 pub use skep_loader::{
-    AttachTarget, Extern, Fd, KernelConfig, LoadError, LoadOptions, Loaded, LogOptions, MapDef,
-    MapIndex, MapOrigin, Object, OpenError, ProgIndex, Program, ProgramLoad, SECTIONS, SectionDef,
+    AttachTarget, Extern, ExternKind, Fd, KernelConfig, LoadError, LoadOptions, Loaded, LogOptions,
+    MapDef, MapIndex, MapOrigin, Object, OpenError, ProgIndex, Program, ProgramLoad, SECTIONS,
+    SectionDef,
 };
 pub use test_run::{RunInput, RunOutput, test_run};
 pub use verifier_log::{LogStats, VerifierLog};

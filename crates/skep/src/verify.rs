@@ -66,7 +66,9 @@ pub struct VerifyReport {
 impl VerifyReport {
     /// The report of a program that could not be handed to a kernel.
     pub fn of_error(error: &LoadError, insns: usize) -> VerifyReport {
-        let unsupported = error.is_unsupported();
+        // Linux answers EOPNOTSUPP to no command that a loader makes; skep's kernel does where
+        // it is not able.
+        let unsupported = error.is_unsupported() || error.errno() == Some(Errno::EOPNOTSUPP);
         VerifyReport {
             verdict: if unsupported {
                 Verdict::Unsupported

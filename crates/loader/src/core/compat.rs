@@ -49,7 +49,7 @@ fn whole(ty: Type<'_>) -> bool {
 
 /// Whether a type exists in the target "as the same kind of thing"; names have been compared
 /// before, and structures need not have the same members.
-pub(super) fn types(local: &Btf, a: TypeId, target: &Btf, b: TypeId) -> bool {
+pub(crate) fn types(local: &Btf, a: TypeId, target: &Btf, b: TypeId) -> bool {
     let mut pairs = vec![(a, b)];
     let mut looks = 0;
     while let Some((a, b)) = pairs.pop() {

@@ -21,6 +21,8 @@ use candidates::Candidates;
 use spec::Spec;
 use value::Answer;
 
+pub(crate) use compat::types as compatible;
+
 /// Applies a program's CO-RE relocations to its instructions.
 pub(crate) fn relocate(
     loaded: &Loaded<'_>,

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use skep_abi::{Bpf, Cmd, Errno, Files, UserMemory, attr, copy_in};
+use skep_abi::{Bpf, Cmd, Errno, Files, UserMemory, attr, copy_in, copy_in_string, info};
 use skep_isa::Insn;
 use skep_loader::Object;
 
@@ -32,6 +32,10 @@ pub struct Recorder {
     /// Commands it refuses, and how.
     pub refuses: Vec<(Cmd, Errno)>,
     pub fds: RefCell<Vec<(String, bool)>>,
+    /// What is pinned: the path, and the map as it was created.
+    pub pinned: RefCell<Vec<(String, attr::MapCreate)>>,
+    /// The maps that were created, by descriptor.
+    pub maps: RefCell<Vec<(u32, attr::MapCreate)>>,
 }
 
 impl Recorder {
@@ -43,6 +47,12 @@ impl Recorder {
 
     fn name(&self, fd: u32) -> String {
         self.fds.borrow()[fd as usize - 100].0.clone()
+    }
+
+    fn map_of(&self, fd: u32) -> Option<attr::MapCreate> {
+        let maps = self.maps.borrow();
+        let found = maps.iter().find(|(number, _)| *number == fd);
+        found.map(|(_, map)| map.clone())
     }
 
     /// Descriptors that nobody closed.
@@ -87,7 +97,43 @@ impl Bpf for Recorder {
                     map.btf_key_type_id(),
                     map.btf_value_type_id(),
                 ));
-                Ok(self.open(name))
+                let fd = self.open(name);
+                self.maps.borrow_mut().push((fd, map));
+                Ok(fd)
+            }
+            Some(Cmd::ObjPin) => {
+                let object = attr::Obj::checked(attr)?;
+                let path = copy_in_string(memory, object.pathname(), 4096)?;
+                let path = String::from_utf8(path).unwrap();
+                let map = self.map_of(object.bpf_fd()).ok_or(Errno::EBADF)?;
+                self.log(format!("pin {path}"));
+                self.pinned.borrow_mut().push((path, map));
+                Ok(0)
+            }
+            Some(Cmd::ObjGet) => {
+                let object = attr::Obj::checked(attr)?;
+                let path = copy_in_string(memory, object.pathname(), 4096)?;
+                let path = String::from_utf8(path).unwrap();
+                let pinned = self.pinned.borrow();
+                let found = pinned.iter().find(|(at, _)| *at == path);
+                let map = found.ok_or(Errno::ENOENT)?.1.clone();
+                self.log(format!("get {path}"));
+                let fd = self.open(path);
+                self.maps.borrow_mut().push((fd, map));
+                Ok(fd)
+            }
+            Some(Cmd::ObjGetInfoByFd) => {
+                let get = attr::ObjGetInfo::checked(attr)?;
+                let map = self.map_of(get.bpf_fd()).ok_or(Errno::EBADF)?;
+                let mut answer = info::MapInfo::new();
+                answer
+                    .set_map_type(map.map_type())
+                    .set_key_size(map.key_size())
+                    .set_value_size(map.value_size())
+                    .set_max_entries(map.max_entries())
+                    .set_map_flags(map.map_flags());
+                memory.write(get.info(), answer.bytes())?;
+                Ok(0)
             }
             Some(Cmd::MapUpdateElem) => {
                 let element = attr::MapElem::checked(attr)?;
@@ -133,8 +179,11 @@ impl Files for Recorder {
         Ok(())
     }
 
-    fn dup(&self, _: u32) -> Result<u32, Errno> {
-        Err(Errno::EINVAL)
+    fn dup(&self, fd: u32) -> Result<u32, Errno> {
+        let map = self.map_of(fd).ok_or(Errno::EBADF)?;
+        let copy = self.open(format!("copy of {fd}"));
+        self.maps.borrow_mut().push((copy, map));
+        Ok(copy)
     }
 
     fn kernel_btf(&self) -> Result<Vec<u8>, Errno> {
