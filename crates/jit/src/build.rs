@@ -306,6 +306,8 @@ pub(crate) fn build(
             blocks + 1
         ],
         frame,
+        origins: Vec::new(),
+        origin: code.start,
     };
     let mut b = Builder {
         source,
@@ -359,6 +361,7 @@ pub(crate) fn build(
         }
         let (start, end) = shape.ranges[block - 1];
         for &(at, op) in &code.ops[start..end] {
+            b.func.origin = at;
             b.instruction(at, op)?;
         }
         let [first, second] = successors(block);
@@ -761,6 +764,7 @@ impl Builder<'_> {
             base,
             stride,
             entries,
+            plane,
         } = place;
         let index = self.emit(Op::Load {
             size: Size::B32,
@@ -776,8 +780,24 @@ impl Builder<'_> {
             a: index,
             b: stride,
         });
-        let a = self.constant(base);
+        let mut a = self.constant(base);
         let add = BinOp::Alu(AluOp::Add);
+        if plane != 0 {
+            let cpu = self.emit(Op::CpuId);
+            let plane = self.constant(plane);
+            let offset = self.emit(Op::Bin {
+                op: mul,
+                width: Width::W64,
+                a: cpu,
+                b: plane,
+            });
+            a = self.emit(Op::Bin {
+                op: add,
+                width: Width::W64,
+                a: offset,
+                b: a,
+            });
+        }
         let t = self.emit(Op::Bin {
             op: add,
             width: Width::W64,

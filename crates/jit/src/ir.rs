@@ -117,6 +117,14 @@ pub(crate) enum Op {
         args: [Val; 5],
         count: u8,
     },
+    /// A call of a function of the host with an object of its own, and the helper's first
+    /// `count` other arguments.
+    Direct {
+        function: u64,
+        object: u64,
+        args: [Val; 4],
+        count: u8,
+    },
     /// A call of a function of the program, with the arguments that it reads.
     Local {
         function: u32,
@@ -135,6 +143,8 @@ pub(crate) enum Op {
     },
     /// The number of the virtual CPU.
     CpuId,
+    /// So much fuel is used.
+    Charge(u32),
     /// A barrier against speculation.
     Barrier,
     /// No access moves past here; costs nothing where the machine keeps loads in order.
@@ -180,6 +190,9 @@ pub(crate) struct Func {
     pub blocks: Vec<Body>,
     /// Bytes of its frame.
     pub frame: u32,
+    /// The slot of the program that each value was made for, and the one that is being built.
+    pub origins: Vec<u32>,
+    pub origin: u32,
 }
 
 impl Func {
@@ -190,6 +203,7 @@ impl Func {
     pub(crate) fn push(&mut self, op: Op) -> Val {
         self.ops.push(op);
         self.phis.push(Vec::new());
+        self.origins.push(self.origin);
         Val(self.ops.len() as u32 - 1)
     }
 
@@ -261,6 +275,7 @@ impl Op {
             | Op::Frame(_)
             | Op::Phi
             | Op::CpuId
+            | Op::Charge(_)
             | Op::Barrier
             | Op::Ordered => {}
             Op::Bin { a, b, .. } => {
@@ -295,6 +310,7 @@ impl Op {
                 }
             }
             Op::Helper { args, count, .. } => args.iter_mut().take(usize::from(*count)).for_each(f),
+            Op::Direct { args, count, .. } => args.iter_mut().take(usize::from(*count)).for_each(f),
             Op::Local { args, reads, .. } => {
                 let reads = *reads;
                 let read = args.iter_mut().enumerate();
@@ -316,6 +332,8 @@ impl Op {
             Op::Store { .. }
                 | Op::Atomic { .. }
                 | Op::Helper { .. }
+                | Op::Direct { .. }
+                | Op::Charge(_)
                 | Op::Local { .. }
                 | Op::TailCall { .. }
                 | Op::Packet { .. }

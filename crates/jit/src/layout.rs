@@ -6,5 +6,10 @@ pub(crate) const CPU_ID: i32 = 12;
 pub(crate) const CALL_HELPER: i32 = 16;
 pub(crate) const TAIL_CALL: i32 = 24;
 pub(crate) const LOAD_PACKET: i32 = 32;
+pub(crate) const LEAVE: i32 = 40;
+pub(crate) const FUEL: i32 = 48;
+pub(crate) const REFILL: i32 = 56;
 /// How often one frame may pass `may_goto`, as on Linux.
 pub(crate) const MAY_GOTO: i32 = 8 << 20;
+/// The most rounds of `bpf_loop`.
+pub(crate) const LOOP_MAX: i32 = 1 << 23;

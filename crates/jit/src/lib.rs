@@ -5,11 +5,11 @@
 //! compiled ([`CompileError`]) is interpreted; on machines other than x86-64 that is every one.
 //!
 //! ```text
-//! instructions → build (SSA) → opt → x86: lower → regs → emit → asm → memory
+//! instructions → build (SSA) → opt → x86: lower → (blind) → regs → emit → asm → memory
 //! ```
 //!
-//! What the verifier proved is taken as given: accesses are not checked. Code is written to
-//! fresh pages that become executable when they are no longer writable.
+//! What the verifier proved is taken as given: accesses are not checked. Code lies in pages
+//! that no mapping lets anybody write.
 
 mod build;
 mod error;
@@ -26,7 +26,7 @@ mod x86;
 use skep_verifier::MapId;
 
 pub use error::{CompileError, Unsupported};
-pub use program::{Image, Native, compile, compile_for};
+pub use program::{Image, Native, Options, compile, compile_for};
 pub use x86::Features;
 
 /// An array whose elements lie one after the other, and live as long as the program.
@@ -38,14 +38,37 @@ pub struct ArrayPlace {
     pub stride: u32,
     /// How many there are.
     pub entries: u32,
+    /// From the values of one CPU to those of the next, in bytes; 0 when all share them.
+    pub plane: u64,
+}
+
+/// A function of the host that takes the place of a helper's call.
+///
+/// It has the native calling convention with six arguments: `object`, the helper's arguments
+/// behind its first (all of them where the helper has no map), and last the number of the CPU.
+/// It returns r0, ends no run, and calls nothing back. Function and object live as long as the
+/// program; that they do what is said here is part of the promise of [`skep_vm::Trust`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Direct {
+    /// The address of the function.
+    pub function: u64,
+    /// What it gets first.
+    pub object: u64,
 }
 
 /// What a program's references mean, and what is known of its maps.
 pub trait Facts: skep_vm::Linker {
-    /// Where the elements of a map lie when it is a plain array that never moves; looking
+    /// Where the elements of a map lie when it is an array that never moves; looking
     /// an element up in it is then a comparison and an address.
     fn array(&self, map: MapId) -> Option<ArrayPlace> {
         let _ = map;
+        None
+    }
+
+    /// What a call of this helper can go to directly, when its first argument is this map, or
+    /// when it takes no map.
+    fn direct(&self, helper: i32, map: Option<MapId>) -> Option<Direct> {
+        let _ = (helper, map);
         None
     }
 }

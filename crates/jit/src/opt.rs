@@ -2,15 +2,19 @@
 
 mod bits;
 mod blocks;
+mod charge;
 mod combine;
 mod convert;
 mod dead;
+mod direct;
 mod promote;
 mod simplify;
 mod sink;
 mod unroll;
 
 pub(crate) use bits::significant;
+pub(crate) use charge::charge;
+pub(crate) use direct::direct;
 pub(crate) use promote::promotable;
 pub(crate) use simplify::{low, use_counts};
 
@@ -52,6 +56,18 @@ pub(crate) fn settle(func: &mut Func) {
 
 /// Counts for each block the loops that it is in, by the layout: a jump back spans a loop.
 fn depths(func: &mut Func) {
+    for body in &mut func.blocks {
+        body.depth = 0;
+    }
+    for (head, last) in loops(func) {
+        for body in &mut func.blocks[head..=last] {
+            body.depth += 1;
+        }
+    }
+}
+
+/// The loops by the layout, each once: its first block and its last one.
+fn loops(func: &Func) -> Vec<(usize, usize)> {
     let mut spans = Vec::new();
     for (from, body) in func.blocks.iter().enumerate() {
         for to in body.term.successors().into_iter().flatten() {
@@ -69,12 +85,5 @@ fn depths(func: &mut Func) {
             _ => loops.push((head, last)),
         }
     }
-    for body in &mut func.blocks {
-        body.depth = 0;
-    }
-    for (head, last) in loops {
-        for body in &mut func.blocks[head..=last] {
-            body.depth += 1;
-        }
-    }
+    loops
 }

@@ -10,10 +10,11 @@ use crate::build::{Code, Slots, Source, build, params};
 use crate::error::{CompileError, Unsupported};
 use crate::ir::{Func, Op};
 use crate::memory::Published;
-use crate::opt::{optimise, promotable, settle};
+use crate::opt::{charge, direct, optimise, promotable, settle};
 #[cfg(target_arch = "x86_64")]
-use crate::state::{self, Entry};
-use crate::x86::{self, Features};
+use crate::state;
+use crate::x86;
+pub use crate::x86::Options;
 
 /// Programs with more slots than this are interpreted.
 const MAX_SLOTS: usize = 100_000;
@@ -23,19 +24,25 @@ pub struct Native {
     code: Published,
     /// The slots at which the functions begin, with their places in the code.
     functions: Vec<(u32, usize)>,
-    entry: usize,
-    plain: bool,
+    #[cfg(target_arch = "x86_64")]
+    gate: state::Gate,
+    leaf: bool,
 }
 
-/// Compiles a program for this machine.
+/// Compiles a program for this machine; the features of the options are those that it has.
 ///
 /// Errors: [`CompileError`]; the program can still be interpreted.
-pub fn compile(executable: &Executable, facts: &dyn Facts) -> Result<Native, CompileError> {
+pub fn compile(
+    executable: &Executable,
+    facts: &dyn Facts,
+    options: Options,
+) -> Result<Native, CompileError> {
     if !cfg!(target_arch = "x86_64") {
         return Err(CompileError::NoBackEnd);
     }
-    let code = compile_for(executable, facts, Features::detect())?;
-    let published = Published::new(&code.bytes).map_err(|e| CompileError::Memory(e.to_string()))?;
+    let code = compile_for(executable, facts, options)?;
+    let memory = |e: std::io::Error| CompileError::Memory(e.to_string());
+    let published = Published::new(&code.bytes).map_err(memory)?;
     let starts = starts(executable);
     Ok(Native {
         code: published,
@@ -44,8 +51,9 @@ pub fn compile(executable: &Executable, facts: &dyn Facts) -> Result<Native, Com
             .map(|(s, _, _)| *s)
             .zip(code.functions)
             .collect(),
-        entry: code.entry,
-        plain: code.plain,
+        #[cfg(target_arch = "x86_64")]
+        gate: state::gate().map_err(memory)?,
+        leaf: code.leaf,
     })
 }
 
@@ -55,8 +63,10 @@ pub struct Image {
     pub bytes: Vec<u8>,
     /// Where each function begins.
     pub functions: Vec<usize>,
-    pub(crate) entry: usize,
-    pub(crate) plain: bool,
+    /// Where the code for slots of the program begins, ascending by place, when the options ask
+    /// for it: offset and slot.
+    pub lines: Vec<(usize, u32)>,
+    pub(crate) leaf: bool,
 }
 
 /// The start, end and frame of each function; an executable that lists none is one function.
@@ -71,13 +81,13 @@ fn starts(executable: &Executable) -> Vec<(u32, u32, u32)> {
         .collect()
 }
 
-/// Compiles a program for an x86-64 machine with these features.
+/// Compiles a program for an x86-64 machine.
 ///
 /// Errors: [`CompileError`].
 pub fn compile_for(
     executable: &Executable,
     facts: &dyn Facts,
-    features: Features,
+    options: Options,
 ) -> Result<Image, CompileError> {
     if executable.insns.len() > MAX_SLOTS {
         return Err(Unsupported {
@@ -99,17 +109,17 @@ pub fn compile_for(
     };
     let mut funcs = Vec::new();
     for (code, &(_, _, frame)) in codes.iter().zip(&functions) {
-        funcs.push(function(&source, code, frame)?);
+        funcs.push(function(&source, code, frame, options.bounded)?);
     }
-    let code = x86::generate(&mut funcs, features).map_err(|index| Unsupported {
+    let code = x86::generate(&mut funcs, &options).map_err(|index| Unsupported {
         at: functions.get(index).map_or(0, |f| f.0),
         what: "a function that needs so much stack",
     })?;
     Ok(Image {
         bytes: code.bytes,
         functions: code.functions,
-        entry: code.entry,
-        plain: code.plain,
+        lines: code.lines,
+        leaf: code.leaf,
     })
 }
 
@@ -141,7 +151,12 @@ fn reads(
 }
 
 /// One function: built once to see what its frame holds, and again with that promoted.
-fn function(source: &Source<'_>, code: &Code, frame: u32) -> Result<Func, Unsupported> {
+fn function(
+    source: &Source<'_>,
+    code: &Code,
+    frame: u32,
+    bounded: bool,
+) -> Result<Func, Unsupported> {
     let mut first = build(source, &Slots::default(), code, frame)?;
     settle(&mut first.func);
     let slots = promotable(&mut first);
@@ -150,6 +165,10 @@ fn function(source: &Source<'_>, code: &Code, frame: u32) -> Result<Func, Unsupp
         false => build(source, &slots, code, frame)?.func,
     };
     optimise(&mut func);
+    direct(&mut func, &source.executable.maps, source.facts);
+    if bounded {
+        charge(&mut func);
+    }
     // A frame that nothing touches any more is not made.
     if !func.ops.iter().any(|op| matches!(op, Op::Frame(_))) {
         func.frame = 0;
@@ -192,17 +211,10 @@ impl skep_vm::Native for Native {
             .place(start)
             .ok_or(Trap::UnknownFunction(start.into()))?;
         let function = self.code.at(function);
-        let entry = if self.plain {
-            function
-        } else {
-            self.code.at(self.entry)
-        };
-        // SAFETY: both places are the beginnings of code with this signature.
-        let entry = unsafe { std::mem::transmute::<*const u8, Entry>(entry) };
-        // SAFETY: the code was made for this program, since `Program::with_native` demands
-        // it; it stays mapped while `self` is borrowed; `Trust` is the promise about program
-        // and host.
-        unsafe { state::enter(entry, function as u64, program, cpu, host, args) }
+        // SAFETY: the place is the beginning of a function of code that was made for this
+        // program, since `Program::with_native` demands it; it stays mapped while `self` is
+        // borrowed; `Trust` is the promise about program and host.
+        unsafe { state::enter(self.gate, function as u64, program, cpu, host, args) }
     }
 
     // `compile` makes no code here, so that nothing is ever entered.
@@ -217,6 +229,14 @@ impl skep_vm::Native for Native {
         _: [u64; 5],
     ) -> Result<End, Trap> {
         Err(Trap::Host(CompileError::NoBackEnd.to_string()))
+    }
+
+    fn leaf(&self) -> Option<skep_vm::Leaf> {
+        let (_, place) = self.functions.first().filter(|_| self.leaf)?;
+        // SAFETY: that is where the entry function begins, which has the native convention and
+        // reads nothing but the CPU's number through its last argument: whatever else it could
+        // look at there is for functions that are no leaves. The code lives as long as `self`.
+        Some(unsafe { skep_vm::Leaf::new(self.code.at(*place)) })
     }
 
     fn bytes(&self) -> &[u8] {

@@ -1,10 +1,11 @@
 //! What native code and the host share during a run, and the functions that code calls.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use skep_vm::{Cpu, End, Host, Machine, Program, Trap};
 
 use crate::layout;
+use crate::memory::Published;
 
 /// What a called function answers: r0, and 0 to go on, 1 to return from the function, or the
 /// address of the state to end the run.
@@ -19,6 +20,8 @@ const RETURN: u64 = 1;
 
 type CallHelper = extern "sysv64" fn(u64, u64, u64, u64, u64, *mut State<'_>) -> Answer;
 
+type Refill = extern "sysv64" fn(*mut State<'_>) -> u64;
+
 /// One execution of native code.
 #[repr(C)]
 pub(crate) struct State<'a> {
@@ -30,6 +33,11 @@ pub(crate) struct State<'a> {
     call_helper: CallHelper,
     tail_call: CallHelper,
     load_packet: CallHelper,
+    /// Where code goes that ends the run, with the address of this in rdx.
+    leave: *const u8,
+    /// What code that counts has left.
+    fuel: i64,
+    refill: Refill,
     cpu: &'a mut Cpu,
     host: *mut (dyn Host + 'a),
     program: &'a Program,
@@ -45,21 +53,25 @@ const _: () = {
     assert!(offset_of!(State<'_>, call_helper) == layout::CALL_HELPER as usize);
     assert!(offset_of!(State<'_>, tail_call) == layout::TAIL_CALL as usize);
     assert!(offset_of!(State<'_>, load_packet) == layout::LOAD_PACKET as usize);
+    assert!(offset_of!(State<'_>, leave) == layout::LEAVE as usize);
+    assert!(offset_of!(State<'_>, fuel) == layout::FUEL as usize);
+    assert!(offset_of!(State<'_>, refill) == layout::REFILL as usize);
+    assert!(skep_vm::Leaf::CPU_AT == layout::CPU_ID as usize);
 };
 
-/// The code of a function: r1 to r5, the state, and, for the common entry, the function.
+/// The gate's code: r1 to r5, the state, and the function to enter.
 pub(crate) type Entry =
     unsafe extern "sysv64" fn(u64, u64, u64, u64, u64, *mut State<'_>, u64) -> u64;
 
 /// Enters native code.
 ///
 /// # Safety
-/// `entry` is code that this crate made for `program`, `function` the address of one of its
-/// functions, and both stay mapped during the call. The program was accepted by the verifier
-/// and runs with a host that gives it what the verifier assumed.
+/// `gate` is a gate of this crate, `function` the address of a function of code that this
+/// crate made for `program`, and both stay mapped during the call. The program was accepted by
+/// the verifier and runs with a host that gives it what the verifier assumed.
 #[inline]
 pub(crate) unsafe fn enter<'a>(
-    entry: Entry,
+    gate: Gate,
     function: u64,
     program: &'a Program,
     cpu: &'a mut Cpu,
@@ -73,6 +85,9 @@ pub(crate) unsafe fn enter<'a>(
         call_helper,
         tail_call,
         load_packet,
+        leave: gate.leave,
+        fuel: cpu.fuel(),
+        refill,
         cpu,
         host,
         program,
@@ -80,12 +95,43 @@ pub(crate) unsafe fn enter<'a>(
     };
     let state_ptr = &raw mut state;
     // SAFETY: the contract of this function; the state lives until the call returns.
-    let r0 = unsafe { entry(r1, r2, r3, r4, r5, state_ptr, function) };
+    let r0 = unsafe { (gate.entry)(r1, r2, r3, r4, r5, state_ptr, function) };
+    state.cpu.set_fuel(state.fuel);
     match state.stop {
         None => Ok(End::Return(r0)),
         Some(Ok((next, ctx))) => Ok(End::Tail(next, ctx)),
         Some(Err(trap)) => Err(trap),
     }
+}
+
+/// The way into native code and out of it, the same for all programs.
+#[derive(Clone, Copy)]
+pub(crate) struct Gate {
+    entry: Entry,
+    leave: *const u8,
+}
+
+// SAFETY: the code behind both addresses is never changed or unmapped.
+unsafe impl Send for Gate {}
+// SAFETY: as above.
+unsafe impl Sync for Gate {}
+
+/// The gate of this process, made when it is first needed.
+///
+/// Errors: what the system says when it gives no memory for it.
+pub(crate) fn gate() -> std::io::Result<Gate> {
+    static GATE: OnceLock<(Published, Gate)> = OnceLock::new();
+    if let Some((_, gate)) = GATE.get() {
+        return Ok(*gate);
+    }
+    let code = crate::x86::gate();
+    let published = Published::new(&code.bytes)?;
+    let gate = Gate {
+        // SAFETY: the code there is a function of this signature.
+        entry: unsafe { std::mem::transmute::<*const u8, Entry>(published.at(code.entry)) },
+        leave: published.at(code.leave),
+    };
+    Ok(GATE.get_or_init(|| (published, gate)).1)
 }
 
 /// Ends the run.
@@ -112,8 +158,11 @@ extern "sysv64" fn call_helper(
     // SAFETY: the host is borrowed exclusively for as long as `enter` runs, and only the call
     // in progress uses it.
     let host = unsafe { &mut *state.host };
+    state.cpu.set_fuel(state.fuel);
     let mut machine = Machine::new(state.cpu, state.program);
-    match host.call_helper(&mut machine, state.number as i32, [r1, r2, r3, r4, r5]) {
+    let answer = host.call_helper(&mut machine, state.number as i32, [r1, r2, r3, r4, r5]);
+    state.fuel = state.cpu.fuel();
+    match answer {
         Ok(r0) => Answer { r0, then: GO_ON },
         Err(trap) => stop(pointer, Err(trap)),
     }
@@ -141,9 +190,26 @@ extern "sysv64" fn tail_call(
     if state.number == 0 {
         return stop(pointer, Ok((next, ctx)));
     }
-    match skep_vm::run_in_place(&next, state.cpu, host, ctx) {
+    state.cpu.set_fuel(state.fuel);
+    let result = skep_vm::run_in_place(&next, state.cpu, host, ctx);
+    state.fuel = state.cpu.fuel();
+    match result {
         Ok(r0) => Answer { r0, then: RETURN },
         Err(trap) => stop(pointer, Err(trap)),
+    }
+}
+
+/// Called when the fuel is used up: 0 to go on, or the address of the state to end the run.
+extern "sysv64" fn refill(pointer: *mut State<'_>) -> u64 {
+    // SAFETY: as in `stop`.
+    let state = unsafe { &mut *pointer };
+    state.cpu.set_fuel(state.fuel);
+    match state.cpu.refill() {
+        Ok(()) => {
+            state.fuel = state.cpu.fuel();
+            0
+        }
+        Err(trap) => stop(pointer, Err(trap)).then,
     }
 }
 

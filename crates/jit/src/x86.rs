@@ -1,16 +1,18 @@
 //! x86-64: from the functions of a program to its code.
 
 pub(crate) mod asm;
+mod blind;
 mod emit;
 mod lower;
 mod mir;
 mod regs;
+mod stubs;
 
-use asm::{Asm, Finished, Label, Mem, R9, RAX, RDX, RSP, Rm};
+use asm::{Asm, Finished, Label};
+use blind::Keys;
 use emit::{NeedsSpare, Shared, emit};
 
 use crate::ir::Func;
-use crate::layout;
 
 /// What the machine can do beyond the common instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,92 +39,125 @@ impl Features {
     }
 }
 
+/// How code is made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// The machine it is for.
+    pub features: Features,
+    /// Whether it counts what it executes, for runs with limits.
+    pub bounded: bool,
+    /// Whether constants of the program are hidden in it.
+    pub hardened: bool,
+    /// Whether to tell which code comes from where.
+    pub lines: bool,
+}
+
+impl Options {
+    /// For a machine, with nothing more than the program.
+    pub fn new(features: Features) -> Options {
+        Options {
+            features,
+            bounded: false,
+            hardened: false,
+            lines: false,
+        }
+    }
+}
+
 /// The code of a program.
 pub(crate) struct Code {
     pub bytes: Vec<u8>,
     /// Where each function begins.
     pub functions: Vec<usize>,
-    /// Where runs enter that may end without a return.
-    pub entry: usize,
-    /// Whether there are no such runs, so that a function may be entered itself.
-    pub plain: bool,
+    /// Whether the first function can only end by returning.
+    pub leaf: bool,
+    /// Offsets in the code and the slots of the program that it comes from there.
+    pub lines: Vec<(usize, u32)>,
 }
 
 /// Makes the code of a program from its functions.
 ///
 /// Errors: the index of a function that is too large.
-pub(crate) fn generate(funcs: &mut [Func], features: Features) -> Result<Code, usize> {
+pub(crate) fn generate(funcs: &mut [Func], options: &Options) -> Result<Code, usize> {
     let mut asm = Asm::default();
     let functions: Vec<Label> = funcs.iter().map(|_| asm.label()).collect();
-    let (entry, stop) = (asm.label(), asm.label());
-    let mut plain = true;
-    let lowered: Vec<_> = funcs
+    let (stop, refill) = (asm.label(), asm.label());
+    let mut leaf = true;
+    let count = funcs.len();
+    let mut lowered: Vec<_> = funcs
         .iter_mut()
-        .map(|f| lower::lower(f, features.movbe))
+        .map(|f| lower::lower(f, options, count))
         .collect();
+    if options.hardened {
+        lowered.iter_mut().for_each(blind::blind);
+    }
+    let bmi2 = options.features.bmi2;
+    let mut shared = Shared {
+        functions: &functions,
+        loops: vec![None; count],
+        stop,
+        refill,
+        bmi2,
+        keys: Keys::random(),
+        lines: Vec::new(),
+    };
     for (index, func) in lowered.iter().enumerate() {
-        plain &= !func.has_calls;
-        let shared = Shared {
-            functions: &functions,
-            stop,
-            bmi2: features.bmi2,
-        };
+        leaf &= !func.has_stops;
         asm.align(15);
-        let before = asm.mark();
+        let before = (asm.mark(), shared.lines.len());
         for spare in [false, true] {
-            let places = regs::allocate(func, features.bmi2, spare);
+            let places = regs::allocate(func, bmi2, spare);
             asm.bind(functions[index]);
-            match emit(&mut asm, func, &places, &shared, index as u32, spare) {
+            match emit(&mut asm, func, &places, &mut shared, index as u32, spare) {
                 Ok(()) => break,
-                Err(Some(NeedsSpare)) => asm.rewind(before),
+                Err(Some(NeedsSpare)) => {
+                    asm.rewind(before.0);
+                    shared.lines.truncate(before.1);
+                }
                 Err(None) => return Err(index),
             }
         }
     }
-    asm.align(15);
-    common_entry(&mut asm, entry, stop);
+    for (function, label) in shared.loops.iter().enumerate() {
+        if let Some(label) = label {
+            stubs::bpf_loop(&mut asm, *label, functions[function]);
+        }
+    }
+    if !leaf {
+        stubs::stop(&mut asm, stop);
+    }
+    if options.bounded {
+        stubs::refill(&mut asm, refill, stop);
+    }
+    let lines = std::mem::take(&mut shared.lines);
     let finished: Finished = asm.finish();
     Ok(Code {
         functions: functions.iter().map(|f| finished.place(*f)).collect(),
-        entry: finished.place(entry),
+        lines: lines
+            .into_iter()
+            .map(|(label, slot)| (finished.place(label), slot))
+            .collect(),
         bytes: finished.code,
-        plain,
+        leaf,
     })
 }
 
-/// Enters the function whose address lies on the stack, and gives `stop` a way back.
-fn common_entry(asm: &mut Asm, entry: Label, stop: Label) {
-    const SAVED: [u8; 6] = [3, 5, 12, 13, 14, 15];
-    asm.bind(entry);
-    asm.mov(
-        true,
-        RAX,
-        Rm::M(Mem {
-            base: RSP,
-            index: None,
-            disp: 8,
-        }),
-    );
-    for r in SAVED {
-        asm.push(r);
+/// The way in and out that all programs share.
+pub(crate) struct Gate {
+    pub bytes: Vec<u8>,
+    pub entry: usize,
+    pub leave: usize,
+}
+
+/// Makes the gate.
+pub(crate) fn gate() -> Gate {
+    let mut asm = Asm::default();
+    let (entry, leave) = (asm.label(), asm.label());
+    stubs::gate(&mut asm, entry, leave);
+    let finished = asm.finish();
+    Gate {
+        entry: finished.place(entry),
+        leave: finished.place(leave),
+        bytes: finished.code,
     }
-    asm.push(R9);
-    let stack = |base| Mem {
-        base,
-        index: None,
-        disp: layout::STACK,
-    };
-    asm.store(8, stack(R9), RSP);
-    asm.call_rm(Rm::R(RAX));
-    let back = |asm: &mut Asm| {
-        asm.pop(R9);
-        for r in SAVED.into_iter().rev() {
-            asm.pop(r);
-        }
-        asm.ret();
-    };
-    back(asm);
-    asm.bind(stop);
-    asm.mov(true, RSP, Rm::M(stack(RDX)));
-    back(asm);
 }

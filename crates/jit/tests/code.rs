@@ -7,13 +7,20 @@ use std::collections::BTreeSet;
 use common::{MACHINES, TestHost, executable, of_insns};
 use iced_x86::{Decoder, DecoderOptions, FlowControl};
 use skep_isa::Insn;
-use skep_jit::compile_for;
+use skep_jit::{Options, compile_for};
 use skep_verifier::Executable;
 
 /// Decodes the code of a program for all machines.
 fn check(name: &str, executable: &Executable) {
-    for features in MACHINES {
-        let image = compile_for(executable, &TestHost::new(), features)
+    let plain = MACHINES.map(Options::new);
+    let hardened = plain.map(|options| Options {
+        bounded: true,
+        hardened: true,
+        lines: true,
+        ..options
+    });
+    for options in [plain, hardened].concat() {
+        let image = compile_for(executable, &TestHost::new(), options)
             .unwrap_or_else(|e| panic!("{name}: {e}"));
         let mut starts = BTreeSet::new();
         let mut targets: BTreeSet<u64> = image.functions.iter().map(|f| *f as u64).collect();

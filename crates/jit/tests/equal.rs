@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use common::{TestHost, executable, native, of_insns, same};
 use skep_isa::Insn;
+use skep_vm::{Cpu, Limits, Mode, Trap};
 
 /// Every recorded answer of the kernel.
 #[test]
@@ -98,6 +99,48 @@ fn programs() {
         let executable = executable(source);
         same(&executable, &TestHost::new).unwrap_or_else(|e| panic!("{source}: {e}"));
     }
+}
+
+#[test]
+fn limits_end_native_runs() {
+    if !common::has_back_end() {
+        return;
+    }
+    let options = skep_jit::Options {
+        bounded: true,
+        ..skep_jit::Options::new(skep_jit::Features::detect())
+    };
+    let long = "r6 = r1; r0 = 0; r2 = 1000000000; l: r0 += r2; r2 += -1; if r2 != 0 goto l; *(u64 *)(r6 +0) = r0; exit";
+    let callback = "r6 = r1; r1 = func[f]; r2 = 100000000; r3 = r6; call repeat; r0 = 1; exit; f: r0 = r1; exit";
+    for (source, fuel, enough) in [
+        (long, 1_000_000, false),
+        (callback, 1_000_000, false),
+        ("r0 = 7; exit", 100, true),
+        (
+            "r0 = 0; r2 = 10; l: r0 += r2; r2 += -1; if r2 != 0 goto l; exit",
+            1000,
+            true,
+        ),
+    ] {
+        let executable = executable(source);
+        let ran = common::run_native_as(&executable, &mut TestHost::new(), options, Some(fuel));
+        match ran {
+            Ok(_) => assert!(enough, "{source}"),
+            Err(stopped) => assert_eq!((stopped.trap, enough), (Trap::Fuel, false), "{source}"),
+        }
+    }
+    // A deadline that has passed is noticed at the first look at the clock.
+    let host = &mut TestHost::new();
+    let program = common::native_as(&executable(long), host, options);
+    let limits = Limits {
+        fuel: None,
+        deadline: Some(std::time::Instant::now()),
+    };
+    // SAFETY: the program counts and writes to the host's memory.
+    let mode = Mode::Trusting(unsafe { skep_vm::Trust::promise() });
+    let ctx = host.memory();
+    let ran = skep_vm::run(&program, &mut Cpu::new(0), host, mode, ctx, limits);
+    assert_eq!(ran.map_err(|stopped| stopped.trap), Err(Trap::Deadline));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What a kernel is like before its first command.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use skep_btf::Btf;
 use skep_vm::world::{Real, Task, World};
@@ -26,7 +27,9 @@ pub struct Builder {
     pub(crate) checking: bool,
     pub(crate) native: bool,
     pub(crate) every_path: Option<u32>,
+    pub(crate) hardened: bool,
     pub(crate) fuel: Option<u64>,
+    pub(crate) deadline: Option<Duration>,
     pub(crate) interfaces: u32,
 }
 
@@ -44,7 +47,9 @@ impl Default for Builder {
             checking: false,
             native: true,
             every_path: None,
+            hardened: false,
             fuel: None,
+            deadline: None,
             interfaces: 1,
         }
     }
@@ -99,16 +104,30 @@ impl Builder {
     }
 
     /// Whether programs run as native code, where this machine and the program allow it; else
-    /// they are interpreted. By default they do. Runs that are checked or bounded are always
-    /// interpreted.
+    /// they are interpreted. By default they do. Runs that are checked are always interpreted.
     pub fn native(mut self, native: bool) -> Self {
         self.native = native;
         self
     }
 
-    /// How many instructions one run may execute; by default as many as it likes.
+    /// How many instructions one run may execute; by default as many as it likes. Native code
+    /// counts its own, at the beginning of functions and of the rounds of loops.
     pub fn fuel(mut self, fuel: Option<u64>) -> Self {
         self.fuel = fuel;
+        self
+    }
+
+    /// How long one run may take; by default as long as it likes. It is looked at every hundred
+    /// thousand instructions or so.
+    pub fn deadline(mut self, deadline: Option<Duration>) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Whether native code hides the constants of programs (as `net.core.bpf_jit_harden`), so
+    /// that a program cannot choose bytes of executable memory. By default it does not.
+    pub fn hardened(mut self, hardened: bool) -> Self {
+        self.hardened = hardened;
         self
     }
 

@@ -1,7 +1,7 @@
 //! The kernel as a value: what it holds.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use skep_abi::{Bpf, Errno, Files, UserMemory};
 use skep_btf::Btf;
@@ -36,7 +36,9 @@ pub struct Kernel {
     pub(crate) checking: bool,
     pub(crate) native: bool,
     pub(crate) every_path: Option<u32>,
+    pub(crate) hardened: bool,
     pub(crate) fuel: Option<u64>,
+    pub(crate) deadline: Option<Duration>,
     pub(crate) interfaces: u32,
     pub(crate) started: Instant,
     pub(crate) vcpus: Cpus,
@@ -69,7 +71,9 @@ impl Kernel {
             checking,
             native,
             every_path,
+            hardened,
             fuel,
+            deadline,
             interfaces,
             ..
         } = config;
@@ -84,7 +88,9 @@ impl Kernel {
             checking,
             native,
             every_path,
+            hardened,
             fuel,
+            deadline,
             interfaces,
             started: Instant::now(),
             vcpus: Cpus::new(cpus),

@@ -41,4 +41,5 @@ mod timers;
 pub use config::Builder;
 pub use helpers::not_executable;
 pub use kernel::Kernel;
+pub use run::{NativeLine, NativeListing};
 pub use task::Credentials;

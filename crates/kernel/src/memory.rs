@@ -3,8 +3,11 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
+use std::sync::Arc;
 
 use skep_abi::Errno;
+use skep_catalog::helper_id;
+use skep_vm::world::{Clock, World};
 use skep_vm::{Grants, Mode, Trust};
 
 use crate::run::host::RunHost;
@@ -112,6 +115,56 @@ unsafe impl Grants for RunHost<'_> {
     fn granted(&self, addr: u64, len: u64, write: bool) -> bool {
         self.is_granted(addr, len, write)
     }
+}
+
+/// A function that native code calls in the place of a helper that asks the world. What it
+/// gets first is the address of the program's own reference to it.
+type Asked = unsafe extern "C" fn(*const Arc<dyn World>) -> u64;
+
+/// The function for a helper that asks the world and nothing else.
+pub(crate) fn ask_world(helper: u32, world: &Arc<dyn World>) -> Option<skep_jit::Direct> {
+    let code: Asked = match helper {
+        helper_id::KTIME_GET_NS => now::<0>,
+        helper_id::KTIME_GET_BOOT_NS => now::<1>,
+        helper_id::KTIME_GET_TAI_NS => now::<2>,
+        helper_id::GET_PRANDOM_U32 => random,
+        helper_id::GET_CURRENT_PID_TGID => pid_tgid,
+        helper_id::GET_CURRENT_UID_GID => uid_gid,
+        _ => return None,
+    };
+    Some(skep_jit::Direct {
+        function: code as usize as u64,
+        object: std::ptr::from_ref(world) as u64,
+    })
+}
+
+// SAFETY: of all of these, the address is the one that `ask_world` gave, where the program
+// that calls keeps the reference as long as it lives.
+unsafe extern "C" fn now<const CLOCK: u8>(world: *const Arc<dyn World>) -> u64 {
+    let clock = match CLOCK {
+        0 => Clock::Monotonic,
+        1 => Clock::Boot,
+        _ => Clock::Tai,
+    };
+    // SAFETY: see above.
+    unsafe { &*world }.now_ns(clock)
+}
+
+unsafe extern "C" fn random(world: *const Arc<dyn World>) -> u64 {
+    // SAFETY: see above.
+    unsafe { &*world }.random_u32().into()
+}
+
+unsafe extern "C" fn pid_tgid(world: *const Arc<dyn World>) -> u64 {
+    // SAFETY: see above.
+    let task = unsafe { &*world }.task();
+    u64::from(task.tgid) << 32 | u64::from(task.pid)
+}
+
+unsafe extern "C" fn uid_gid(world: *const Arc<dyn World>) -> u64 {
+    // SAFETY: see above.
+    let task = unsafe { &*world }.task();
+    u64::from(task.gid) << 32 | u64::from(task.uid)
 }
 
 /// How an accepted program runs.

@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicU64;
 use skep_abi::{Errno, ProgFlags, attr};
 use skep_isa::Insn;
 use skep_verifier::Executable;
+use skep_vm::world::World;
 
 use crate::btf::BtfObject;
 use crate::id::Id;
@@ -24,6 +25,25 @@ use load::References;
 pub(crate) struct Records {
     pub(crate) bytes: Vec<u8>,
     pub(crate) record_size: u32,
+}
+
+/// Which native code a program gets.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    /// Code that counts what it executes.
+    pub(crate) bounded: bool,
+    /// Code that hides the program's constants.
+    pub(crate) hardened: bool,
+}
+
+impl Wanted {
+    fn options(self) -> skep_jit::Options {
+        skep_jit::Options {
+            bounded: self.bounded,
+            hardened: self.hardened,
+            ..skep_jit::Options::new(skep_jit::Features::detect())
+        }
+    }
 }
 
 /// A program that was accepted.
@@ -42,8 +62,10 @@ pub(crate) struct Program {
     pub(crate) executable: Arc<Executable>,
     /// The program ready to run, or why it cannot be.
     pub(crate) linked: Result<Arc<skep_vm::Program>, String>,
-    /// Whether native code is made when it first runs.
-    pub(crate) compiled: bool,
+    /// Which native code is made when it first runs.
+    pub(crate) native: Option<Wanted>,
+    /// The world, where native code finds it.
+    pub(crate) world: Box<Arc<dyn World>>,
     /// The maps of the executable, in its order, then those bound to it otherwise.
     pub(crate) maps: std::sync::RwLock<Vec<Arc<MapObject>>>,
     pub(crate) btf: Option<Arc<BtfObject>>,
@@ -70,20 +92,45 @@ impl Program {
     /// `EOPNOTSUPP` when the interpreter cannot run it.
     pub(crate) fn runnable(&self) -> Result<Arc<skep_vm::Program>, Errno> {
         let linked = self.linked.clone().map_err(|_| Errno::EOPNOTSUPP)?;
-        if self.compiled {
-            linked.with_native(|| self.compile());
+        match self.native {
+            Some(wanted) if wanted.bounded => linked.with_bounded(|| self.compile(wanted)),
+            Some(wanted) => linked.with_native(|| self.compile(wanted)),
+            None => {}
         }
         Ok(linked)
     }
 
     /// Native code, unless there is something in the program that is only interpreted.
-    fn compile(&self) -> Option<Box<dyn skep_vm::Native>> {
+    fn compile(&self, wanted: Wanted) -> Option<Box<dyn skep_vm::Native>> {
         let maps = self
             .maps
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let native = skep_jit::compile(&self.executable, &References(&maps)).ok()?;
+        let facts = References {
+            maps: &maps,
+            world: Some(&self.world),
+        };
+        let native = skep_jit::compile(&self.executable, &facts, wanted.options()).ok()?;
         Some(Box::new(native))
+    }
+
+    /// The native code with the slots of the program that it comes from, as it would be made
+    /// now; `None` when there is none.
+    pub(crate) fn listing(&self) -> Option<skep_jit::Image> {
+        let wanted = self.native?;
+        let maps = self
+            .maps
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let facts = References {
+            maps: &maps,
+            world: Some(&self.world),
+        };
+        let options = skep_jit::Options {
+            lines: true,
+            ..wanted.options()
+        };
+        skep_jit::compile_for(&self.executable, &facts, options).ok()
     }
 
     /// How many bytes of context it looks at.

@@ -30,6 +30,30 @@ const SHARED_INFO: usize = 320;
 /// The interface that every machine has.
 pub(crate) const LOOPBACK: u32 = 1;
 
+/// The native code of a program, as [`Kernel::native_listing`] gives it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NativeListing {
+    /// The code. Hardened code is made anew with other keys.
+    pub code: Vec<u8>,
+    /// Where the running code lies, 0 when it does not run.
+    pub address: u64,
+    /// Where each function begins, in the order of the program's functions.
+    pub functions: Vec<usize>,
+    /// Which code comes from where, ascending by place.
+    pub lines: Vec<NativeLine>,
+}
+
+/// From this place on, code comes from one instruction, until the next such record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NativeLine {
+    /// Bytes from the start of the code.
+    pub place: usize,
+    /// The slot of the rewritten program, as it is shown translated.
+    pub slot: u32,
+    /// The slot of the program as it was loaded, which line information counts by.
+    pub insn: Option<u32>,
+}
+
 impl Kernel {
     /// Runs a program.
     ///
@@ -71,6 +95,43 @@ impl Kernel {
         Ok(linked.native().map(|native| native.bytes().to_vec()))
     }
 
+    /// What a run that begins now is allowed.
+    #[inline]
+    fn limits(&self) -> Limits {
+        Limits {
+            fuel: self.fuel,
+            deadline: self.deadline.map(|span| Instant::now() + span),
+        }
+    }
+
+    /// The native code of a program with where it comes from, for people to look at; `None`
+    /// when the program is interpreted.
+    ///
+    /// # Errors
+    /// `EBADF`, `EINVAL` when the descriptor is no program.
+    pub fn native_listing(&self, prog_fd: u32) -> Result<Option<NativeListing>, Errno> {
+        let prog = self.fds.prog(prog_fd)?;
+        let Some(image) = prog.listing() else {
+            return Ok(None);
+        };
+        let running = prog.runnable().ok();
+        let running = running.as_ref().and_then(|linked| linked.native());
+        Ok(Some(NativeListing {
+            address: running.map_or(0, |native| native.bytes().as_ptr() as u64),
+            functions: image.functions,
+            lines: image
+                .lines
+                .into_iter()
+                .map(|(place, slot)| NativeLine {
+                    place,
+                    slot,
+                    insn: prog.executable.origin.get(slot as usize).copied(),
+                })
+                .collect(),
+            code: image.bytes,
+        }))
+    }
+
     /// Runs the program `repeat` times on the host's input. Answers r0 of the last run and
     /// the average nanoseconds of one.
     fn repeat(
@@ -92,13 +153,10 @@ impl Kernel {
         } else {
             trusting()
         };
-        let limits = Limits {
-            fuel: self.fuel,
-            deadline: None,
-        };
         let started = Instant::now();
         let mut retval = 0;
         for _ in 0..repeat {
+            let limits = self.limits();
             let ctx = host.ctx_address();
             match skep_vm::run(&linked, &mut cpu, host, mode, ctx, limits) {
                 Ok(r0) => retval = r0 as u32,
@@ -144,10 +202,7 @@ impl Kernel {
         } else {
             trusting()
         };
-        let limits = Limits {
-            fuel: self.fuel,
-            deadline: None,
-        };
+        let limits = self.limits();
         let args = [host.learn(&due.map), shown.at(0), due.value, 0, 0];
         let call = (due.function, args);
         let ran = skep_vm::run_function(&linked, &mut cpu, &mut host, mode, call, limits);

@@ -57,6 +57,21 @@ impl Array {
         )
     }
 
+    /// How many values a plane has.
+    pub(crate) fn entries(&self) -> u32 {
+        self.entries
+    }
+
+    /// From one value to the next, in bytes.
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    /// From the values of one CPU to those of the next, in bytes.
+    pub(crate) fn plane(&self) -> usize {
+        self.plane
+    }
+
     /// Bytes of all values of one plane, as direct value access sees them.
     pub(crate) fn direct_len(&self) -> u64 {
         self.stride as u64 * u64::from(self.entries)

@@ -36,7 +36,7 @@ mod spec;
 mod value;
 
 pub use grace::{Grace, Pass};
-pub use map::{Bucket, Map, Side};
+pub use map::{Bucket, Entry, Map, Operation, Reach, Side};
 pub use ring::{Record, RingInfo};
 pub use slots::Held;
 pub use spec::{Limits, Spec};

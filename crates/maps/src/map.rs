@@ -1,11 +1,13 @@
 //! One map of any type: which operations it has, and what the others answer.
 
+mod direct;
 mod events;
 mod reach;
 mod references;
 
 use std::sync::Arc;
 
+pub use direct::{Entry, Operation, Reach};
 use skep_abi::{ElemFlags, Errno, MapFlags, MapType};
 
 use crate::array::Array;

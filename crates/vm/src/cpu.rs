@@ -18,6 +18,14 @@ pub struct Limits {
     pub deadline: Option<Instant>,
 }
 
+impl Limits {
+    /// Whether there is any limit.
+    #[inline]
+    pub fn any(&self) -> bool {
+        self.fuel.is_some() || self.deadline.is_some()
+    }
+}
+
 /// Instructions between two looks at the clock.
 const SLICE: u64 = 100_000;
 
@@ -82,6 +90,7 @@ impl Cpu {
     }
 
     /// The number that `bpf_get_smp_processor_id` gives.
+    #[inline]
     pub fn id(&self) -> u32 {
         self.id
     }
@@ -125,7 +134,19 @@ impl Cpu {
     /// Whether the present run is bounded.
     #[inline]
     pub(crate) fn is_limited(&self) -> bool {
-        self.limits.fuel.is_some() || self.limits.deadline.is_some()
+        self.limits.any()
+    }
+
+    /// For native code that counts: what is left of the present slice.
+    #[inline]
+    pub fn fuel(&self) -> i64 {
+        self.fuel
+    }
+
+    /// For native code that counts: what it left.
+    #[inline]
+    pub fn set_fuel(&mut self, fuel: i64) {
+        self.fuel = fuel;
     }
 
     fn next_slice(&self) -> i64 {
@@ -145,7 +166,7 @@ impl Cpu {
     ///
     /// Errors: [`Trap::Fuel`], [`Trap::Deadline`].
     #[cold]
-    pub(crate) fn refill(&mut self) -> Result<(), Trap> {
+    pub fn refill(&mut self) -> Result<(), Trap> {
         self.charged = self.charged.saturating_add_signed(self.slice - self.fuel);
         (self.slice, self.fuel) = (0, 0);
         if self.limits.fuel.is_some_and(|limit| self.charged > limit) {

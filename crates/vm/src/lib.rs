@@ -30,6 +30,6 @@ pub use check::{Claim, Violation};
 pub use cpu::{Cpu, CpuGuard, Cpus, Limits};
 pub use host::{Grants, Host, Linker, Stopped, Trap};
 pub use memory::{FRAME_BYTES, Trust};
-pub use native::{End, Native, next_program, run_in_place};
+pub use native::{End, Leaf, Native, next_program, run_in_place};
 pub use program::{LinkError, Program};
 pub use run::{MAX_TAIL_CALLS, Machine, Mode, run, run_function};

@@ -59,6 +59,7 @@ pub(crate) fn link(executable: &Executable, linker: &dyn Linker) -> Result<Progr
         maps: executable.maps.clone().into(),
         helpers: helpers.into(),
         native: OnceLock::new(),
+        bounded: OnceLock::new(),
     })
 }
 

@@ -6,6 +6,7 @@
 //! races with another thread on a map value it sees what the hardware gives, as on Linux.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::mem::MaybeUninit;
 use std::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 
@@ -34,6 +35,54 @@ impl Trust {
     /// the same executable with the same linker.
     pub unsafe fn promise() -> Trust {
         Trust(())
+    }
+}
+
+/// How native code is called.
+#[cfg(target_arch = "x86_64")]
+type LeafCode = unsafe extern "sysv64" fn(u64, u64, u64, u64, u64, *const LeafState) -> u64;
+/// Nothing is ever compiled here.
+#[cfg(not(target_arch = "x86_64"))]
+type LeafCode = unsafe extern "C" fn(u64, u64, u64, u64, u64, *const LeafState) -> u64;
+
+/// All that such code is told besides its context.
+#[repr(C)]
+struct LeafState {
+    /// What other code keeps here.
+    unused: MaybeUninit<[u32; 3]>,
+    cpu: u32,
+}
+
+/// Native code that can only end by returning: it needs a context and the CPU's number.
+#[derive(Clone, Copy, Debug)]
+pub struct Leaf(LeafCode);
+
+impl Leaf {
+    /// Where the code finds the CPU's number, from what its sixth argument points at.
+    pub const CPU_AT: usize = std::mem::offset_of!(LeafState, cpu);
+
+    /// Takes code by its address.
+    ///
+    /// # Safety
+    /// At `code` there is a function of the native calling convention (on x86-64, that of
+    /// System V) with six arguments: r1 to r5, and the address of a block of which it reads
+    /// nothing but the four bytes at [`CPU_AT`](Self::CPU_AT). It is made from a program that
+    /// the promise of [`Trust`] covers, and stays as long as the [`Native`](crate::Native)
+    /// that gave it.
+    pub unsafe fn new(code: *const u8) -> Leaf {
+        // SAFETY: the contract of this function.
+        Leaf(unsafe { std::mem::transmute::<*const u8, LeafCode>(code) })
+    }
+
+    /// Runs it. The program it belongs to must be borrowed meanwhile.
+    #[inline(always)]
+    pub(crate) fn call(self, _: Trust, _: &crate::Program, ctx: u64, cpu: u32) -> u64 {
+        let state = LeafState {
+            unused: MaybeUninit::uninit(),
+            cpu,
+        };
+        // SAFETY: the contract of `new`; the program keeps the code.
+        unsafe { (self.0)(ctx, 0, 0, 0, 0, &raw const state) }
     }
 }
 

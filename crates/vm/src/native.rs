@@ -18,8 +18,9 @@ pub enum End {
     Tail(Arc<Program>, u64),
 }
 
-/// The compiled code of a program. It counts no instructions, so that runs with
-/// [`Limits`](crate::Limits) are interpreted.
+pub use crate::memory::Leaf;
+
+/// The compiled code of a program.
 pub trait Native: Send + Sync + fmt::Debug {
     /// Runs the function that begins at slot `start` until it returns or tail-calls from its
     /// own frame. The promise covers the program it was compiled from.
@@ -35,8 +36,26 @@ pub trait Native: Send + Sync + fmt::Debug {
         args: [u64; 5],
     ) -> Result<End, Trap>;
 
+    /// The code of the entry function, when it can only end by returning.
+    fn leaf(&self) -> Option<Leaf> {
+        None
+    }
+
     /// The code.
     fn bytes(&self) -> &[u8];
+}
+
+/// The native code of a program as it is kept.
+pub(crate) struct Compiled {
+    pub(crate) native: Box<dyn Native>,
+    pub(crate) leaf: Option<Leaf>,
+}
+
+impl Compiled {
+    pub(crate) fn new(native: Box<dyn Native>) -> Compiled {
+        let leaf = native.leaf();
+        Compiled { native, leaf }
+    }
 }
 
 /// The program that a tail call goes to, counted; `None` lets the caller go on.

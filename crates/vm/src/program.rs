@@ -11,7 +11,7 @@ use crate::check::States;
 use crate::host::Linker;
 use crate::link;
 use crate::memory::{Checked, Trust};
-use crate::native::Native;
+use crate::native::{Compiled, Native};
 
 /// A program that is ready to run: decoded, its references resolved.
 pub struct Program {
@@ -28,7 +28,9 @@ pub struct Program {
     pub(crate) maps: Box<[MapId]>,
     pub(crate) helpers: Box<[i32]>,
     /// Runs in the place of the cells where nothing is counted or checked.
-    pub(crate) native: OnceLock<Option<Box<dyn Native>>>,
+    pub(crate) native: OnceLock<Option<Compiled>>,
+    /// The same, counting what it executes: for runs with limits.
+    pub(crate) bounded: OnceLock<Option<Compiled>>,
 }
 
 /// Why an executable cannot be linked. The verifier makes no such executables, except for
@@ -73,13 +75,30 @@ impl Program {
     /// Gives the program native code, which must have been compiled from the very executable
     /// that it is linked from, with the same linker: the promise of [`Trust`] covers it.
     /// Only the first attempt counts; one that gives nothing leaves it to the interpreter.
+    #[inline]
     pub fn with_native(&self, compile: impl FnOnce() -> Option<Box<dyn Native>>) {
-        self.native.get_or_init(compile);
+        self.native.get_or_init(|| compile().map(Compiled::new));
+    }
+
+    /// As [`with_native`](Self::with_native), for code that counts what it executes. Runs with
+    /// [`Limits`](crate::Limits) are interpreted where there is none.
+    #[inline]
+    pub fn with_bounded(&self, compile: impl FnOnce() -> Option<Box<dyn Native>>) {
+        self.bounded.get_or_init(|| compile().map(Compiled::new));
     }
 
     /// The native code, if it has some.
+    #[inline]
     pub fn native(&self) -> Option<&dyn Native> {
-        self.native.get()?.as_deref()
+        let compiled = self.compiled(false).or_else(|| self.compiled(true));
+        Some(&*compiled?.native)
+    }
+
+    /// The native code for runs with limits, or without.
+    #[inline]
+    pub(crate) fn compiled(&self, limited: bool) -> Option<&Compiled> {
+        let place = if limited { &self.bounded } else { &self.native };
+        place.get()?.as_ref()
     }
 
     /// The maps that the program refers to.

@@ -24,7 +24,10 @@ pub enum Mode {
 
 /// Runs a program on a CPU, its r1 holding `ctx`, until it returns r0.
 ///
+/// Cost: where the program has native code that only computes, and no limits are set, a call.
+///
 /// Errors: [`Stopped`], with the instruction of the original program.
+#[inline]
 pub fn run(
     program: &Program,
     cpu: &mut Cpu,
@@ -33,12 +36,27 @@ pub fn run(
     ctx: u64,
     limits: Limits,
 ) -> Result<u64, Stopped> {
-    if let (Mode::Trusting(trust), Some(native)) = (mode, program.native())
-        && limits.fuel.is_none()
-        && limits.deadline.is_none()
+    if let Mode::Trusting(trust) = mode
+        && !limits.any()
+        && let Some(compiled) = program.compiled(false)
     {
-        return run_native(trust, native, program, cpu, host, ctx);
+        if let Some(leaf) = compiled.leaf {
+            return Ok(leaf.call(trust, program, ctx, cpu.id()));
+        }
+        return run_native(trust, &*compiled.native, program, cpu, host, ctx);
     }
+    run_counted(program, cpu, host, mode, ctx, limits)
+}
+
+/// Runs a program in the interpreter, or in native code that counts.
+fn run_counted(
+    program: &Program,
+    cpu: &mut Cpu,
+    host: &mut dyn Host,
+    mode: Mode,
+    ctx: u64,
+    limits: Limits,
+) -> Result<u64, Stopped> {
     cpu.begin(mode, limits);
     let result = enter(program, cpu, host, 0, [ctx, 0, 0, 0, 0]);
     cpu.frame = 0;
@@ -208,10 +226,10 @@ fn execute(
     args: [u64; 5],
 ) -> Result<End, Trap> {
     cpu.enter()?;
-    if let (Mode::Trusting(trust), Some(native)) = (cpu.mode, program.native())
-        && !cpu.is_limited()
+    if let (Mode::Trusting(trust), Some(compiled)) = (cpu.mode, program.compiled(cpu.is_limited()))
     {
         let frame = cpu.frame;
+        let native = &compiled.native;
         let result = native.enter(trust, program, cpu, host, start, args);
         cpu.frame = frame;
         cpu.leave();

@@ -472,6 +472,10 @@ impl Asm {
         self.op(None, false, false, &[0xff], 2, rm);
     }
 
+    pub(crate) fn jump_rm(&mut self, rm: Rm) {
+        self.op(None, false, false, &[0xff], 4, rm);
+    }
+
     /// Fixes all distances. Gives the code and where each label lies in it.
     ///
     /// Jumps begin short and only ever grow, so the search ends.

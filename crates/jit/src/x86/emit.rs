@@ -4,7 +4,8 @@ mod arith;
 
 use skep_isa::Size;
 
-use super::asm::{Asm, Group1, Label, Mem, R, R9, R10, R11, RAX, RDX, RSP, Rm, Shift, cc};
+use super::asm::{Asm, Group1, Label, Mem, R, R9, R10, R11, RAX, RDI, RDX, RSP, Rm, Shift, cc};
+use super::blind::Keys;
 use super::mir::{Addr, Arg, Base, Callee, M, MFunc, Src, UnOp, V};
 use super::regs::{ARGS, Loc, Places};
 use crate::layout;
@@ -13,9 +14,17 @@ use crate::layout;
 pub(crate) struct Shared<'a> {
     /// The beginnings of the functions.
     pub functions: &'a [Label],
+    /// The rounds of `bpf_loop` with each function, where there are some.
+    pub loops: Vec<Option<Label>>,
     /// Where a run ends that does not return.
     pub stop: Label,
+    /// Where more fuel is asked for.
+    pub refill: Label,
     pub bmi2: bool,
+    /// What hidden constants are combined with.
+    pub keys: Keys,
+    /// Places in the code, and the slots of the program that they come from.
+    pub lines: Vec<(Label, u32)>,
 }
 
 /// The emitter needs a register more; r10 has to be withheld from the allocation.
@@ -34,7 +43,7 @@ pub(crate) fn emit(
     asm: &mut Asm,
     func: &MFunc,
     places: &Places,
-    shared: &Shared<'_>,
+    shared: &mut Shared<'_>,
     index: u32,
     spare: bool,
 ) -> Result<(), Option<NeedsSpare>> {
@@ -73,6 +82,7 @@ pub(crate) fn emit(
         done,
         wants_spare: false,
         shared_exit: false,
+        cold: Vec::new(),
     };
     e.function();
     if e.wants_spare && !spare {
@@ -82,11 +92,11 @@ pub(crate) fn emit(
     }
 }
 
-struct Emit<'a> {
+struct Emit<'a, 's> {
     asm: &'a mut Asm,
     func: &'a MFunc,
     places: &'a Places,
-    shared: &'a Shared<'a>,
+    shared: &'a mut Shared<'s>,
     index: u32,
     size: i32,
     state: i32,
@@ -98,6 +108,8 @@ struct Emit<'a> {
     done: Label,
     wants_spare: bool,
     shared_exit: bool,
+    /// Where fuel runs out, and where to go on.
+    cold: Vec<(Label, Label)>,
 }
 
 fn on_stack(disp: i32) -> Mem {
@@ -108,7 +120,7 @@ fn on_stack(disp: i32) -> Mem {
     }
 }
 
-impl Emit<'_> {
+impl Emit<'_, '_> {
     fn function(&mut self) {
         let func = self.func;
         for r in self.saved.clone() {
@@ -141,6 +153,11 @@ impl Emit<'_> {
         if self.shared_exit {
             self.asm.bind(self.done);
             self.leave();
+        }
+        for (out, back) in std::mem::take(&mut self.cold) {
+            self.asm.bind(out);
+            self.asm.call(self.shared.refill);
+            self.asm.jump(back);
         }
     }
 
@@ -484,6 +501,40 @@ impl Emit<'_> {
                 self.settle(dst, r);
             }
             M::Barrier => self.asm.lfence(),
+            M::Hidden { dst, value } => {
+                let key = self.shared.keys.next();
+                let r = self.target(dst, R11);
+                // The common forms: a constant that is its own low half, and any other.
+                if let Ok(low) = i32::try_from(value as i64) {
+                    let key = key as i32;
+                    self.asm.mov_imm(r, i64::from(low ^ key) as u64);
+                    self.asm.alu_imm(Group1::Xor, 8, Rm::R(r), key);
+                } else {
+                    self.asm.mov_imm(r, value ^ key);
+                    let second = if r == R11 { self.second() } else { R11 };
+                    self.asm.mov_imm(second, key);
+                    self.asm.alu(Group1::Xor, true, r, Rm::R(second));
+                }
+                self.settle(dst, r);
+            }
+            M::Charge { amount } => {
+                let (out, back) = (self.asm.label(), self.asm.label());
+                self.asm.mov(true, R11, Rm::M(on_stack(self.state)));
+                let fuel = Mem {
+                    base: R11,
+                    index: None,
+                    disp: layout::FUEL,
+                };
+                self.asm.alu_imm(Group1::Sub, 8, Rm::M(fuel), amount as i32);
+                self.asm.jump_if(cc::S, out);
+                self.asm.bind(back);
+                self.cold.push((out, back));
+            }
+            M::Line(slot) => {
+                let label = self.asm.label();
+                self.asm.bind(label);
+                self.shared.lines.push((label, slot));
+            }
             M::Params { dst } => {
                 let moves: Vec<(Loc, R)> = dst
                     .iter()
@@ -643,6 +694,19 @@ impl Emit<'_> {
         let (number, entry) = match callee {
             Callee::Local(function) => {
                 self.asm.call(self.shared.functions[function as usize]);
+                return self.quotient(false, dst);
+            }
+            Callee::Loop(function) => {
+                let asm = &mut *self.asm;
+                let label = self.shared.loops[function as usize].get_or_insert_with(|| asm.label());
+                self.asm.call(*label);
+                return self.quotient(false, dst);
+            }
+            Callee::Direct { function, object } => {
+                self.asm.mov_imm(RDI, object);
+                self.asm.mov(false, R9, Rm::M(field(layout::CPU_ID)));
+                self.asm.mov_imm(RAX, function);
+                self.asm.call_rm(Rm::R(RAX));
                 return self.quotient(false, dst);
             }
             Callee::Helper(id) => (id, layout::CALL_HELPER),

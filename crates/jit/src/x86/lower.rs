@@ -7,13 +7,14 @@ mod memory;
 
 use skep_isa::{AluOp, AtomicOp, Cond, Size, Width};
 
+use super::Options;
 use super::asm::{Cc, Group1, Shift, cc};
 use super::mir::{Addr, Arg, Base, Callee, M, MBlock, MFunc, Role, Src, UnOp, V};
 use crate::ir::{BinOp, Block, Func, Op, Term, Test, Val};
 use crate::opt::{significant, use_counts};
 
 /// Lowers a function.
-pub(crate) fn lower(func: &mut Func, movbe: bool) -> MFunc {
+pub(crate) fn lower(func: &mut Func, options: &Options, functions: usize) -> MFunc {
     let uses = use_counts(func);
     let known = significant(func);
     let mut homes = vec![(Block(0), 0); func.ops.len()];
@@ -40,9 +41,13 @@ pub(crate) fn lower(func: &mut Func, movbe: bool) -> MFunc {
         address_only,
         out: Vec::new(),
         block: Block(0),
-        movbe,
+        movbe: options.features.movbe,
+        hardened: options.hardened,
+        lines: options.lines,
+        functions,
         split: Vec::new(),
         has_calls: false,
+        has_stops: false,
         has_may_goto: false,
     };
     l.run()
@@ -112,9 +117,15 @@ struct Lower<'a> {
     out: Vec<M>,
     block: Block,
     movbe: bool,
+    /// Whether offsets in addresses stay those of the program.
+    hardened: bool,
+    lines: bool,
+    /// How many functions the program has.
+    functions: usize,
     /// Blocks put on edges: after which block, and what they hold.
     split: Vec<(u32, u32, MBlock)>,
     has_calls: bool,
+    has_stops: bool,
     has_may_goto: bool,
 }
 
@@ -293,7 +304,11 @@ impl Lower<'_> {
         for (at, &v) in body.insts.iter().enumerate().rev() {
             let op = self.func.op(v);
             if op != Op::Phi && (self.demanded[v.at()] || op.has_effect()) {
+                let before = self.out.len();
                 self.instruction(v, op, at);
+                if self.lines && self.out.len() > before {
+                    self.push(M::Line(self.func.origins[v.at()]));
+                }
             }
         }
         let mut insts: Vec<M> = Vec::with_capacity(self.out.len());
@@ -570,6 +585,35 @@ impl Lower<'_> {
                     expected,
                 });
             }
+            Op::Helper { id, args, .. } if self.is_loop(id, args) => {
+                let [rounds, function, ctx, flags, _] = args;
+                let function = self.func.constant(function).unwrap_or(0) as u32;
+                let given = [
+                    self.arg(rounds),
+                    Arg::Any,
+                    self.arg(ctx),
+                    self.arg(flags),
+                    Arg::Any,
+                ];
+                self.call(Callee::Loop(function), given, dst);
+            }
+            Op::Direct {
+                function,
+                object,
+                args,
+                count,
+            } => {
+                let mut given = [Arg::Any; 5];
+                for (slot, arg) in given.iter_mut().skip(1).zip(args).take(count.into()) {
+                    *slot = self.arg(arg);
+                }
+                self.call(Callee::Direct { function, object }, given, dst);
+            }
+            Op::Charge(amount) => {
+                self.has_calls = true;
+                self.has_stops = true;
+                self.push(M::Charge { amount });
+            }
             Op::Helper { id, args, count } => {
                 let mut given = [Arg::Any; 5];
                 for (slot, arg) in given.iter_mut().zip(args).take(count.into()) {
@@ -612,8 +656,19 @@ impl Lower<'_> {
         }
     }
 
+    /// Whether a call is `bpf_loop` with a function that is known here.
+    fn is_loop(&self, id: i32, args: [Val; 5]) -> bool {
+        const LOOP: i32 = skep_catalog::helper_id::LOOP as i32;
+        let known = self.func.constant(args[1]);
+        id == LOOP && known.is_some_and(|function| (1..self.functions as u64).contains(&function))
+    }
+
     fn call(&mut self, callee: Callee, args: [Arg; 5], dst: V) {
         self.has_calls = true;
+        self.has_stops |= matches!(
+            callee,
+            Callee::Helper(_) | Callee::TailCall | Callee::Packet(_)
+        );
         self.push(M::Call { callee, args, dst });
     }
 
@@ -811,6 +866,7 @@ impl Lower<'_> {
             regs: self.next,
             frame: self.func.frame,
             has_calls: self.has_calls,
+            has_stops: self.has_stops,
             has_may_goto: self.has_may_goto,
         }
     }

@@ -44,7 +44,14 @@ pub(crate) enum UnOp {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Callee {
     Helper(i32),
+    /// A function of the host, and the object that it gets first; then come the arguments.
+    Direct {
+        function: u64,
+        object: u64,
+    },
     Local(u32),
+    /// `bpf_loop` with this function; its arguments are those of the helper.
+    Loop(u32),
     TailCall,
     /// Bytes to load; the arguments are the context and the offset.
     Packet(u32),
@@ -183,6 +190,17 @@ pub(crate) enum M {
         dst: V,
     },
     Barrier,
+    /// A constant that must not be in the code as it is.
+    Hidden {
+        dst: V,
+        value: u64,
+    },
+    /// So much fuel is used.
+    Charge {
+        amount: u32,
+    },
+    /// What follows comes from this slot of the program.
+    Line(u32),
     /// The arguments arrive: which of r1 to r5, and into what.
     Params {
         dst: [Option<V>; 5],
@@ -247,7 +265,7 @@ impl M {
     pub(crate) fn visit(&mut self, f: &mut dyn FnMut(&mut V, Role)) {
         use Role::{Def, Late, Use};
         match self {
-            M::Imm { dst, .. } | M::CpuId { dst } => f(dst, Def),
+            M::Imm { dst, .. } | M::Hidden { dst, .. } | M::CpuId { dst } => f(dst, Def),
             M::Lea { dst, addr, .. } | M::Load { dst, addr, .. } => {
                 addr.visit(f);
                 f(dst, Def);
@@ -319,7 +337,13 @@ impl M {
             }
             M::Params { dst } => dst.iter_mut().flatten().for_each(|v| f(v, Def)),
             M::Ret { v } => v.visit(f),
-            M::Barrier | M::Allow | M::Spend | M::JumpIf { .. } | M::Jump { .. } => {}
+            M::Barrier
+            | M::Allow
+            | M::Spend
+            | M::Charge { .. }
+            | M::Line(_)
+            | M::JumpIf { .. }
+            | M::Jump { .. } => {}
         }
     }
 
@@ -361,5 +385,7 @@ pub(crate) struct MFunc {
     /// Bytes of the program's frame.
     pub frame: u32,
     pub has_calls: bool,
+    /// Whether it can end the run otherwise than by returning.
+    pub has_stops: bool,
     pub has_may_goto: bool,
 }

@@ -7,7 +7,7 @@
 mod host;
 
 pub use host::{TestHost, executable, of_insns, run_checked};
-use skep_jit::{Facts, Features, compile};
+use skep_jit::{Facts, Features, Options, compile};
 use skep_verifier::Executable;
 use skep_vm::{Cpu, Limits, Mode, Program, Stopped, run};
 
@@ -15,15 +15,33 @@ impl Facts for TestHost {}
 
 /// The program with native code.
 pub fn native(executable: &Executable, host: &TestHost) -> Program {
-    let code = compile(executable, host).unwrap_or_else(|e| panic!("{e}"));
+    native_as(executable, host, Options::new(Features::detect()))
+}
+
+/// The program with native code that is made so.
+pub fn native_as(executable: &Executable, host: &TestHost, options: Options) -> Program {
+    let code = compile(executable, host, options).unwrap_or_else(|e| panic!("{e}"));
     let program = Program::link(executable, host).unwrap_or_else(|e| panic!("{e}"));
-    program.with_native(|| Some(Box::new(code)));
+    match options.bounded {
+        true => program.with_bounded(|| Some(Box::new(code))),
+        false => program.with_native(|| Some(Box::new(code))),
+    }
     program
 }
 
 /// Runs native code with r1 = the host's memory.
 pub fn run_native(executable: &Executable, host: &mut TestHost) -> Result<u64, Stopped> {
-    let program = native(executable, host);
+    run_native_as(executable, host, Options::new(Features::detect()), None)
+}
+
+/// Runs native code that is made so, with r1 = the host's memory.
+pub fn run_native_as(
+    executable: &Executable,
+    host: &mut TestHost,
+    options: Options,
+    fuel: Option<u64>,
+) -> Result<u64, Stopped> {
+    let program = native_as(executable, host, options);
     // SAFETY: every test that comes here has the same program run in checking mode first with
     // the same outcome, so that all its accesses are allowed.
     let trust = unsafe { skep_vm::Trust::promise() };
@@ -35,7 +53,10 @@ pub fn run_native(executable: &Executable, host: &mut TestHost) -> Result<u64, S
         host,
         mode,
         ctx,
-        Limits::default(),
+        Limits {
+            fuel,
+            deadline: None,
+        },
     )
 }
 
@@ -70,10 +91,22 @@ pub fn same(executable: &Executable, prepare: &dyn Fn() -> TestHost) -> Result<(
     let mut host = prepare();
     let native = run_native(executable, &mut host);
     let native = outcome(native, &host);
+    if checked != native {
+        return Err(format!("{checked:x?} but native {native:x?}"));
+    }
+    // With all that can be asked of code.
+    let options = Options {
+        bounded: true,
+        hardened: true,
+        ..Options::new(Features::detect())
+    };
+    let mut host = prepare();
+    let native = run_native_as(executable, &mut host, options, Some(1 << 40));
+    let native = outcome(native, &host);
     if checked == native {
         Ok(())
     } else {
-        Err(format!("{checked:x?} but native {native:x?}"))
+        Err(format!("{checked:x?} but hardened {native:x?}"))
     }
 }
 

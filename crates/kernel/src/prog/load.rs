@@ -8,12 +8,14 @@ use skep_abi::{
     Errno, MAX_INSNS_PRIVILEGED, MAX_INSNS_UNPRIVILEGED, ProgFlags, ProgType, UserMemory, attr,
     copy_in, copy_in_string,
 };
+use skep_catalog::helper_id;
 use skep_isa::{INSN_SIZE, Insn};
+use skep_maps::Operation;
 use skep_verifier::{Executable, MapId, Outcome, Privilege, Request, Verdict};
-use skep_vm::world::Clock;
+use skep_vm::world::{Clock, World};
 
 use super::env::LoadEnv;
-use super::{Program, Records, attach, tag::tag};
+use super::{Program, Records, Wanted, attach, tag::tag};
 use crate::btf::BtfObject;
 use crate::fds::File;
 use crate::kernel::Kernel;
@@ -138,9 +140,15 @@ impl Kernel {
         let maps = used_maps(&executable, maps)?;
         let linked = match &executable.needs_kernel {
             Some(what) => Err(format!("needs {what} of a real kernel")),
-            None => skep_vm::Program::link(&executable, &References(&maps))
-                .map(Arc::new)
-                .map_err(|e| e.to_string()),
+            None => skep_vm::Program::link(
+                &executable,
+                &References {
+                    maps: &maps,
+                    world: None,
+                },
+            )
+            .map(Arc::new)
+            .map_err(|e| e.to_string()),
         };
         let prog = self.progs.register(|id| Program {
             id,
@@ -155,7 +163,11 @@ impl Kernel {
             verified_insns: stats.insns_processed,
             executable: Arc::new(*executable),
             linked,
-            compiled: self.native && !self.checking,
+            native: (self.native && !self.checking).then_some(Wanted {
+                bounded: self.fuel.is_some() || self.deadline.is_some(),
+                hardened: self.hardened,
+            }),
+            world: Box::new(self.world.clone()),
             maps: RwLock::new(maps),
             btf,
             func_info,
@@ -291,11 +303,15 @@ fn used_maps(
 }
 
 /// The values of references to maps in a linked program.
-pub(super) struct References<'a>(pub(super) &'a [Arc<MapObject>]);
+pub(super) struct References<'a> {
+    pub(super) maps: &'a [Arc<MapObject>],
+    /// What native code asks of the world, at the address where the program keeps it.
+    pub(super) world: Option<&'a Arc<dyn World>>,
+}
 
 impl References<'_> {
     fn find(&self, id: MapId) -> Option<&Arc<MapObject>> {
-        self.0.iter().find(|m| m.id.number() == id.0)
+        self.maps.iter().find(|m| m.id.number() == id.0)
     }
 }
 
@@ -311,13 +327,35 @@ impl skep_vm::Linker for References<'_> {
 
 impl skep_jit::Facts for References<'_> {
     fn array(&self, map: MapId) -> Option<skep_jit::ArrayPlace> {
-        let map = &self.find(map)?.map;
-        let spec = map.spec();
+        let skep_maps::Reach {
+            base,
+            stride,
+            entries,
+            plane,
+        } = self.find(map)?.map.reach()?;
         Some(skep_jit::ArrayPlace {
-            // Only plain arrays have such an address.
-            base: map.direct_address(0)?,
-            stride: spec.value_size.checked_next_multiple_of(8)?,
-            entries: spec.max_entries,
+            base,
+            stride,
+            entries,
+            plane,
         })
+    }
+
+    fn direct(&self, helper: i32, map: Option<MapId>) -> Option<skep_jit::Direct> {
+        let helper = u32::try_from(helper).ok()?;
+        let Some(map) = map else {
+            return crate::memory::ask_world(helper, self.world?);
+        };
+        let operation = match helper {
+            helper_id::MAP_LOOKUP_ELEM => Operation::Lookup,
+            helper_id::MAP_UPDATE_ELEM => Operation::Update,
+            helper_id::MAP_DELETE_ELEM => Operation::Delete,
+            helper_id::MAP_PUSH_ELEM => Operation::Push,
+            helper_id::MAP_POP_ELEM => Operation::Pop,
+            helper_id::MAP_PEEK_ELEM => Operation::Peek,
+            _ => return None,
+        };
+        let skep_maps::Entry { function, object } = self.find(map)?.map.entry(operation)?;
+        Some(skep_jit::Direct { function, object })
     }
 }

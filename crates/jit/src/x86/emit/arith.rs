@@ -7,7 +7,7 @@ use crate::x86::asm::{Group1, Mem, R11, RAX, RCX, RDX, Rm, Shift, cc};
 use crate::x86::mir::{Addr, Src, V, needs_rax};
 use crate::x86::regs::Loc;
 
-impl Emit<'_> {
+impl Emit<'_, '_> {
     pub(super) fn alu(&mut self, op: Group1, wide: bool, dst: V, a: V, b: Src) {
         // A value that is changed where it lies.
         if let (Loc::Slot(s), true) = (self.loc(dst), self.loc(dst) == self.loc(a))

@@ -31,7 +31,7 @@ impl Lower<'_> {
                 } if self.address_only[v.at()] || self.uses[v.at()] == 1 => {
                     if let Some(c) = self.func.constant(b)
                         && let Ok(c) = i32::try_from(c as i64)
-                        && let Some(sum) = disp.checked_add(c)
+                        && let Some(sum) = self.sum_of_offsets(disp, c)
                     {
                         (v, disp) = (a, sum);
                         continue;
@@ -49,7 +49,7 @@ impl Lower<'_> {
                         if let Some((x, c)) = self.plus(inner)
                             && let Some(sum) = c.checked_shl(shift.into())
                             && sum >> shift == c
-                            && let Some(sum) = disp.checked_add(sum)
+                            && let Some(sum) = self.sum_of_offsets(disp, sum)
                         {
                             (inner, disp) = (x, sum);
                         }
@@ -66,6 +66,13 @@ impl Lower<'_> {
                 disp,
             };
         }
+    }
+
+    /// Two offsets as one, unless that would put a constant of the program into the code that
+    /// hardening hides.
+    fn sum_of_offsets(&self, a: i32, b: i32) -> Option<i32> {
+        let sum = a.checked_add(b)?;
+        (!self.hardened || i8::try_from(b).is_ok()).then_some(sum)
     }
 
     /// A value that is only used in addresses as another one and a constant.

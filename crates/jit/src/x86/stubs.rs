@@ -1,0 +1,111 @@
+//! Code that no program has by itself: the way in and out, the end of a run, and the rounds
+//! of `bpf_loop`.
+
+use super::asm::{
+    Asm, Group1, Label, Mem, R, R8, R9, R10, R11, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, Rm, cc,
+};
+use crate::layout;
+
+fn at(base: R, disp: i32) -> Mem {
+    Mem {
+        base,
+        index: None,
+        disp,
+    }
+}
+
+/// Enters the function whose address lies on the stack, and gives the end of a run a way back.
+pub(super) fn gate(asm: &mut Asm, entry: Label, leave: Label) {
+    const SAVED: [R; 6] = [RBX, RBP, 12, 13, 14, 15];
+    asm.bind(entry);
+    asm.mov(true, RAX, Rm::M(at(RSP, 8)));
+    for r in SAVED {
+        asm.push(r);
+    }
+    asm.push(R9);
+    asm.store(8, at(R9, layout::STACK), RSP);
+    asm.call_rm(Rm::R(RAX));
+    let back = |asm: &mut Asm| {
+        asm.pop(R9);
+        for r in SAVED.into_iter().rev() {
+            asm.pop(r);
+        }
+        asm.ret();
+    };
+    back(asm);
+    asm.bind(leave);
+    asm.mov(true, RSP, Rm::M(at(RDX, layout::STACK)));
+    back(asm);
+}
+
+/// Ends the run; rdx is the address of its state.
+pub(super) fn stop(asm: &mut Asm, stop: Label) {
+    asm.bind(stop);
+    asm.jump_rm(Rm::M(at(RDX, layout::LEAVE)));
+}
+
+/// Asks for more fuel and changes no register but r11, which is the address of the state.
+pub(super) fn refill(asm: &mut Asm, refill: Label, stop: Label) {
+    const KEPT: [R; 9] = [RAX, RCX, RDX, RSI, RDI, R8, R9, R10, RBX];
+    asm.bind(refill);
+    for r in KEPT {
+        asm.push(r);
+    }
+    asm.mov(true, RBX, Rm::R(RSP));
+    asm.alu_imm(Group1::And, 8, Rm::R(RSP), -16);
+    asm.mov(true, RDI, Rm::R(R11));
+    asm.call_rm(Rm::M(at(R11, layout::REFILL)));
+    asm.mov(true, RSP, Rm::R(RBX));
+    asm.mov(true, RDX, Rm::R(RAX));
+    asm.test(true, Rm::R(RDX), RDX);
+    asm.jump_if(cc::NE, stop);
+    for r in KEPT.into_iter().rev() {
+        asm.pop(r);
+    }
+    asm.ret();
+}
+
+/// `bpf_loop` with a known function: r1 is how often, r3 what it gets, r4 flags.
+pub(super) fn bpf_loop(asm: &mut Asm, label: Label, function: Label) {
+    const SAVED: [R; 4] = [RBX, RBP, 12, 13];
+    const EINVAL: i64 = -22;
+    const E2BIG: i64 = -7;
+    let (flags, many, again, done) = (asm.label(), asm.label(), asm.label(), asm.label());
+    asm.bind(label);
+    asm.test(true, Rm::R(RCX), RCX);
+    asm.jump_if(cc::NE, flags);
+    asm.alu_imm(Group1::Cmp, 4, Rm::R(RDI), layout::LOOP_MAX);
+    asm.jump_if(cc::A, many);
+    for r in SAVED {
+        asm.push(r);
+    }
+    asm.alu_imm(Group1::Sub, 8, Rm::R(RSP), 8);
+    asm.mov(false, RBX, Rm::R(RDI));
+    asm.mov(true, RBP, Rm::R(RDX));
+    asm.mov(true, 12, Rm::R(R9));
+    asm.alu(Group1::Xor, false, 13, Rm::R(13));
+    asm.test(false, Rm::R(RBX), RBX);
+    asm.jump_if(cc::E, done);
+    asm.bind(again);
+    asm.mov(true, RDI, Rm::R(13));
+    asm.mov(true, RSI, Rm::R(RBP));
+    asm.mov(true, R9, Rm::R(12));
+    asm.call(function);
+    asm.alu_imm(Group1::Add, 4, Rm::R(13), 1);
+    asm.test(true, Rm::R(RAX), RAX);
+    asm.jump_if(cc::NE, done);
+    asm.alu(Group1::Cmp, false, 13, Rm::R(RBX));
+    asm.jump_if(cc::B, again);
+    asm.bind(done);
+    asm.mov(true, RAX, Rm::R(13));
+    asm.alu_imm(Group1::Add, 8, Rm::R(RSP), 8);
+    for r in SAVED.into_iter().rev() {
+        asm.pop(r);
+    }
+    asm.ret();
+    for (label, errno) in [(flags, EINVAL), (many, E2BIG)] {
+        asm.bind(label);
+        asm.mov_imm(RAX, errno as u64);
+        asm.ret();
+    }
+}
