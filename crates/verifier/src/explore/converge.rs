@@ -261,7 +261,8 @@ impl Verifier<'_> {
         }
     }
 
-    /// The nearest kept ancestor of the current path that stands at `insn`.
+    /// The nearest ancestor of the current path that stands at `insn`, of the states that
+    /// are still compared with others.
     pub fn previous_state_at(&self, insn: u32) -> Option<StateId> {
         self.previous_state_from(self.cur.parent, insn)
     }
@@ -275,7 +276,7 @@ impl Verifier<'_> {
     fn previous_state_from(&self, mut parent: Option<StateId>, insn: u32) -> Option<StateId> {
         while let Some(id) = parent {
             let state = self.store.state(id)?;
-            if state.insn == insn && self.same_calls(state) {
+            if state.insn == insn && !self.store.is_retired(id) && self.same_calls(state) {
                 return Some(id);
             }
             parent = state.parent;

@@ -82,6 +82,11 @@ impl StateStore {
         Some(&mut self.kept.get_mut(id.0 as usize)?.as_mut()?.state)
     }
 
+    /// Whether a kept state is no longer compared with others.
+    pub fn is_retired(&self, id: StateId) -> bool {
+        matches!(self.kept.get(id.0 as usize), Some(Some(kept)) if kept.retired)
+    }
+
     fn add(&mut self, chain: usize, state: State) -> StateId {
         let id = StateId(self.kept.len() as u32);
         self.bytes += state.bytes();

@@ -202,6 +202,13 @@ impl Reg {
         }
     }
 
+    /// Makes a number one that no other is known to depend on.
+    #[inline]
+    pub fn unlink(&mut self) {
+        self.id = 0;
+        self.off = 0;
+    }
+
     /// Whether the register is a number.
     #[inline]
     pub fn is_scalar(&self) -> bool {

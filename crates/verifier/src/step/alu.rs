@@ -75,7 +75,7 @@ impl Verifier<'_> {
             // To little endian, whole: nothing happens, and links stay.
             return Ok(());
         }
-        self.reg_mut(insn.dst).id = 0;
+        self.reg_mut(insn.dst).unlink();
         Ok(())
     }
 
@@ -147,7 +147,7 @@ impl Verifier<'_> {
         }
         let mut moved = *self.reg(insn.src);
         if !unchanged {
-            moved.id = 0;
+            moved.unlink();
         }
         moved.num.movsx64(bits as u32);
         moved.subreg_def = DEF_NOT_SUBREG;
@@ -176,7 +176,7 @@ impl Verifier<'_> {
         }
         let mut moved = *self.reg(insn.src);
         if !unchanged {
-            moved.id = 0;
+            moved.unlink();
         }
         if bits == 0 {
             moved.num.mov32();
@@ -203,8 +203,7 @@ impl Verifier<'_> {
         }
         if source.id & ADD_CONST != 0 {
             // A copy at a distance cannot be copied again.
-            source.id = 0;
-            source.off = 0;
+            source.unlink();
         }
         if source.id == 0 && !source.num.var_off.is_const() {
             source.id = self.next_id();
@@ -288,10 +287,7 @@ impl Verifier<'_> {
                 dst.id |= kind;
                 dst.off = delta;
             }
-            None => {
-                dst.id = 0;
-                dst.off = 0;
-            }
+            None => dst.unlink(),
         }
         Ok(())
     }
