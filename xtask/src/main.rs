@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use xtask::{
-    Outcome, ask, bench, ci, exactness, oracle, prove, record, smith, speed, tables, tidy,
+    Outcome, ask, bench, ci, exactness, mapmodel, oracle, prove, record, smith, speed, tables, tidy,
 };
 
 const USAGE: &str = "\
@@ -21,6 +21,10 @@ cargo xtask record [PATH…]        writes down what the running kernel answers
 cargo xtask gen                   writes the generated tables in docs/
        --check                    only says whether they are fresh
 cargo xtask exactness             writes docs/exactness.md: skep against the recorded answers
+cargo xtask maps-model            random map commands put to Linux and to skep
+       --steps N --seed S         how many commands (default 20000), from which seed on
+       --type NAME --length N     only maps of this type; commands on one map (default 40)
+       --show N                   how many disagreements to show (default 5)
 cargo xtask smith                 puts generated programs to skep and Linux
        --count N --seed S         how many (default 10000), from which number on
        --level L                  level of the log (default 2)
@@ -55,6 +59,7 @@ fn run() -> Outcome {
         "gen" => tables::run(&rest),
         "tidy" => tidy::run(),
         "exactness" => exactness::run(),
+        "maps-model" => mapmodel::run(&rest),
         "oracle" => oracle::run(&rest),
         "prove" => prove::run(&rest),
         "record" => record::run(&rest),

@@ -3,6 +3,9 @@
 
 use skep_abi::{Errno, UserMemory, copy_in, copy_in_string};
 
+/// An address that no process has (it is not canonical).
+const NOWHERE: u64 = 0xdead_0000_0000_0000;
+
 /// What a command does with the memory behind a pointer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Use {
@@ -50,7 +53,8 @@ fn store(holder: &mut [u8], offset: usize, value: u64) {
 
 impl Bounces {
     /// Replaces the pointer at `offset` of `holder` by one to a buffer of our own. A null
-    /// pointer stays what it is; a pointer to no bytes becomes one to some bytes of ours.
+    /// pointer stays what it is; a pointer to no bytes becomes one to some bytes of ours, and
+    /// one to memory that is not there at all becomes one that leads nowhere.
     ///
     /// # Errors
     /// `EFAULT` when the caller's memory does not reach as far.
@@ -63,6 +67,18 @@ impl Bounces {
     ) -> Result<(), Errno> {
         let addr = load(holder, offset);
         if addr == 0 {
+            return Ok(());
+        }
+        if memory.read(addr, &mut [0]) == Err(Errno::EFAULT) && !matches!(kind, Use::Bytes(0)) {
+            // When the kernel looks there, and so which error wins, is for the kernel to say.
+            store(holder, offset, NOWHERE);
+            self.all.push(Bounce {
+                offset,
+                addr,
+                kind: Use::Bytes(0),
+                before: Vec::new(),
+                buffer: Vec::new(),
+            });
             return Ok(());
         }
         let (before, mut buffer) = match kind {

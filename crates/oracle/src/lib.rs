@@ -15,6 +15,7 @@ pub mod generated;
 pub mod hex;
 mod known;
 pub mod log;
+pub mod mapmodel;
 mod names;
 mod overlay;
 pub mod packets;
