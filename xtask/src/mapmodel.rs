@@ -1,11 +1,16 @@
 //! `cargo xtask maps-model`: random map commands put to Linux and to skep, counted by type.
 
+use std::fs::File;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::sync::Arc;
 use std::time::Instant;
 
 use skep_abi::MapType;
-use skep_kernel::Kernel;
+use skep_kernel::{Kernel, Role, Socket};
 use skep_oracle::Linux;
-use skep_oracle::mapmodel::{Campaign, Disagreement, Tally, Things};
+use skep_oracle::mapmodel::{Campaign, Disagreement, Tally, Things, Twin};
 
 use crate::Outcome;
 
@@ -55,6 +60,12 @@ pub fn run(args: &[String]) -> Outcome {
     let linux = Linux::new().map_err(|errno| format!("bpf(2) does not work here: {errno}"))?;
     let cpus = linux.host().possible_cpus().unwrap_or(1);
     let skep = Kernel::builder().cpus(cpus).build();
+    let world = World::new()?;
+    let (sockets, files) = world.register(&skep)?;
+    let things = Things {
+        sockets: &sockets,
+        files: &files,
+    };
     let mut shown = 0;
     let mut report = |found: Disagreement| {
         shown += 1;
@@ -63,10 +74,93 @@ pub fn run(args: &[String]) -> Outcome {
         }
     };
     let tally = campaign
-        .run(linux.host(), &skep, &Things::default(), &mut report)
+        .run(linux.host(), &skep, &things, &mut report)
         .map_err(|errno| format!("the things that maps refer to: {errno}"))?;
     table(&tally, started.elapsed().as_secs_f64());
     Ok(tally.types.values().all(|count| count.different == 0))
+}
+
+/// Sockets and files of this process, for both kernels to refer to.
+struct World {
+    udp: UdpSocket,
+    connected: UdpSocket,
+    listener: TcpListener,
+    stream: TcpStream,
+    unix: (UnixStream, UnixStream),
+    datagram: UnixDatagram,
+    null: File,
+    folder: File,
+}
+
+/// `AF_UNIX`, `AF_INET`; `SOCK_STREAM`, `SOCK_DGRAM`; `IPPROTO_TCP`, `IPPROTO_UDP`.
+const UNIX: u16 = 1;
+const INET: u16 = 2;
+const STREAM: u16 = 1;
+const DGRAM: u16 = 2;
+const TCP: u16 = 6;
+const UDP: u16 = 17;
+/// The states of sockets.
+const ESTABLISHED: u8 = 1;
+const CLOSED: u8 = 7;
+const LISTENING: u8 = 10;
+
+impl World {
+    fn new() -> std::io::Result<World> {
+        let udp = UdpSocket::bind("127.0.0.1:0")?;
+        let connected = UdpSocket::bind("127.0.0.1:0")?;
+        connected.connect(udp.local_addr()?)?;
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let stream = TcpStream::connect(listener.local_addr()?)?;
+        Ok(World {
+            udp,
+            connected,
+            listener,
+            stream,
+            unix: UnixStream::pair()?,
+            datagram: UnixDatagram::unbound()?,
+            null: File::open("/dev/null")?,
+            folder: File::open("/")?,
+        })
+    }
+
+    /// Makes everything known to skep.
+    fn register(&self, skep: &Kernel) -> Result<(Vec<Twin>, Vec<Twin>), String> {
+        let socket = |family, kind, protocol, state| {
+            Role::Socket(Socket {
+                family,
+                kind,
+                protocol,
+                state,
+                in_reuseport_group: false,
+            })
+        };
+        let open = |fd: BorrowedFd<'_>, role: Role| {
+            let follow = skep.open_object(Arc::new(role));
+            Ok(Twin {
+                lead: fd.as_raw_fd().unsigned_abs(),
+                follow: follow.map_err(|errno| format!("a descriptor of skep: {errno}"))?,
+            })
+        };
+        let sockets: Result<Vec<Twin>, String> = [
+            (self.udp.as_fd(), socket(INET, DGRAM, UDP, CLOSED)),
+            (
+                self.connected.as_fd(),
+                socket(INET, DGRAM, UDP, ESTABLISHED),
+            ),
+            (self.listener.as_fd(), socket(INET, STREAM, TCP, LISTENING)),
+            (self.stream.as_fd(), socket(INET, STREAM, TCP, ESTABLISHED)),
+            (self.unix.0.as_fd(), socket(UNIX, STREAM, 0, ESTABLISHED)),
+            (self.datagram.as_fd(), socket(UNIX, DGRAM, 0, CLOSED)),
+        ]
+        .into_iter()
+        .map(|(fd, role)| open(fd, role))
+        .collect();
+        let files: Result<Vec<Twin>, String> = [self.null.as_fd(), self.folder.as_fd()]
+            .into_iter()
+            .map(|fd| open(fd, Role::File))
+            .collect();
+        Ok((sockets?, files?))
+    }
 }
 
 fn print(found: &Disagreement) {

@@ -7,6 +7,7 @@ use skep_abi::Errno;
 
 use crate::btf::BtfObject;
 use crate::map::{MapFile, MapObject};
+use crate::objects::ObjectFile;
 use crate::prog::Program;
 
 /// 0, 1 and 2 belong to the caller's standard streams.
@@ -20,6 +21,7 @@ pub(crate) enum File {
     Map(MapFile),
     Prog(Arc<Program>),
     Btf(Arc<BtfObject>),
+    Object(Arc<ObjectFile>),
 }
 
 /// The open descriptors.
@@ -94,6 +96,20 @@ impl Fds {
     /// `EBADF`, `EINVAL` when it is no map.
     pub(crate) fn map_object(&self, fd: u32) -> Result<Arc<MapObject>, Errno> {
         self.map(fd).map(|f| f.object().clone())
+    }
+
+    /// The socket behind the descriptor, or what else the embedding program opened.
+    ///
+    /// # Errors
+    /// `EBADF`, `ENOTSOCK` for anything else.
+    pub(crate) fn socket(&self, fd: u32) -> Result<Arc<ObjectFile>, Errno> {
+        if fd < FIRST {
+            return Err(Errno::ENOTSOCK);
+        }
+        match self.get(fd)? {
+            File::Object(object) if object.socket().is_ok() => Ok(object),
+            _ => Err(Errno::ENOTSOCK),
+        }
     }
 
     /// The program behind the descriptor.

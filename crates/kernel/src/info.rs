@@ -32,6 +32,8 @@ impl Kernel {
                 let info = self.prog_info(&prog, &given, memory)?;
                 reply(view, info.bytes(), memory)?
             }
+            // Linux knows no information about files of other kinds.
+            File::Object(_) => return Err(Errno::EINVAL),
             File::Btf(btf) => {
                 let given = BtfInfo::prefix(&self.caller_info(view, BtfInfo::SIZE, memory)?);
                 let info = btf_info(&btf, &given, memory)?;

@@ -1,5 +1,6 @@
 //! The kernel as a value: what it holds.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,8 @@ pub struct Kernel {
     last_stats: Mutex<Stats>,
     pub(crate) grace: Arc<Grace>,
     pub(crate) fds: Fds,
+    /// How many objects of the embedding program were opened.
+    pub(crate) cookies: AtomicU64,
     pub(crate) timers: Timers,
     pub(crate) maps: Arc<Ids<MapObject>>,
     pub(crate) progs: Arc<Ids<Program>>,
@@ -99,6 +102,7 @@ impl Kernel {
             last_stats: Mutex::default(),
             grace: Arc::default(),
             fds: Fds::default(),
+            cookies: AtomicU64::new(0),
             timers: Timers::default(),
             maps: Ids::new(),
             progs: Ids::new(),

@@ -33,6 +33,7 @@ mod map;
 #[allow(unsafe_code)]
 mod memory;
 mod name;
+mod objects;
 mod prog;
 mod run;
 mod task;
@@ -41,5 +42,6 @@ mod timers;
 pub use config::Builder;
 pub use helpers::not_executable;
 pub use kernel::Kernel;
+pub use objects::{HostObject, Role, Socket};
 pub use run::{NativeLine, NativeListing};
 pub use task::Credentials;

@@ -5,6 +5,7 @@ mod create;
 mod elem;
 mod fields;
 mod inner;
+pub(crate) mod references;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -51,6 +51,8 @@ pub(crate) struct Hash {
     percpu: bool,
     seed: u64,
     evict: Option<Mutex<evict::Clock>>,
+    /// Whether a key is its own hash, which makes the order that Linux's device maps have.
+    by_index: bool,
 }
 
 const LIVE: u32 = 1;
@@ -84,7 +86,10 @@ impl Hash {
         let lru = matches!(spec.map_type, MapType::LruHash | MapType::LruPercpuHash);
         let capacity = spec.capacity();
         let buckets = u64::from(capacity).next_power_of_two();
-        let shape = Shape::new(spec.value_size, &spec.holes);
+        let mut shape = Shape::new(spec.value_size, &spec.fields);
+        if percpu {
+            shape = shape.of_each_cpu();
+        }
         let planes = if percpu { spec.limits.cpus.max(1) } else { 1 };
         let value_at = HEADER + (spec.key_size as usize).next_multiple_of(8);
         Ok(Hash {
@@ -105,6 +110,15 @@ impl Hash {
                 spec.seed
             },
             evict: lru.then(Mutex::default),
+            by_index: spec.map_type == MapType::DevmapHash,
+        })
+    }
+
+    /// A table that is never full; `max_entries` says how many buckets it has.
+    pub(crate) fn unbounded(spec: &Spec) -> Result<Hash, Errno> {
+        Ok(Hash {
+            capacity: u32::MAX,
+            ..Hash::new(spec)?
         })
     }
 

@@ -14,6 +14,7 @@ use crate::array::Array;
 use crate::bloom::Bloom;
 use crate::grace::Grace;
 use crate::hash::Hash;
+use crate::local::Local;
 use crate::lpm::Lpm;
 use crate::queue::Queue;
 use crate::refs::Refs;
@@ -69,6 +70,7 @@ enum Storage {
     Lpm(Lpm),
     Slots(Slots),
     Refs(Refs),
+    Local(Local),
     Queue(Queue),
     Bloom(Bloom),
     Ring(Ring),
@@ -88,7 +90,7 @@ impl Map {
         use MapType::*;
         spec.check()?;
         let entries = spec.max_entries;
-        let shape = Shape::new(spec.value_size, &spec.holes);
+        let shape = Shape::new(spec.value_size, &spec.fields);
         let storage = match spec.map_type {
             Array => {
                 let mappable = spec.flags.contains(MapFlags::MMAPABLE);
@@ -96,16 +98,16 @@ impl Map {
             }
             PercpuArray => {
                 let cpus = spec.limits.cpus.max(1);
+                let shape = shape.of_each_cpu();
                 Storage::Percpu(crate::array::Array::new(shape, entries, cpus, false)?)
             }
             Hash | PercpuHash | LruHash | LruPercpuHash => {
                 Storage::Hash(crate::hash::Hash::new(&spec)?)
             }
             LpmTrie => Storage::Lpm(Lpm::new(spec.key_size, shape, entries)),
-            ProgArray | PerfEventArray | CgroupArray | ArrayOfMaps => {
-                Storage::Slots(Slots::new(entries, grace)?)
-            }
-            HashOfMaps => Storage::Refs(Refs::new(&spec, grace)?),
+            ProgArray | PerfEventArray | CgroupArray | ArrayOfMaps | Devmap | Cpumap | Xskmap
+            | Sockmap | ReuseportSockarray => Storage::Slots(Slots::new(entries, grace)?),
+            HashOfMaps | DevmapHash | Sockhash => Storage::Refs(Refs::new(&spec, grace)?),
             Queue | Stack => {
                 let last_first = spec.map_type == Stack;
                 Storage::Queue(crate::queue::Queue::new(
@@ -113,6 +115,9 @@ impl Map {
                     entries,
                     last_first,
                 )?)
+            }
+            SkStorage | TaskStorage | InodeStorage | CgrpStorage => {
+                Storage::Local(Local::new(&spec)?)
             }
             BloomFilter => Storage::Bloom(Bloom::new(entries, spec.map_extra, spec.seed)?),
             StackTrace => Storage::Stacks,
@@ -133,14 +138,13 @@ impl Map {
         match &self.storage {
             Storage::Percpu(a) => a.shape.stride() * self.spec.limits.cpus.max(1) as usize,
             Storage::Hash(h) => h.user_value(),
-            Storage::Slots(_) | Storage::Refs(_) => 4,
             _ => self.spec.value_size as usize,
         }
     }
 
     /// Whether the value has the spin lock that `BPF_F_LOCK` takes.
     pub fn has_lock(&self) -> bool {
-        Shape::new(self.spec.value_size, &self.spec.holes).has_lock()
+        Shape::new(self.spec.value_size, &self.spec.fields).has_lock()
     }
 
     /// Elements now in the map, for the types that count them.
@@ -148,6 +152,7 @@ impl Map {
         match &self.storage {
             Storage::Hash(h) => Some(h.len()),
             Storage::Refs(r) => Some(r.table.len()),
+            Storage::Local(l) => Some(l.table().len()),
             _ => None,
         }
     }
@@ -158,6 +163,7 @@ impl Map {
         match &self.storage {
             Storage::Hash(h) => h.bytes(),
             Storage::Refs(r) => r.table.bytes(),
+            Storage::Local(l) => l.table().bytes(),
             Storage::Ring(r) => r.info().size,
             _ => values,
         }
@@ -243,8 +249,9 @@ impl Map {
             Storage::Queue(q) => q.next(out, false),
             Storage::Bloom(b) => b.peek(out),
             Storage::Stacks => Err(Errno::ENOENT),
+            Storage::Local(l) => l.read(owner(key)?, out, lock),
             Storage::Slots(_) | Storage::Refs(_) | Storage::Ring(_) => Err(Errno::ENOTSUPP),
-            Storage::Opaque => Err(Errno::EOPNOTSUPP),
+            Storage::Opaque => Err(self.opaque(Errno::EINVAL, Errno::ENOENT)),
         }
     }
 
@@ -326,8 +333,26 @@ impl Map {
             Storage::Queue(_) | Storage::Bloom(_) if side == Side::User => self.push(value, flags),
             Storage::Queue(_) => Err(Errno::EINVAL),
             Storage::Bloom(_) | Storage::Stacks => Err(Errno::EINVAL),
+            Storage::Local(l) => l.update(owner(key)?, value, flags),
             Storage::Slots(_) | Storage::Refs(_) | Storage::Ring(_) => Err(Errno::ENOTSUPP),
-            Storage::Opaque => Err(Errno::EOPNOTSUPP),
+            Storage::Opaque => {
+                let takes = ElemFlags::EXIST.0 | ElemFlags::LOCK.0;
+                let errno = match flags.0 & !takes {
+                    0 => Errno::ENOENT,
+                    _ => Errno::EINVAL,
+                };
+                Err(self.opaque(Errno::EOPNOTSUPP, errno))
+            }
+        }
+    }
+
+    /// What a map answers whose elements are never there: an arena has none, a user ring
+    /// buffer is only mapped, and a cgroup storage has those of attached programs.
+    fn opaque(&self, arena: Errno, storage: Errno) -> Errno {
+        match self.spec.map_type {
+            MapType::Arena => arena,
+            MapType::CgroupStorage | MapType::PercpuCgroupStorage => storage,
+            _ => Errno::ENOTSUPP,
         }
     }
 
@@ -340,14 +365,31 @@ impl Map {
             Storage::Hash(h) => h.delete(key, None),
             Storage::Lpm(l) => l.delete(key),
             Storage::Refs(r) => r.remove(key),
-            Storage::Slots(s) => s.set(index(key).ok_or(Errno::E2BIG)?, None),
+            Storage::Slots(s) => self.empty_slot(s, index(key).ok_or(Errno::E2BIG)?),
+            Storage::Local(l) => l.delete(owner(key)?),
             Storage::Stacks => match index(key) {
                 Some(at) if at < self.spec.max_entries.next_power_of_two() => Err(Errno::ENOENT),
                 _ => Err(Errno::E2BIG),
             },
             Storage::Array(_) | Storage::Percpu(_) | Storage::Queue(_) => Err(Errno::EINVAL),
             Storage::Ring(_) => Err(Errno::ENOTSUPP),
-            Storage::Bloom(_) | Storage::Opaque => Err(Errno::EOPNOTSUPP),
+            Storage::Bloom(_) => Err(Errno::EOPNOTSUPP),
+            Storage::Opaque => Err(self.opaque(Errno::EOPNOTSUPP, Errno::EINVAL)),
+        }
+    }
+
+    fn empty_slot(&self, slots: &Slots, index: u32) -> Result<(), Errno> {
+        use MapType::*;
+        let beyond = index >= self.spec.max_entries;
+        match self.spec.map_type {
+            Devmap | Cpumap | Xskmap | Sockmap if beyond => Err(Errno::EINVAL),
+            Devmap | Cpumap | Xskmap => {
+                // An empty slot is as good as an emptied one.
+                let _ = slots.set(index, None);
+                Ok(())
+            }
+            Sockmap => slots.set(index, None).map_err(|_| Errno::EINVAL),
+            _ => slots.set(index, None),
         }
     }
 
@@ -389,8 +431,9 @@ impl Map {
             Storage::Lpm(l) => l.next_key(key, out),
             Storage::Queue(_) => Err(Errno::EINVAL),
             Storage::Stacks => Err(Errno::ENOENT),
-            Storage::Ring(_) => Err(Errno::ENOTSUPP),
-            Storage::Bloom(_) | Storage::Opaque => Err(Errno::EOPNOTSUPP),
+            Storage::Ring(_) | Storage::Local(_) => Err(Errno::ENOTSUPP),
+            Storage::Bloom(_) => Err(Errno::EOPNOTSUPP),
+            Storage::Opaque => Err(self.opaque(Errno::EOPNOTSUPP, Errno::ENOENT)),
         }
     }
 
@@ -448,6 +491,12 @@ impl Map {
             _ => Ok(Bucket::default()),
         }
     }
+}
+
+/// The owner of a value of a local storage: system calls and helpers give its number.
+fn owner(key: &[u8]) -> Result<u64, Errno> {
+    let bytes = key.first_chunk::<8>().ok_or(Errno::EINVAL)?;
+    Ok(u64::from_ne_bytes(*bytes))
 }
 
 #[inline]

@@ -5,7 +5,7 @@
 //! keeps its word until it is reused, and what the word referred to goes to [`Grace`], so a
 //! reader that found the element before may still follow it.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use skep_abi::{ElemFlags, Errno};
@@ -15,6 +15,9 @@ use crate::grace::{Grace, Pass};
 use crate::hash::Hash;
 use crate::map::Side;
 use crate::slots::{Held, Slot, take};
+
+/// The most elements that one object is taken out of; walks of changing tables end with it.
+const MOST: usize = 1 << 20;
 
 pub(crate) struct Refs {
     pub(crate) table: Hash,
@@ -27,7 +30,7 @@ impl Refs {
         // A word is larger than the value that system calls see.
         let words = Spec {
             value_size: 8,
-            holes: Vec::new(),
+            fields: Vec::new(),
             ..spec.clone()
         };
         Ok(Refs {
@@ -60,21 +63,39 @@ impl Refs {
         match self.word(key) {
             Some(_) if flags.contains(ElemFlags::NOEXIST) => Err(Errno::EEXIST),
             None if flags.contains(ElemFlags::EXIST) => Err(Errno::ENOENT),
-            Some(word) => {
-                Slot(word).swap(Some(held), &self.grace);
-                Ok(())
-            }
-            None => {
+            old => {
+                // A replacement is a new element, which comes first in its bucket, as in Linux.
+                let old = old.map_or(0, |word| word.load(Ordering::Acquire));
                 let word = Arc::into_raw(Arc::new(held)) as u64;
                 let done = self
                     .table
                     .update(key, &word.to_ne_bytes(), flags, Side::User);
-                if done.is_err() {
-                    // SAFETY: the count was made above, and the table did not take it.
-                    drop(unsafe { take(word) });
+                // SAFETY: the count in `word` was made above, and is still here when the table
+                // did not take it; that in `old` belonged to the element that `word` replaced.
+                let gone = unsafe { take(if done.is_err() { word } else { old }) };
+                if let Some(held) = gone {
+                    self.grace.retire(held);
                 }
                 done
             }
+        }
+    }
+
+    /// Takes out the elements that refer to `who`.
+    pub(crate) fn forget(&self, who: u64) {
+        let mut key = vec![0; self.table.key_size()];
+        let mut keys = Vec::new();
+        let mut before: Option<Vec<u8>> = None;
+        while self.table.next_key(before.as_deref(), &mut key).is_ok() && keys.len() <= MOST {
+            let pass = self.grace.enter();
+            if self.get(&key, &pass).is_some_and(|held| held.who == who) {
+                keys.push(key.clone());
+            }
+            before = Some(key.clone());
+        }
+        for key in keys {
+            // Somebody else may have deleted it meanwhile, which is as good.
+            let _ = self.remove(&key);
         }
     }
 

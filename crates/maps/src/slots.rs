@@ -4,18 +4,21 @@
 //! what they take out to [`Grace`], so a lookup is a bounds check and a load.
 
 use std::any::Any;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use skep_abi::Errno;
+use skep_abi::{ElemFlags, Errno};
 
 use crate::grace::{Grace, Pass};
 use crate::region::Region;
 
 /// What an element points at.
 pub struct Held {
-    /// The number by which system calls see it.
-    pub id: u32,
+    /// What system calls see of it: the value's bytes as a number.
+    pub shown: u64,
+    /// Who it is, when it leaves the map by itself one day ([`Map::forget`](crate::Map::forget));
+    /// 0 when it stays.
+    pub who: u64,
     /// The thing itself.
     pub object: Arc<dyn Any + Send + Sync>,
 }
@@ -68,6 +71,8 @@ pub(crate) struct Slots {
     entries: u32,
     /// One past the highest slot that was ever set, so that an end need not visit them all.
     high: AtomicU32,
+    /// Held by writers who look before they write.
+    writing: Mutex<()>,
     grace: Arc<Grace>,
 }
 
@@ -78,6 +83,7 @@ impl Slots {
             words,
             entries,
             high: AtomicU32::new(0),
+            writing: Mutex::default(),
             grace,
         })
     }
@@ -106,6 +112,36 @@ impl Slots {
         } else {
             Ok(())
         }
+    }
+
+    /// Sets a slot, if it is full or empty as the flags demand.
+    ///
+    /// # Errors
+    /// `E2BIG` beyond the end, `EEXIST`, `ENOENT`.
+    pub(crate) fn set_if(&self, index: u32, held: Held, flags: ElemFlags) -> Result<(), Errno> {
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let pass = self.grace.enter();
+        let full = self.get(index, &pass).is_some();
+        match full {
+            true if flags.contains(ElemFlags::NOEXIST) => Err(Errno::EEXIST),
+            false if flags.contains(ElemFlags::EXIST) => Err(Errno::ENOENT),
+            _ => self.set(index, Some(held)),
+        }
+    }
+
+    /// Empties the slots that hold `who`.
+    pub(crate) fn forget(&self, who: u64, grace: &Grace) {
+        let pass = grace.enter();
+        for index in 0..self.high.load(Ordering::Acquire) {
+            let slot = Slot(self.words.word(index as usize));
+            if slot.get(&pass).is_some_and(|held| held.who == who) {
+                slot.swap(None, grace);
+            }
+        }
+    }
+
+    pub(crate) fn grace(&self) -> &Grace {
+        &self.grace
     }
 
     /// Empties every slot.

@@ -6,7 +6,7 @@
 use skep_abi::{Errno, MapFlags, MapType};
 
 use crate::region::PAGE;
-use crate::value::Hole;
+use crate::value::Field;
 
 /// The most bytes that one kernel allocation gives (`KMALLOC_MAX_SIZE`).
 const ALLOCATION_MAX: u64 = 1 << 22;
@@ -52,7 +52,7 @@ pub struct Spec {
     /// Whether key and value types were given in BTF, as local storages demand.
     pub typed: bool,
     /// The special fields of the value.
-    pub holes: Vec<Hole>,
+    pub fields: Vec<Field>,
     /// The machine.
     pub limits: Limits,
     /// Where hashes start, unless `ZERO_SEED` asks for zero.

@@ -8,40 +8,85 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::region::{copy_in, copy_out, zero};
 
+/// As many zeros as the largest special field takes.
+const ZEROS: [u8; 64] = [0; 64];
+
+/// What a special field is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FieldKind {
+    /// `bpf_spin_lock`, which `BPF_F_LOCK` takes.
+    SpinLock,
+    /// `bpf_res_spin_lock`.
+    ResSpinLock,
+    /// `bpf_timer`.
+    Timer,
+    /// `bpf_wq`.
+    Workqueue,
+    /// `bpf_task_work`.
+    TaskWork,
+    /// `bpf_list_head`.
+    ListHead,
+    /// `bpf_list_node`.
+    ListNode,
+    /// `bpf_rb_root`.
+    RbRoot,
+    /// `bpf_rb_node`.
+    RbNode,
+    /// `bpf_refcount`, which system calls see as 1: a copy has one owner.
+    Refcount,
+    /// A pointer of the kernel, of any kind.
+    Kptr,
+}
+
+impl FieldKind {
+    /// Whether an overwrite leaves the field as it is: others may hold the lock.
+    fn outlives_overwrite(self) -> bool {
+        matches!(self, FieldKind::SpinLock | FieldKind::ResSpinLock)
+    }
+}
+
 /// The place of one special field in a value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Hole {
+pub struct Field {
     /// Its first byte.
     pub offset: u32,
     /// Its bytes.
     pub size: u32,
-    /// Whether it is the `bpf_spin_lock` that `BPF_F_LOCK` takes.
-    pub is_lock: bool,
+    /// What it is for.
+    pub kind: FieldKind,
 }
 
 /// The shape of one value: its size and its special fields by offset.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Shape {
     pub(crate) size: usize,
-    holes: Box<[Hole]>,
+    fields: Box<[Field]>,
     lock: Option<usize>,
 }
 
 impl Shape {
-    pub(crate) fn new(size: u32, holes: &[Hole]) -> Shape {
+    pub(crate) fn new(size: u32, fields: &[Field]) -> Shape {
         let size = size as usize;
-        let inside = |h: &Hole| h.offset as u64 + u64::from(h.size) <= size as u64;
-        let mut kept: Vec<Hole> = holes.iter().copied().filter(inside).collect();
-        kept.sort_by_key(|h| h.offset);
+        let inside = |f: &Field| f.offset as u64 + u64::from(f.size) <= size as u64;
+        let mut kept: Vec<Field> = fields.iter().copied().filter(inside).collect();
+        kept.sort_by_key(|f| f.offset);
         let lock = kept
             .iter()
-            .find(|h| h.is_lock && h.size == 4 && h.offset % 4 == 0)
-            .map(|h| h.offset as usize);
+            .find(|f| f.kind == FieldKind::SpinLock && f.size == 4 && f.offset % 4 == 0)
+            .map(|f| f.offset as usize);
         Shape {
             size,
-            holes: kept.into(),
+            fields: kept.into(),
             lock,
         }
+    }
+
+    /// The shape of a value of one CPU: system calls copy also the bytes that round it up.
+    pub(crate) fn of_each_cpu(mut self) -> Shape {
+        if self.fields.is_empty() {
+            self.size = self.stride();
+        }
+        self
     }
 
     /// Bytes that one value takes in memory.
@@ -62,32 +107,38 @@ impl Shape {
     /// # Safety
     /// `to` is aligned to 8 and is a live value of this shape.
     pub(crate) unsafe fn store(&self, to: *mut u8, from: &[u8]) {
-        let Some(from) = from.get(..self.size) else {
-            return;
-        };
-        if self.holes.is_empty() {
+        let from = &from[..self.size.min(from.len())];
+        if self.fields.is_empty() {
             // SAFETY: the contract of this function.
             return unsafe { copy_in(to, from) };
         }
         let mut at = 0;
-        for hole in &self.holes {
+        for field in &self.fields {
             let (start, end) = (
-                hole.offset as usize,
-                hole.offset as usize + hole.size as usize,
+                field.offset as usize,
+                field.offset as usize + field.size as usize,
             );
+            if end > from.len() {
+                break;
+            }
             if at < start {
                 // SAFETY: `at..start` lies inside the value; bytes are accessed singly
                 // where the start is not aligned.
                 unsafe { store_unaligned(to.add(at), &from[at..start]) };
             }
-            if !hole.is_lock {
+            if !field.kind.outlives_overwrite() {
                 // What the field held belongs to the value that is overwritten.
                 // SAFETY: as above.
-                unsafe { store_unaligned(to.add(start), &vec![0; hole.size as usize]) };
+                unsafe {
+                    store_unaligned(
+                        to.add(start),
+                        &ZEROS[..(field.size as usize).min(ZEROS.len())],
+                    )
+                };
             }
             at = end;
         }
-        if at < self.size {
+        if at < from.len() {
             // SAFETY: as above.
             unsafe { store_unaligned(to.add(at), &from[at..]) };
         }
@@ -98,12 +149,13 @@ impl Shape {
     /// # Safety
     /// As for [`store`](Self::store).
     pub(crate) unsafe fn init(&self, to: *mut u8, from: &[u8]) {
-        let Some(from) = from.get(..self.size) else {
-            return;
-        };
-        // SAFETY: the contract of this function.
+        let from = &from[..self.size.min(from.len())];
+        // SAFETY: the contract of this function; the stride belongs to the value.
         unsafe {
-            if self.holes.is_empty() {
+            if from.len() < self.size {
+                zero(to, self.stride());
+            }
+            if self.fields.is_empty() {
                 copy_in(to, from);
             } else {
                 let mut clean = from.to_vec();
@@ -122,13 +174,21 @@ impl Shape {
         // SAFETY: the contract of this function.
         unsafe { copy_out(&mut to[..size], from) };
         self.blank(to);
+        for field in self.fields.iter().filter(|f| f.kind == FieldKind::Refcount) {
+            if let Some(first) = to.get_mut(field.offset as usize) {
+                *first = u8::from(cfg!(target_endian = "little"));
+            }
+            if let Some(last) = to.get_mut(field.offset as usize + 3) {
+                *last = u8::from(cfg!(target_endian = "big"));
+            }
+        }
     }
 
     fn blank(&self, bytes: &mut [u8]) {
-        for hole in &self.holes {
-            let start = hole.offset as usize;
-            if let Some(field) = bytes.get_mut(start..start + hole.size as usize) {
-                field.fill(0);
+        for field in &self.fields {
+            let start = field.offset as usize;
+            if let Some(bytes) = bytes.get_mut(start..start + field.size as usize) {
+                bytes.fill(0);
             }
         }
     }

@@ -22,7 +22,7 @@ fn spec(map_type: MapType, key: u32, value: u32, entries: u32) -> Spec {
         flags,
         map_extra: 0,
         typed: false,
-        holes: Vec::new(),
+        fields: Vec::new(),
         limits: Limits {
             cpus: 2,
             cpus_built: 256,

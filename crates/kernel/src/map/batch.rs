@@ -1,5 +1,7 @@
 //! The batch commands: many elements in one call, with the count of those that were done.
 
+use std::sync::Arc;
+
 use skep_abi::{Cmd, ElemFlags, Errno, MapType, UserMemory, attr, copy_in};
 
 use super::MapObject;
@@ -49,7 +51,7 @@ impl Kernel {
 
     fn update_batch(
         &self,
-        object: &MapObject,
+        object: &Arc<MapObject>,
         view: &mut attr::MapBatch,
         memory: &mut dyn UserMemory,
     ) -> Result<(), Errno> {
@@ -87,7 +89,7 @@ impl Kernel {
         while done < wanted {
             out = at(view.keys(), done, key_size)
                 .and_then(|at| copy_in(memory, at, key_size))
-                .and_then(|key| object.map.delete(&key));
+                .and_then(|key| self.delete_value(object, &key));
             if out.is_err() {
                 break;
             }

@@ -42,7 +42,7 @@ impl Kernel {
             flags: flags_of_type(flags),
             map_extra: view.map_extra(),
             typed: view.btf_key_type_id() != 0 && view.btf_value_type_id() != 0,
-            holes: Vec::new(),
+            fields: Vec::new(),
             limits: Limits {
                 cpus: self.cpus,
                 cpus_built: self.cpus_built,
@@ -86,7 +86,7 @@ impl Kernel {
             Some(types) => Fields::check(&spec, types)?,
             None => Fields::default(),
         };
-        spec.holes = fields.holes;
+        spec.fields = fields.list;
         let map = Map::new(spec, self.grace.clone())?;
         let object = self.maps.register(|id| MapObject {
             id,

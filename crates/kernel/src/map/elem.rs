@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use skep_abi::{ElemFlags, Errno, MapType, UserMemory, attr, copy_in};
-use skep_maps::{Held, Side};
+use skep_maps::Side;
 
-use super::inner::resembles;
+use super::references::{is_local, is_reference};
 use super::{MapObject, Owner};
 use crate::kernel::Kernel;
 use crate::prog::Program;
@@ -39,7 +39,8 @@ impl Kernel {
     ) -> Result<(), Errno> {
         let flags = ElemFlags(view.flags());
         let file = self.fds.map(view.map_fd())?;
-        let object = file.need_write()?;
+        file.need_write()?;
+        let object = file.object();
         lock_exists(object, flags)?;
         let key = user_key(object, view.key(), memory)?;
         let value = copy_in(memory, view.value(), object.map.user_value_size())?;
@@ -55,7 +56,7 @@ impl Kernel {
         let file = self.fds.map(view.map_fd())?;
         let object = file.need_write()?;
         let key = user_key(object, view.key(), memory)?;
-        object.write(|| object.map.delete(&key))
+        object.write(|| self.delete_value(object, &key))
     }
 
     /// `BPF_MAP_GET_NEXT_KEY`.
@@ -105,13 +106,10 @@ impl Kernel {
         value: &mut [u8],
     ) -> Result<(), Errno> {
         match object.kind() {
-            MapType::ProgArray | MapType::ArrayOfMaps | MapType::HashOfMaps => {
-                let pass = self.grace.enter();
-                let held = object.map.held(key, &pass).ok_or(Errno::ENOENT)?;
-                for (to, from) in value.iter_mut().zip(held.id.to_ne_bytes()) {
-                    *to = from;
-                }
-                Ok(())
+            kind if is_reference(kind) => self.read_reference(object, key, value),
+            kind if is_local(kind) => {
+                let owner = self.owner(kind, key)?;
+                object.map.read(&owner.cookie.to_ne_bytes(), flags, value)
             }
             _ => object.map.read(key, flags, value),
         }
@@ -120,68 +118,34 @@ impl Kernel {
     /// Writes an element; references are given as descriptors.
     pub(crate) fn write_value(
         &self,
-        object: &MapObject,
+        object: &Arc<MapObject>,
         key: &[u8],
         value: &[u8],
         flags: ElemFlags,
     ) -> Result<(), Errno> {
         match object.kind() {
-            MapType::ProgArray
-            | MapType::ArrayOfMaps
-            | MapType::HashOfMaps
-            | MapType::PerfEventArray
-            | MapType::CgroupArray => self.write_reference(object, key, value, flags),
+            kind if is_reference(kind) => self.write_reference(object, key, value, flags),
+            kind if is_local(kind) => {
+                let owner = self.owner(kind, key)?;
+                let key = owner.cookie.to_ne_bytes();
+                object.map.update(&key, value, flags, Side::User)?;
+                owner.join(object);
+                Ok(())
+            }
             MapType::StackTrace => Err(Errno::EINVAL),
             _ => object.map.update(key, value, flags, Side::User),
         }
     }
 
-    fn write_reference(
-        &self,
-        object: &MapObject,
-        key: &[u8],
-        value: &[u8],
-        flags: ElemFlags,
-    ) -> Result<(), Errno> {
-        let word = |bytes: &[u8]| bytes.first_chunk().map(|b| u32::from_ne_bytes(*b));
-        if object.kind() != MapType::HashOfMaps {
-            if !flags.is_empty() {
-                return Err(Errno::EINVAL);
+    /// Takes an element out.
+    pub(crate) fn delete_value(&self, object: &MapObject, key: &[u8]) -> Result<(), Errno> {
+        match object.kind() {
+            kind if is_local(kind) => {
+                let owner = self.owner(kind, key)?;
+                object.map.delete(&owner.cookie.to_ne_bytes())
             }
-            if word(key).is_none_or(|index| index >= object.map.spec().max_entries) {
-                return Err(Errno::E2BIG);
-            }
+            _ => object.map.delete(key),
         }
-        let fd = word(value).ok_or(Errno::EINVAL)?;
-        let held = match object.kind() {
-            MapType::ProgArray => {
-                let prog = self.fds.prog(fd)?;
-                if !takes(object, &prog) {
-                    return Err(Errno::EINVAL);
-                }
-                Held {
-                    id: prog.id.number(),
-                    object: prog,
-                }
-            }
-            MapType::ArrayOfMaps | MapType::HashOfMaps => {
-                let inner = self.fds.map_object(fd)?;
-                let template = object.inner.as_ref().ok_or(Errno::EINVAL)?;
-                if !resembles(template, &inner) {
-                    return Err(Errno::EINVAL);
-                }
-                Held {
-                    id: inner.id.number(),
-                    object: inner,
-                }
-            }
-            _ => {
-                // No descriptor of this kernel is a perf event or a cgroup.
-                self.fds.get(fd)?;
-                return Err(Errno::EINVAL);
-            }
-        };
-        object.map.hold(key, held, flags)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use skep_abi::{Errno, MapFlags, MapType};
 use skep_btf::{Btf, Kind, Type};
-use skep_maps::{Hole, Spec};
+use skep_maps::{Field, FieldKind, Spec};
 
 use super::Types;
 
@@ -13,32 +13,16 @@ const DEPTH: u32 = 8;
 /// The special fields of a value.
 #[derive(Default)]
 pub(crate) struct Fields {
-    pub(crate) holes: Vec<Hole>,
+    pub(crate) list: Vec<Field>,
     pub(crate) any: bool,
 }
 
-/// A field type that belongs to the kernel.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Special {
-    SpinLock,
-    ResSpinLock,
-    Timer,
-    Workqueue,
-    TaskWork,
-    ListHead,
-    ListNode,
-    RbRoot,
-    RbNode,
-    Refcount,
-    Kptr,
-}
-
-use Special::*;
+use FieldKind::*;
 
 /// Structure names by which a field is recognised, with the size it must have.
-const STRUCTS: [(&str, Special, u32); 10] = [
+const STRUCTS: [(&str, FieldKind, u32); 10] = [
     ("bpf_spin_lock", SpinLock, 4),
-    ("bpf_res_spin_lock", ResSpinLock, 8),
+    ("bpf_res_spin_lock", ResSpinLock, 4),
     ("bpf_timer", Timer, 16),
     ("bpf_wq", Workqueue, 16),
     ("bpf_task_work", TaskWork, 8),
@@ -75,14 +59,14 @@ impl Fields {
         for (offset, size, special) in &found {
             allowed(spec, *special)?;
             let is_lock = *special == SpinLock;
-            if is_lock && fields.holes.iter().any(|h| h.is_lock) {
+            if is_lock && fields.list.iter().any(|f| f.kind == SpinLock) {
                 return Err(Errno::E2BIG);
             }
             fields.any = true;
-            fields.holes.push(Hole {
+            fields.list.push(Field {
                 offset: *offset,
                 size: *size,
-                is_lock,
+                kind: *special,
             });
         }
         check_kind(spec, types, btf)?;
@@ -152,7 +136,7 @@ fn check_kind(spec: &Spec, types: &Types, btf: &Btf) -> Result<(), Errno> {
 }
 
 /// Whether such a field may lie in such a map.
-fn allowed(spec: &Spec, special: Special) -> Result<(), Errno> {
+fn allowed(spec: &Spec, special: FieldKind) -> Result<(), Errno> {
     use MapType::*;
     let storage = matches!(
         spec.map_type,
@@ -175,7 +159,7 @@ fn allowed(spec: &Spec, special: Special) -> Result<(), Errno> {
     if fine { Ok(()) } else { Err(Errno::EOPNOTSUPP) }
 }
 
-fn collect(btf: &Btf, ty: &Type<'_>, at: u32, depth: u32, found: &mut Vec<(u32, u32, Special)>) {
+fn collect(btf: &Btf, ty: &Type<'_>, at: u32, depth: u32, found: &mut Vec<(u32, u32, FieldKind)>) {
     let Some(depth) = depth.checked_sub(1) else {
         return;
     };
@@ -201,7 +185,7 @@ fn collect(btf: &Btf, ty: &Type<'_>, at: u32, depth: u32, found: &mut Vec<(u32, 
     }
 }
 
-fn field(btf: &Btf, id: u32, at: u32, depth: u32, found: &mut Vec<(u32, u32, Special)>) {
+fn field(btf: &Btf, id: u32, at: u32, depth: u32, found: &mut Vec<(u32, u32, FieldKind)>) {
     let Some(ty) = btf.resolve(id) else { return };
     match ty.kind() {
         Kind::Struct => {

@@ -30,6 +30,9 @@ impl Hash {
     /// of the key reaches the low bits that choose the bucket.
     #[inline]
     pub(super) fn hash(&self, key: &[u8]) -> u32 {
+        if self.by_index {
+            return key.first_chunk().map_or(0, |k| u32::from_ne_bytes(*k));
+        }
         const K: u64 = 0x9e37_79b9_7f4a_7c15;
         let fold = |h: u64, w: u64| {
             let wide = u128::from(h ^ w) * u128::from(K);

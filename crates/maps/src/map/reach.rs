@@ -10,6 +10,7 @@ impl Map {
         match &self.storage {
             Storage::Array(a) | Storage::Percpu(a) => a.owns(addr, len),
             Storage::Hash(h) => h.owns(addr, len, write),
+            Storage::Local(l) => l.table().owns(addr, len, write),
             Storage::Lpm(l) => l.owns(addr, len),
             _ => false,
         }
@@ -42,6 +43,7 @@ impl Map {
         let shape = match &self.storage {
             Storage::Array(a) => &a.shape,
             Storage::Hash(h) => &h.shape,
+            Storage::Local(l) => &l.table().shape,
             _ => return false,
         };
         let Some(offset) = shape.lock_offset() else {
@@ -66,6 +68,7 @@ impl Map {
         match &self.storage {
             Storage::Array(a) => a.starts_value(addr),
             Storage::Hash(h) => h.starts_value(addr),
+            Storage::Local(l) => l.table().starts_value(addr),
             _ => false,
         }
     }

@@ -1,10 +1,10 @@
 //! Elements that refer to something: programs, and maps inside maps.
 
-use skep_abi::{ElemFlags, Errno};
+use skep_abi::{ElemFlags, Errno, MapType};
 
 use super::{Map, Storage, index};
 use crate::grace::Pass;
-use crate::slots::Held;
+use crate::slots::{Held, Slots};
 
 impl Map {
     /// What an element of a map of references refers to.
@@ -24,10 +24,63 @@ impl Map {
     /// the end or when full; `EEXIST`, `ENOENT`, `ENOMEM`.
     pub fn hold(&self, key: &[u8], held: Held, flags: ElemFlags) -> Result<(), Errno> {
         match &self.storage {
-            Storage::Slots(_) if !flags.is_empty() => Err(Errno::EINVAL),
-            Storage::Slots(s) => s.set(index(key).ok_or(Errno::EINVAL)?, Some(held)),
+            Storage::Slots(s) => self.set_slot(s, index(key).ok_or(Errno::EINVAL)?, held, flags),
             Storage::Refs(r) => r.set(key, held, flags),
             _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// Sets a slot under the rules of the map's type, which differ in the flags they take.
+    fn set_slot(
+        &self,
+        slots: &Slots,
+        index: u32,
+        held: Held,
+        flags: ElemFlags,
+    ) -> Result<(), Errno> {
+        use MapType::*;
+        match self.spec.map_type {
+            ProgArray | PerfEventArray | CgroupArray | ArrayOfMaps if !flags.is_empty() => {
+                Err(Errno::EINVAL)
+            }
+            _ if flags.0 > ElemFlags::EXIST.0 => Err(Errno::EINVAL),
+            _ if index >= self.spec.max_entries => Err(Errno::E2BIG),
+            Devmap | Cpumap if flags == ElemFlags::NOEXIST => Err(Errno::EEXIST),
+            Sockmap | Xskmap | ReuseportSockarray => slots.set_if(index, held, flags),
+            _ => slots.set(index, Some(held)),
+        }
+    }
+
+    /// Whether something is under `key` of a map of references.
+    pub fn is_held(&self, key: &[u8]) -> bool {
+        match &self.storage {
+            Storage::Slots(s) => {
+                let pass = s.grace().enter();
+                index(key).is_some_and(|index| s.get(index, &pass).is_some())
+            }
+            Storage::Refs(r) => r.table.lookup(key, 0).is_some(),
+            _ => false,
+        }
+    }
+
+    /// Takes everything out that belongs to `who`, which is about to be no more.
+    pub fn forget(&self, who: u64) {
+        match &self.storage {
+            Storage::Slots(s) => s.forget(who, s.grace()),
+            Storage::Refs(r) => r.forget(who),
+            Storage::Local(l) => {
+                // Most objects never had a value here.
+                let _ = l.delete(who);
+            }
+            _ => {}
+        }
+    }
+
+    /// The address of the value that belongs to `owner`, in a local storage.
+    pub fn local(&self, owner: u64) -> Option<u64> {
+        match &self.storage {
+            Storage::Local(l) => l.lookup(owner).map(|value| value as u64),
+            _ => None,
         }
     }
 

@@ -96,8 +96,13 @@ impl Ask {
             }
             backend.bpf(self.cmd.into(), &mut attr, &mut buffers)
         };
-        for (at, _) in &self.pointers {
+        for ((at, kind), bytes) in self.pointers.iter().zip(&mut memory) {
             set(&mut attr, *at, &[0; 8]);
+            if let Memory::Bytes(data) = kind
+                && *bytes == data.on(leads)
+            {
+                bytes.clone_from(&data.bytes);
+            }
         }
         for (at, _) in &self.attr.fds {
             set(&mut attr, *at, &[0; 4]);
