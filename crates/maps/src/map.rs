@@ -77,7 +77,9 @@ enum Storage {
     /// Stacks, which only programs put in, by a helper that has no stack to take here; so
     /// there are never any.
     Stacks,
-    /// Made and verified against, but its elements are not modelled.
+    /// One value that registers operations when it is set; none was.
+    StructOps,
+    /// Made and verified against; elements come from elsewhere, if there are any.
     Opaque,
 }
 
@@ -122,6 +124,7 @@ impl Map {
             BloomFilter => Storage::Bloom(Bloom::new(entries, spec.map_extra, spec.seed)?),
             StackTrace => Storage::Stacks,
             Ringbuf => Storage::Ring(Ring::new(entries)?),
+            StructOps => Storage::StructOps,
             _ => Storage::Opaque,
         };
         spec.max_entries = spec.capacity();
@@ -249,6 +252,13 @@ impl Map {
             Storage::Queue(q) => q.next(out, false),
             Storage::Bloom(b) => b.peek(out),
             Storage::Stacks => Err(Errno::ENOENT),
+            Storage::StructOps => match index(key) {
+                Some(0) => {
+                    out.fill(0);
+                    Ok(())
+                }
+                _ => Err(Errno::ENOENT),
+            },
             Storage::Local(l) => l.read(owner(key)?, out, lock),
             Storage::Slots(_) | Storage::Refs(_) | Storage::Ring(_) => Err(Errno::ENOTSUPP),
             Storage::Opaque => Err(self.opaque(Errno::EINVAL, Errno::ENOENT)),
@@ -333,6 +343,7 @@ impl Map {
             Storage::Queue(_) | Storage::Bloom(_) if side == Side::User => self.push(value, flags),
             Storage::Queue(_) => Err(Errno::EINVAL),
             Storage::Bloom(_) | Storage::Stacks => Err(Errno::EINVAL),
+            Storage::StructOps => Err(Errno::EOPNOTSUPP),
             Storage::Local(l) => l.update(owner(key)?, value, flags),
             Storage::Slots(_) | Storage::Refs(_) | Storage::Ring(_) => Err(Errno::ENOTSUPP),
             Storage::Opaque => {
@@ -374,6 +385,11 @@ impl Map {
             Storage::Array(_) | Storage::Percpu(_) | Storage::Queue(_) => Err(Errno::EINVAL),
             Storage::Ring(_) => Err(Errno::ENOTSUPP),
             Storage::Bloom(_) => Err(Errno::EOPNOTSUPP),
+            Storage::StructOps if index(key) != Some(0) => Err(Errno::EINVAL),
+            Storage::StructOps if self.spec.flags.contains(MapFlags::LINK) => {
+                Err(Errno::EOPNOTSUPP)
+            }
+            Storage::StructOps => Err(Errno::ENOENT),
             Storage::Opaque => Err(self.opaque(Errno::EOPNOTSUPP, Errno::EINVAL)),
         }
     }
@@ -412,7 +428,7 @@ impl Map {
     /// `ENOENT` after the last key; `EINVAL`, `ENOTSUPP` or `EOPNOTSUPP` for types without.
     pub fn next_key(&self, key: Option<&[u8]>, out: &mut [u8]) -> Result<(), Errno> {
         match &self.storage {
-            Storage::Array(_) | Storage::Percpu(_) | Storage::Slots(_) => {
+            Storage::Array(_) | Storage::Percpu(_) | Storage::Slots(_) | Storage::StructOps => {
                 let entries = self.spec.max_entries;
                 let next = match key.and_then(index) {
                     Some(at) if at < entries => at + 1,
@@ -477,6 +493,7 @@ impl Map {
     pub fn buckets(&self) -> Option<u64> {
         match &self.storage {
             Storage::Hash(h) => Some(h.buckets()),
+            Storage::Refs(r) => Some(r.table.buckets()),
             _ => None,
         }
     }
@@ -488,6 +505,7 @@ impl Map {
     pub fn bucket(&self, number: u64, room: u32, delete: bool) -> Result<Bucket, u32> {
         match &self.storage {
             Storage::Hash(h) => h.bucket(number, room, delete),
+            Storage::Refs(r) => r.bucket(number, room, delete),
             _ => Ok(Bucket::default()),
         }
     }

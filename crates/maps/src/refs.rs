@@ -13,7 +13,7 @@ use skep_abi::{ElemFlags, Errno};
 use crate::Spec;
 use crate::grace::{Grace, Pass};
 use crate::hash::Hash;
-use crate::map::Side;
+use crate::map::{Bucket, Side};
 use crate::slots::{Held, Slot, take};
 
 /// The most elements that one object is taken out of; walks of changing tables end with it.
@@ -79,6 +79,34 @@ impl Refs {
                 done
             }
         }
+    }
+
+    /// Copies bucket `number` out, with what system calls see for values, and empties it when
+    /// `delete` says so.
+    ///
+    /// # Errors
+    /// The number of elements, when there is no room for them.
+    pub(crate) fn bucket(&self, number: u64, room: u32, delete: bool) -> Result<Bucket, u32> {
+        let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let pass = self.grace.enter();
+        let mut bucket = self.table.bucket(number, room, delete)?;
+        let words = std::mem::take(&mut bucket.values);
+        for word in words.as_chunks::<8>().0 {
+            let word = AtomicU64::new(u64::from_ne_bytes(*word));
+            let shown = Slot(&word).get(&pass).map_or(0, |held| held.shown);
+            bucket.values.extend((shown as u32).to_ne_bytes());
+            // SAFETY: the element owned one count of its word and is out of the table; only
+            // holders of the lock take counts out.
+            let gone = if delete {
+                unsafe { take(word.into_inner()) }
+            } else {
+                None
+            };
+            if let Some(held) = gone {
+                self.grace.retire(held);
+            }
+        }
+        Ok(bucket)
     }
 
     /// Takes out the elements that refer to `who`.

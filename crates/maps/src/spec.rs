@@ -145,6 +145,8 @@ impl Spec {
                 self.fit(u64::from(self.value_size), u64::from(STORAGE_VALUE_MAX))
             }
             Arena => self.check_arena(),
+            // The kernel that makes the map knows its type.
+            StructOps => self.need(self.key_size == 4 && self.max_entries == 1),
             _ => Err(Errno::EINVAL),
         }
     }

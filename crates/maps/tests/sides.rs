@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skep_abi::{ElemFlags, Errno, MapFlags, MapType};
-use skep_maps::{Grace, Held, Hole, Limits, Map, Side, Spec};
+use skep_maps::{Field, FieldKind, Grace, Held, Limits, Map, Side, Spec};
 
 const ANY: ElemFlags = ElemFlags(0);
 const PROGRAM: Side = Side::Program { cpu: 1 };
@@ -95,14 +95,14 @@ fn programs_see_their_cpu_only() {
 
 #[test]
 fn system_calls_go_around_special_fields() {
-    let hole = Hole {
+    let hole = Field {
         offset: 4,
         size: 4,
-        is_lock: true,
+        kind: FieldKind::SpinLock,
     };
     for map_type in [MapType::Array, MapType::Hash] {
         let map = map(Spec {
-            holes: vec![hole],
+            fields: vec![hole],
             ..spec(map_type, 4, 12, 4)
         });
         for flags in [ANY, ElemFlags::LOCK, ElemFlags::LOCK] {
@@ -223,7 +223,8 @@ fn references_outlive_their_slot() {
     map.hold(
         &key(2),
         Held {
-            id: 77,
+            shown: 77,
+            who: 0,
             object: object.clone(),
         },
         ANY,
@@ -233,17 +234,18 @@ fn references_outlive_their_slot() {
     {
         let pass = grace.enter();
         let held = map.held(&key(2), &pass).expect("set");
-        assert_eq!((held.id, held.object.downcast_ref()), (77, Some(&5u32)));
+        assert_eq!((held.shown, held.object.downcast_ref()), (77, Some(&5u32)));
         map.delete(&key(2)).expect("was set");
         assert_eq!(map.delete(&key(2)), Err(Errno::ENOENT));
         assert_eq!(held_elsewhere(), 1, "still in use");
-        assert_eq!(held.id, 77);
+        assert_eq!(held.shown, 77);
     }
     assert_eq!(held_elsewhere(), 0);
     map.hold(
         &key(3),
         Held {
-            id: 78,
+            shown: 78,
+            who: 0,
             object: object.clone(),
         },
         ANY,

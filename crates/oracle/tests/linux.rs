@@ -1,6 +1,7 @@
 //! The runner against the running kernel; each test ends at once where `bpf(2)` is refused.
 
 use skep_abi::Errno;
+use skep_oracle::mapmodel::{Campaign, Things};
 use skep_oracle::{Filetest, Linux, Subject};
 
 /// Asks Linux and wants no complaint.
@@ -181,4 +182,29 @@ exit
             "retval and sizes: (5, 16, 0) and (99, 16, 0)"
         ]
     );
+}
+
+#[test]
+fn random_map_commands_have_one_answer() {
+    let Ok(linux) = Linux::new() else { return };
+    let cpus = linux.host().possible_cpus().unwrap_or(1);
+    if cpus != 2 {
+        // The model knows how large values of per-CPU maps are on two CPUs.
+        return;
+    }
+    let skep = skep_kernel::Kernel::builder().cpus(cpus).build();
+    let campaign = Campaign {
+        steps: 5_000,
+        seed: 11,
+        only: None,
+        length: 30,
+    };
+    let mut found = Vec::new();
+    let tally = campaign
+        .run(linux.host(), &skep, &Things::default(), &mut |d| {
+            found.push(d)
+        })
+        .unwrap();
+    assert!(found.is_empty(), "{found:#?}");
+    assert!(tally.maps > 50, "{tally:?}");
 }

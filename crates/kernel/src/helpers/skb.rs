@@ -4,6 +4,7 @@ use skep_abi::{Errno, MapType};
 use skep_catalog::helper_id as id;
 
 use super::{Call, Done, Rows, err, ok, status, vlan};
+use crate::map::references::Device;
 use crate::run::host::Input;
 use crate::run::skb::{HASH, PKT_TYPE, PROTOCOL, TSTAMP, TSTAMP_TYPE};
 
@@ -117,7 +118,7 @@ fn clone_redirect(c: &mut Call<'_, '_, '_>) -> Done {
     ok(0)
 }
 
-/// No map of targets has one: its elements are not modelled.
+/// To the target under a key, or to all devices; without one, the action in the flags.
 fn redirect_map(c: &mut Call<'_, '_, '_>) -> Done {
     let flags = c.arg(2);
     const ACTIONS: u64 = 3;
@@ -135,12 +136,23 @@ fn redirect_map(c: &mut Call<'_, '_, '_>) -> Done {
     if flags & !allowed != 0 {
         return ok(XDP_ABORTED);
     }
-    // To all of no devices is a way out, too.
-    ok(if flags & BROADCAST != 0 {
-        XDP_REDIRECT
-    } else {
-        flags & ACTIONS
-    })
+    // To all devices is a way out even when there are none.
+    let key = c.arg32(1).to_ne_bytes();
+    let found = {
+        let map = c.host.map(c.arg(0))?;
+        let held = map.map.held(&key, &c.host.pass);
+        held.map(|held| held.object.downcast_ref::<Device>().map(|d| d.ifindex))
+    };
+    if flags & BROADCAST != 0 {
+        return ok(XDP_REDIRECT);
+    }
+    let Some(device) = found else {
+        return ok(flags & ACTIONS);
+    };
+    if let Some(ifindex) = device {
+        c.host.redirect = Some((ifindex, 0));
+    }
+    ok(XDP_REDIRECT)
 }
 
 fn change_type(c: &mut Call<'_, '_, '_>) -> Done {

@@ -219,11 +219,10 @@ fn at(start: u64, n: u32, size: usize) -> Result<u64, Errno> {
 fn has_batch(map_type: MapType, cmd: Cmd) -> bool {
     use MapType::*;
     match map_type {
-        Hash | PercpuHash | LruHash | LruPercpuHash => true,
+        Hash | PercpuHash | LruHash | LruPercpuHash | HashOfMaps => true,
         Array | PercpuArray => matches!(cmd, Cmd::MapLookupBatch | Cmd::MapUpdateBatch),
         LpmTrie => cmd != Cmd::MapLookupAndDeleteBatch,
         ArrayOfMaps => matches!(cmd, Cmd::MapLookupBatch | Cmd::MapUpdateBatch),
-        HashOfMaps => matches!(cmd, Cmd::MapUpdateBatch | Cmd::MapDeleteBatch),
         _ => false,
     }
 }

@@ -28,11 +28,7 @@ impl Kernel {
             return Err(Errno::EINVAL);
         }
         if map_type == MapType::StructOps {
-            return Err(if view.btf_vmlinux_value_type_id() == 0 {
-                Errno::EINVAL
-            } else {
-                Errno::EOPNOTSUPP
-            });
+            self.check_struct_ops(view, flags)?;
         }
         let mut spec = Spec {
             map_type,
@@ -119,6 +115,33 @@ impl Kernel {
         need(!flags.contains(MapFlags::RDONLY | MapFlags::WRONLY))?;
         // There is one memory node.
         need(!flags.contains(MapFlags::NUMA_NODE) || view.numa_node() == 0)
+    }
+
+    /// A map of operations has one value of a type of the kernel's own. Making the map
+    /// registers nothing; setting its value would, which is not modelled.
+    ///
+    /// # Errors
+    /// `EINVAL`, `ENOTSUPP` for a type that is none of operations, and for links and modules.
+    fn check_struct_ops(&self, view: &attr::MapCreate, flags: MapFlags) -> Result<(), Errno> {
+        let need = |holds: bool| if holds { Ok(()) } else { Err(Errno::EINVAL) };
+        let known = MapFlags::LINK | MapFlags::VTYPE_BTF_OBJ_FD;
+        let id = view.btf_vmlinux_value_type_id();
+        need(view.key_size() == 4 && view.max_entries() == 1)?;
+        need(flags.beyond(known).is_empty() && id != 0)?;
+        let btf = self.kernel_btf.as_ref().ok_or(Errno::EOPNOTSUPP)?;
+        if flags.contains(MapFlags::VTYPE_BTF_OBJ_FD) {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let ty = btf
+            .type_by_id(skep_btf::TypeId(id))
+            .ok_or(Errno::ENOTSUPP)?;
+        let operations = ty.kind() == skep_btf::Kind::Struct
+            && ty.name().starts_with("bpf_struct_ops_")
+            && ty.members().next().is_some_and(|m| m.name == "common");
+        if !operations {
+            return Err(Errno::ENOTSUPP);
+        }
+        need(ty.size() == Some(view.value_size()))
     }
 
     /// The types that the attribute names, checked against the sizes.

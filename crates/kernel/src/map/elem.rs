@@ -109,7 +109,7 @@ impl Kernel {
             kind if is_reference(kind) => self.read_reference(object, key, value),
             kind if is_local(kind) => {
                 let owner = self.owner(kind, key)?;
-                object.map.read(&owner.cookie.to_ne_bytes(), flags, value)
+                object.map.read(&owner.key(), flags, value)
             }
             _ => object.map.read(key, flags, value),
         }
@@ -127,8 +127,7 @@ impl Kernel {
             kind if is_reference(kind) => self.write_reference(object, key, value, flags),
             kind if is_local(kind) => {
                 let owner = self.owner(kind, key)?;
-                let key = owner.cookie.to_ne_bytes();
-                object.map.update(&key, value, flags, Side::User)?;
+                object.map.update(&owner.key(), value, flags, Side::User)?;
                 owner.join(object);
                 Ok(())
             }
@@ -142,7 +141,7 @@ impl Kernel {
         match object.kind() {
             kind if is_local(kind) => {
                 let owner = self.owner(kind, key)?;
-                object.map.delete(&owner.cookie.to_ne_bytes())
+                object.map.delete(&owner.key())
             }
             _ => object.map.delete(key),
         }

@@ -42,7 +42,7 @@ pub(crate) fn resembles(template: &MapFacts, map: &MapObject) -> bool {
     let flags = MapFlags(template.flags);
     let inner_map = flags.contains(MapFlags::INNER_MAP);
     // The size of an array is part of inlined lookups, unless the template says otherwise.
-    let sized = matches!(spec.map_type, MapType::Array | MapType::PercpuArray) && !inner_map;
+    let sized = spec.map_type == MapType::Array && !inner_map;
     let same_btf = match (&template.btf, &map.types) {
         (Some((a, _, av)), Some(b)) => {
             !map.has_fields || (std::sync::Arc::ptr_eq(a, &b.btf.btf) && *av == b.value)

@@ -23,23 +23,18 @@ const FD_MAX: u64 = i32::MAX as u64;
 pub(crate) struct Device {
     /// Its number.
     pub(crate) ifindex: u32,
-    /// What runs on packets that are sent to it.
-    pub(crate) prog: Option<Arc<Program>>,
+    /// Runs on packets that are sent to it, once something sends them.
+    _prog: Option<Arc<Program>>,
 }
 
 /// A CPU in a map.
-pub(crate) struct Remote {
-    /// Packets that wait for it at most.
-    pub(crate) queue: u32,
-    /// What runs there on each.
-    pub(crate) prog: Option<Arc<Program>>,
+struct Remote {
+    /// Runs there on each packet, once something sends them.
+    _prog: Option<Arc<Program>>,
 }
 
-/// A socket in a map, which leaves it when it is closed.
-pub(crate) struct SocketRef {
-    /// Its number.
-    pub(crate) cookie: u64,
-}
+/// A socket in a map, which leaves it when it is closed; known by its cookie alone.
+struct SocketRef;
 
 /// Whether elements of such a map refer to something.
 pub(super) fn is_reference(map_type: MapType) -> bool {
@@ -192,7 +187,10 @@ impl Kernel {
         Ok(Some(Held {
             shown: shown(ifindex, id),
             who: 0,
-            object: Arc::new(Device { ifindex, prog }),
+            object: Arc::new(Device {
+                ifindex,
+                _prog: prog,
+            }),
         }))
     }
 
@@ -219,7 +217,7 @@ impl Kernel {
         Ok(Some(Held {
             shown: shown(queue, id),
             who: 0,
-            object: Arc::new(Remote { queue, prog }),
+            object: Arc::new(Remote { _prog: prog }),
         }))
     }
 
@@ -257,7 +255,12 @@ impl Kernel {
             MapType::Xskmap => u64::from(word(value, 0)),
             _ => whole(value),
         };
-        if fd > FD_MAX && kind != MapType::Xskmap {
+        let checked = match kind {
+            MapType::Xskmap => false,
+            MapType::ReuseportSockarray => value.len() == 8,
+            _ => true,
+        };
+        if fd > FD_MAX && checked {
             return Err(Errno::EINVAL);
         }
         let file = self.fds.socket(fd as u32)?;
@@ -278,9 +281,7 @@ impl Kernel {
         let held = Held {
             shown: file.cookie,
             who: file.cookie,
-            object: Arc::new(SocketRef {
-                cookie: file.cookie,
-            }),
+            object: Arc::new(SocketRef),
         };
         object.map.hold(key, held, flags)?;
         file.join(object);
@@ -291,20 +292,50 @@ impl Kernel {
     ///
     /// # Errors
     /// `EBADF` and `ENOTSOCK` for descriptors of something else.
-    pub(super) fn owner(&self, map_type: MapType, key: &[u8]) -> Result<Arc<ObjectFile>, Errno> {
+    pub(super) fn owner(&self, map_type: MapType, key: &[u8]) -> Result<Owner, Errno> {
         let fd = word(key, 0);
         if map_type == MapType::SkStorage {
-            return self.fds.socket(fd);
+            return self.fds.socket(fd).map(Owner::Object);
         }
-        let Ok(File::Object(file)) = self.fds.get(fd) else {
-            return Err(Errno::EBADF);
+        let file = match self.fds.get(fd).map_err(|_| Errno::EBADF)? {
+            File::Object(file) => file,
+            _ if map_type == MapType::InodeStorage => return Ok(Owner::Anonymous),
+            _ => return Err(Errno::EBADF),
         };
         let fits = match (map_type, file.host.role()) {
             (MapType::TaskStorage, role) => role == Role::Task,
             (MapType::CgrpStorage, role) => role == Role::Cgroup,
             _ => true,
         };
-        if fits { Ok(file) } else { Err(Errno::EBADF) }
+        if fits {
+            Ok(Owner::Object(file))
+        } else {
+            Err(Errno::EBADF)
+        }
+    }
+}
+
+/// Whose value in a local storage.
+pub(super) enum Owner {
+    Object(Arc<ObjectFile>),
+    /// The one inode that the files of all BPF objects share.
+    Anonymous,
+}
+
+impl Owner {
+    /// The key that the map knows it by.
+    pub(super) fn key(&self) -> [u8; 8] {
+        match self {
+            Owner::Object(file) => file.cookie.to_ne_bytes(),
+            Owner::Anonymous => u64::MAX.to_ne_bytes(),
+        }
+    }
+
+    /// Lets the value go with its owner.
+    pub(super) fn join(&self, map: &Arc<MapObject>) {
+        if let Owner::Object(file) = self {
+            file.join(map);
+        }
     }
 }
 

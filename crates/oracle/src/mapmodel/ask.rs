@@ -121,6 +121,10 @@ impl Ask {
             end -= 1;
         }
         let attr = self.attr.bytes.get(..end).unwrap_or_default();
+        for (at, twin) in self.attr.fds.iter().filter(|_| self.cmd == Cmd::MapCreate) {
+            // Writing to a string cannot fail.
+            let _ = write!(text, " fd[{at}]={}", twin.lead);
+        }
         // Writing to a string cannot fail.
         let _ = write!(text, " attr={}", crate::hex::encode(attr));
         for (at, memory) in &self.pointers {

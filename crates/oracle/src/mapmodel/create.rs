@@ -121,6 +121,8 @@ pub(super) fn plan(source: &mut Source<'_>, zoo: &Zoo, map_type: MapType) -> Pla
         match source.below(12) {
             0 => key = odd_size(source),
             1 => value = odd_size(source),
+            // Small LRU maps evict, and whom is left open.
+            2 if matches!(map_type, LruHash | LruPercpuHash) => entries = 0,
             2 => entries = source.one_of([0, 1, 5, 4095, 4096, 12288, 65536]),
             3 | 4 => flags = MapFlags(flags.0 ^ (1 << source.below(20))),
             5 => flags = MapFlags(flags.0 ^ (3 << source.below(20))),

@@ -223,7 +223,7 @@ fn flags(s: &mut Session<'_>) -> u64 {
 fn key_memory(s: &mut Session<'_>, map: &Model) -> (Memory, Data) {
     let key = key(s, map);
     let memory = match (map.key_size, s.source.below(50)) {
-        (0, 0) => Memory::Bytes(Data::plain(vec![0; 4])),
+        (0, 0) => Memory::Bytes(Data::plain(vec![0; map.key_size.max(4)])),
         (0, _) | (_, 0) => Memory::Null,
         (_, 1) => Memory::Nowhere,
         _ => Memory::Bytes(key.clone()),
@@ -488,7 +488,6 @@ fn batch(s: &mut Session<'_>, map: &mut Model) -> (bool, Option<String>) {
     if s.source.chance(30) {
         view.set_flags(1);
     }
-    let batch_size = if map.is_hashed() { 4 } else { map.key_size };
     let mut pointers = vec![
         (KEYS, value_memory(s, keys)),
         (VALUES, value_memory(s, values)),
@@ -504,7 +503,7 @@ fn batch(s: &mut Session<'_>, map: &mut Model) -> (bool, Option<String>) {
             _ => Memory::Null,
         };
         pointers.push((IN_BATCH, start));
-        let out = value_memory(s, Data::plain(vec![0xaa; batch_size.max(4)]));
+        let out = value_memory(s, Data::plain(vec![0xaa; map.key_size.max(4)]));
         pointers.push((OUT_BATCH, out));
     }
     let ask = Ask {
@@ -557,7 +556,10 @@ fn whole(s: &mut Session<'_>, map: &Model, cmd: Cmd) -> (bool, Option<String>) {
         },
         pointers: vec![
             (IN_BATCH, Memory::Null),
-            (OUT_BATCH, Memory::Bytes(Data::plain(vec![0; 4]))),
+            (
+                OUT_BATCH,
+                Memory::Bytes(Data::plain(vec![0; map.key_size.max(4)])),
+            ),
             (
                 KEYS,
                 Memory::Bytes(Data::plain(vec![0; ROOM * map.key_size])),
