@@ -10,7 +10,7 @@ use std::time::Instant;
 use skep_abi::MapType;
 use skep_kernel::{Kernel, Role, Socket};
 use skep_oracle::Linux;
-use skep_oracle::mapmodel::{Campaign, Disagreement, Tally, Things, Twin};
+use skep_oracle::mapmodel::{Campaign, Disagreement, Tally, Things, Twin, follower};
 
 use crate::Outcome;
 
@@ -59,7 +59,7 @@ pub fn run(args: &[String]) -> Outcome {
     let started = Instant::now();
     let linux = Linux::new().map_err(|errno| format!("bpf(2) does not work here: {errno}"))?;
     let cpus = linux.host().possible_cpus().unwrap_or(1);
-    let skep = Kernel::builder().cpus(cpus).build();
+    let skep = follower(linux.host(), cpus).map_err(|errno| format!("its types: {errno}"))?;
     let world = World::new()?;
     let (sockets, files) = world.register(&skep)?;
     let things = Things {

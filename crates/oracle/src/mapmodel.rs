@@ -13,10 +13,23 @@ mod zoo;
 use std::collections::BTreeMap;
 
 use skep_abi::{Backend, Errno, MapType};
+use skep_kernel::Kernel;
 use skep_smith::Source;
 
 pub use ask::Names;
 pub use zoo::{Things, Twin, Zoo};
+
+/// The kernel that follows: skep with as many CPUs as the one that leads, and its types.
+///
+/// # Errors
+/// When the types of the leading kernel cannot be read.
+pub fn follower(lead: &dyn Backend, cpus: u32) -> Result<Kernel, Errno> {
+    let types = skep_btf::Btf::parse_on(lead.kernel_btf()?, None).map_err(|_| Errno::EINVAL)?;
+    Ok(Kernel::builder()
+        .cpus(cpus)
+        .kernel_btf(std::sync::Arc::new(types))
+        .build())
+}
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]

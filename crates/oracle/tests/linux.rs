@@ -1,7 +1,7 @@
 //! The runner against the running kernel; each test ends at once where `bpf(2)` is refused.
 
 use skep_abi::Errno;
-use skep_oracle::mapmodel::{Campaign, Things};
+use skep_oracle::mapmodel::{Campaign, Things, follower};
 use skep_oracle::{Filetest, Linux, Subject};
 
 /// Asks Linux and wants no complaint.
@@ -192,7 +192,7 @@ fn random_map_commands_have_one_answer() {
         // The model knows how large values of per-CPU maps are on two CPUs.
         return;
     }
-    let skep = skep_kernel::Kernel::builder().cpus(cpus).build();
+    let skep = follower(linux.host(), cpus).unwrap();
     let campaign = Campaign {
         steps: 5_000,
         seed: 11,
