@@ -252,7 +252,7 @@ mod tests {
             flags: MapFlags::default(),
             map_extra: 0,
             typed: false,
-            holes: Vec::new(),
+            fields: Vec::new(),
             limits: Limits {
                 cpus: 2,
                 cpus_built: 2,
