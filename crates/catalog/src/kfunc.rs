@@ -14,7 +14,19 @@ pub(crate) const NEW: u16 = 1 << 6;
 pub(crate) const NEXT: u16 = 1 << 7;
 pub(crate) const DESTROY: u16 = 1 << 8;
 pub(crate) const FAST: u16 = 1 << 9;
+pub(crate) const SLEEP: u16 = 1 << 10;
 pub(crate) const UNMODELLED: u16 = 1 << 15;
+
+/// How a helper or a function of the kernel runs a function of the program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Callback {
+    /// It runs none.
+    None,
+    /// Any number of times before it returns.
+    Repeated,
+    /// At some later time.
+    Later,
+}
 
 /// One function of the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,6 +106,30 @@ impl Kfunc {
     #[must_use]
     pub const fn is_fastcall(&self) -> bool {
         self.has(FAST)
+    }
+
+    /// Only programs that may sleep can call it.
+    #[must_use]
+    pub const fn might_sleep(&self) -> bool {
+        self.has(SLEEP)
+    }
+
+    /// Pointers into the packet are stale after it.
+    #[must_use]
+    pub fn changes_packet(&self) -> bool {
+        self.name == "bpf_xdp_pull_data"
+    }
+
+    /// How it runs a function of the program.
+    #[must_use]
+    pub fn callback(&self) -> Callback {
+        match self.name {
+            "bpf_rbtree_add_impl" => Callback::Repeated,
+            "bpf_wq_set_callback_impl"
+            | "bpf_task_work_schedule_signal_impl"
+            | "bpf_task_work_schedule_resume_impl" => Callback::Later,
+            _ => Callback::None,
+        }
     }
 
     /// Whether programs of this type may call it; `None` for types that could not be asked.

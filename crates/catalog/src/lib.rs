@@ -32,7 +32,7 @@ mod tracing_rows;
 pub use avail::{Caps, HelperSet, helper_allowed, helper_capability, helper_set};
 pub use ctx::{CtxField, CtxValue, Sizes, ctx_access, ctx_fields, shadow_offset};
 pub use helper::{Arg, ArgKind, Capability, DynptrKind, Helper, ResultBound, Ret};
-pub use kfunc::{Kfunc, kfunc};
+pub use kfunc::{Callback, Kfunc, kfunc};
 pub use map::{has_direct_values, map_fits, map_takes_helper, sleepable_map};
 pub use prog::{
     AttachTypes, LoadRight, PacketAccess, ProgTypeRow, Sleep, packet_to_helper, prog_type,

@@ -160,6 +160,8 @@ pub struct Subprog {
     pub is_callback: bool,
     /// A callback that starts on its own.
     pub is_async_callback: bool,
+    /// The function that runs when the program throws.
+    pub is_exception_callback: bool,
     /// May change packet data.
     pub changes_packet: bool,
     /// May sleep.
@@ -210,6 +212,8 @@ pub struct Verifier<'a> {
     pub lock_maps: u64,
     /// The kernel's own fields in the values of maps, once looked up.
     pub map_fields: HashMap<MapId, Arc<[crate::access::special_fields::Field]>>,
+    /// The kernel's own fields in structures of the program, once looked up.
+    pub own_fields: HashMap<u32, Arc<[crate::access::special_fields::Field]>>,
     /// The source lines, by instruction.
     pub lines: Vec<LineInfo>,
     /// The log.
@@ -272,6 +276,9 @@ pub struct Verifier<'a> {
     pub seen_direct_write: bool,
     /// A callback's exit is walked a second time for its return value.
     pub figures: Stats,
+    /// Where the function begins that runs when the program throws; without one, what is
+    /// thrown is the result.
+    pub exception_callback: Option<u32>,
     /// What the program attaches to, when that is a type or function of the kernel.
     pub target: Option<crate::setup::target::Target>,
     /// What of a running kernel the program needs to run.

@@ -292,12 +292,11 @@ impl Verifier<'_> {
     /// An access through a pointer to an object of the kernel.
     pub(crate) fn access_object(&mut self, at: &Attempt) -> Res {
         let reg = *self.reg(at.reg);
-        if reg.map_uid == OWN_BTF || reg.flags.any(Flags::ALLOC) {
-            return Err(Stop::Unsupported(
-                "access to an object the program allocated".into(),
-            ));
-        }
-        let btf = kernel_btf(self)?;
+        let own = reg.map_uid == OWN_BTF;
+        let btf = match (&self.request.btf, own) {
+            (Some(btf), true) => btf.clone(),
+            _ => kernel_btf(self)?,
+        };
         let Some(object) = btf.type_by_id(reg.aux) else {
             return Err(Stop::Unsupported("object of an unknown type".into()));
         };
@@ -310,7 +309,7 @@ impl Verifier<'_> {
                 "'struct {name}' access is allowed only to CAP_PERFMON and CAP_SYS_ADMIN"
             );
         }
-        if !self.request.gpl_compatible {
+        if !own && !self.request.gpl_compatible {
             refuse!(
                 self,
                 EINVAL,
@@ -346,11 +345,15 @@ impl Verifier<'_> {
                 "R{number} is ptr_{name} access percpu memory: off={off}"
             );
         }
-        if at.writes() {
-            if self.may_write_objects() {
-                return Err(Stop::Unsupported(format!("store to struct {name}")));
+        let allocated = reg.flags.any(Flags::ALLOC);
+        if at.writes() && (!allocated || reg.flags.any(Flags::UNTRUSTED)) {
+            if !allocated && self.may_write_connections(name) {
+                return self.write_connection(&btf, object, at);
             }
             refuse!(self, EACCES, "only read is supported");
+        }
+        if allocated {
+            self.check_own_fields(&reg, at)?;
         }
         let (found, through_union) = self.find_in_object(&btf, object, at)?;
         self.need_kernel("objects");
@@ -359,6 +362,8 @@ impl Verifier<'_> {
         };
         match found {
             Found::Number => self.mark_unknown(value),
+            // What the program stored there itself is no pointer any more.
+            _ if allocated => self.mark_unknown(value),
             Found::Opaque => {
                 let flags = Flags::RDONLY.with(Flags::UNTRUSTED);
                 self.put_loaded(value, Reg::pointer(Kind::Mem), flags);
@@ -372,12 +377,29 @@ impl Verifier<'_> {
                 let flags = self.trust_of(&reg, name, &field, target, flags);
                 let object = Reg {
                     aux: id.0,
+                    map_uid: reg.map_uid,
                     ..Reg::pointer(Kind::BtfId)
                 };
                 self.put_loaded(value, object, flags);
             }
         }
         Ok(())
+    }
+
+    /// The kernel's own fields of an allocated object are not for loads and stores.
+    fn check_own_fields(&mut self, reg: &Reg, at: &Attempt) -> Res {
+        let start = i64::from(at.off);
+        let end = start.wrapping_add(i64::from(at.size));
+        let fields = self.own_fields(reg.aux);
+        let touched = fields.iter().find(|field| {
+            let from = i64::from(field.offset);
+            start < from.wrapping_add(i64::from(field.size)) && from < end
+        });
+        let Some(field) = touched else {
+            return Ok(());
+        };
+        let name = field.kind.name();
+        refuse!(self, EACCES, "direct access to {name} is disallowed");
     }
 
     pub(crate) fn put_loaded(&mut self, number: u8, pointer: Reg, flags: Flags) {
@@ -395,13 +417,38 @@ impl Verifier<'_> {
         };
     }
 
-    /// Whether some objects may be stored to in programs of this type.
-    fn may_write_objects(&self) -> bool {
+    /// Whether programs of this type may change tracked connections.
+    fn may_write_connections(&self, name: &str) -> bool {
         use skep_abi::ProgType as P;
         matches!(
             P::from_u32(self.request.prog_type),
-            Some(P::StructOps | P::SchedCls | P::SchedAct | P::Xdp)
-        )
+            Some(P::SchedCls | P::SchedAct | P::Xdp)
+        ) && matches!(name, "nf_conn" | "nf_conn___init")
+    }
+
+    /// A store to a tracked connection: only its mark may be changed.
+    fn write_connection(&mut self, btf: &Btf, object: Type<'_>, at: &Attempt) -> Res {
+        let (off, size) = (at.off, at.size);
+        let connection = btf
+            .find_by_name_kind("nf_conn", BtfKind::Struct)
+            .and_then(|id| btf.type_by_id(id))
+            .unwrap_or(object);
+        let mark = connection.members().find(|member| member.name == "mark");
+        let start = mark.map(|member| member.bit_offset / 8);
+        if start.is_none_or(|start| i64::from(start) != i64::from(off)) {
+            refuse!(self, EACCES, "no write support to nf_conn at off {off}");
+        }
+        let end = i64::from(off) + 4;
+        if i64::from(off) + i64::from(size) > end {
+            refuse!(
+                self,
+                EACCES,
+                "write access at off {off} with size {size} beyond the member of nf_conn ended \
+                 at {end}"
+            );
+        }
+        self.need_kernel("objects");
+        Ok(())
     }
 
     /// What may be done with a pointer that was loaded from a field of `object`.
@@ -444,6 +491,13 @@ impl Verifier<'_> {
     /// Whether the pointer is known to be valid for as long as the program uses it.
     pub(crate) fn is_trusted(&self, reg: &Reg) -> bool {
         if reg.ref_obj_id != 0 {
+            return true;
+        }
+        let whole = matches!(
+            reg.kind,
+            Kind::Socket | Kind::SockCommon | Kind::TcpSock | Kind::ConstMapPtr
+        );
+        if whole && reg.flags == Flags::NONE {
             return true;
         }
         const GOOD: Flags = Flags::TRUSTED.with(Flags::ALLOC).with(Flags::NON_OWN_REF);

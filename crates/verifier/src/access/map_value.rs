@@ -39,6 +39,9 @@ impl Verifier<'_> {
         let pointer = *self.reg(at.reg);
         self.check_map_direction(&pointer, at.off, at.size, at.access)?;
         self.check_map_access(at.reg, at.off, at.size, false, Indirect::No)?;
+        if let Some(field) = self.kptr_at(&pointer, at.off) {
+            return self.access_kptr(at, &field);
+        }
         let Some(value) = at.fills() else {
             return Ok(());
         };
@@ -182,11 +185,8 @@ impl Verifier<'_> {
                 continue;
             }
             if field.kind.is_pointer() {
-                let _ = by;
-                return Err(Stop::Unsupported(format!(
-                    "access to a {} in a map value",
-                    field.kind.name()
-                )));
+                self.check_touched_kptr(field, &pointer, off, size, by == Indirect::Helper)?;
+                continue;
             }
             let name = field.kind.name();
             refuse!(

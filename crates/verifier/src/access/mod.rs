@@ -5,6 +5,7 @@ pub mod btf_ctx;
 pub mod btf_id;
 pub mod ctx;
 pub mod helper_mem;
+pub mod kptr;
 pub mod map_value;
 pub mod mem;
 pub mod packet;

@@ -4,7 +4,7 @@ use skep_catalog::{Arg, ArgKind, Helper};
 
 use crate::access::Access;
 use crate::access::btf_id::OWN_BTF;
-use crate::context::{Res, Stop, Verifier};
+use crate::context::{Res, Verifier};
 use crate::refuse;
 use crate::setup::target::kernel_btf;
 use crate::state::{Flags, Kind, Reg};
@@ -40,6 +40,10 @@ pub(crate) struct Call {
     pub dynptr: Option<(u32, u32)>,
     /// The dynptr argument is one over the packet of an skb.
     pub dynptr_of_skb: bool,
+    /// The kernel pointer in a map value or an object.
+    pub kptr: Option<crate::access::special_fields::Field>,
+    /// The variable or object of which every CPU has a copy.
+    pub per_cpu: Option<Reg>,
     /// The function argument.
     pub subprog: u32,
     /// The size of the memory the helper returns.
@@ -60,6 +64,8 @@ impl Call {
             release: None,
             dynptr: None,
             dynptr_of_skb: false,
+            kptr: None,
+            per_cpu: None,
             subprog: 0,
             mem_size: 0,
             max_size: 0,
@@ -178,6 +184,9 @@ impl Verifier<'_> {
         if arg.nullable {
             flags = flags.without(Flags::MAYBE_NULL);
         }
+        if call.kptr.is_some() && reg.kind == Kind::BtfId {
+            flags = flags.without(Flags::ALLOC.with(Flags::PERCPU));
+        }
         if takes(arg.kind, reg.kind, flags) {
             if reg.kind == Kind::BtfId {
                 return self.check_object_arg(call, arg, reg, number);
@@ -202,20 +211,15 @@ impl Verifier<'_> {
                 "{name}() may write into memory pointed by R{number} type={kind}"
             );
         }
+        if let Some(field) = call.kptr {
+            return self.check_kptr_value(&field, number);
+        }
         let wanted = match arg.kind {
             ArgKind::BtfId(name) => name,
             ArgKind::BtfIdSockCommon => "sock_common",
-            _ => {
-                return Err(Stop::Unsupported(
-                    "object of the kernel as argument of a helper".into(),
-                ));
-            }
+            // Their places are looked at when the argument is used.
+            _ => return Ok(()),
         };
-        if reg.map_uid == OWN_BTF || reg.flags.any(Flags::ALLOC.with(Flags::PERCPU)) {
-            return Err(Stop::Unsupported(
-                "allocated or per-CPU object as argument of a helper".into(),
-            ));
-        }
         if reg.maybe_null() && (!arg.nullable || arg.releases) {
             refuse!(
                 self,
@@ -226,8 +230,10 @@ impl Verifier<'_> {
         let btf = kernel_btf(self)?;
         let id = self.kernel_struct(wanted)?;
         let strict = arg.releases && call.helper.id != skep_catalog::helper_id::SK_RELEASE;
-        let same = reg.off == 0 && reg.aux == id.0;
+        let own = reg.map_uid == OWN_BTF;
+        let same = !own && reg.off == 0 && reg.aux == id.0;
         let inner = !same
+            && !own
             && !strict
             && u32::try_from(reg.off).is_ok_and(|off| self.object_holds(&btf, reg.aux, off, id));
         if !same && !inner {
@@ -350,9 +356,15 @@ impl Verifier<'_> {
             ArgKind::ConstStr => self.check_const_string(reg, number),
             ArgKind::SpinLock => self.use_spin_lock(call.helper.id, number),
             ArgKind::Timer => self.use_timer(call, reg, number),
-            ArgKind::Kptr => Err(Stop::Unsupported("kernel pointer in a map value".into())),
+            ArgKind::Kptr => {
+                call.kptr = Some(self.use_kptr(reg, number)?);
+                Ok(())
+            }
             ArgKind::Dynptr(kind) => self.use_dynptr(call, arg, kind, reg, number),
-            ArgKind::PercpuBtfId => Err(Stop::Unsupported("per-CPU kernel variable".into())),
+            ArgKind::PercpuBtfId => {
+                call.per_cpu = Some(*reg);
+                Ok(())
+            }
             ArgKind::Ctx
             | ArgKind::SockCommon
             | ArgKind::Socket
@@ -407,7 +419,7 @@ fn takes(arg: ArgKind, kind: Kind, flags: Flags) -> bool {
         ArgKind::Ctx => plain && kind == Kind::Ctx,
         ArgKind::SpinLock | ArgKind::Kptr => match kind {
             Kind::MapValue => plain,
-            Kind::BtfId => flags.any(Flags::ALLOC),
+            Kind::BtfId => flags == Flags::ALLOC,
             _ => false,
         },
         ArgKind::SockCommon => plain && is_sock(kind),
@@ -417,7 +429,13 @@ fn takes(arg: ArgKind, kind: Kind, flags: Flags) -> bool {
         }
         ArgKind::BtfId(_) => kind == Kind::BtfId && (plain || trusted || flags == Flags::RCU),
         ArgKind::RingbufMem => kind == Kind::Mem && flags == Flags::RINGBUF,
-        ArgKind::PercpuBtfId => kind == Kind::BtfId && flags.any(Flags::PERCPU),
+        ArgKind::PercpuBtfId => {
+            const PERCPU: Flags = Flags::PERCPU;
+            kind == Kind::BtfId
+                && (flags == PERCPU
+                    || flags == PERCPU.with(Flags::RCU)
+                    || flags == PERCPU.with(Flags::TRUSTED))
+        }
         ArgKind::Func => plain && kind == Kind::Func,
         ArgKind::Stack => plain && kind == Kind::Stack,
         ArgKind::ConstStr | ArgKind::Timer => plain && kind == Kind::MapValue,

@@ -6,7 +6,10 @@
 
 use skep_abi::MapType;
 
+use skep_catalog::{Callback, Kfunc};
+
 use crate::call::args::Call;
+use crate::call::kfunc_args::Given;
 use crate::context::{Res, Stop, Verifier};
 use crate::refuse;
 use crate::state::{Kind, Reg, State};
@@ -52,6 +55,64 @@ impl Verifier<'_> {
         })
     }
 
+    /// `bpf_find_vma`: the callback gets the task, the area, and the caller's r4.
+    pub(crate) fn call_for_vma(&mut self, call: &Call) -> Res {
+        let area = Reg {
+            aux: self.kernel_struct("vm_area_struct")?.0,
+            ..Reg::pointer(Kind::BtfId)
+        };
+        self.push_callback(call.subprog, |_, state| {
+            let (task, context) = (caller(state).regs[1], caller(state).regs[4]);
+            let regs = &mut callee(state).regs;
+            regs[1] = task;
+            regs[2] = area;
+            regs[3] = context;
+            Ok(())
+        })
+    }
+
+    /// `bpf_user_ringbuf_drain`: the callback gets a sample as a dynptr, and the caller's r3.
+    pub(crate) fn call_for_samples(&mut self, call: &Call) -> Res {
+        self.push_callback(call.subprog, |v, state| {
+            let context = caller(state).regs[3];
+            let sample = Reg {
+                aux: crate::call::dynptr::Flavour::Local as u32,
+                map_uid: 1,
+                id: v.next_id(),
+                ..Reg::pointer(Kind::Dynptr)
+            };
+            let regs = &mut callee(state).regs;
+            regs[1] = sample;
+            regs[2] = context;
+            Ok(())
+        })
+    }
+
+    /// Functions of the program that a kernel function calls: at once, to order a tree, or
+    /// later.
+    pub(crate) fn call_back_from_kfunc(&mut self, kfunc: &Kfunc, given: &Given) -> Res {
+        let Some(subprog) = given.callback else {
+            return Ok(());
+        };
+        match kfunc.callback() {
+            Callback::None => Ok(()),
+            Callback::Later => self.call_back_later(subprog, given.map, true),
+            Callback::Repeated => {
+                let elements = given.elements;
+                self.push_callback(subprog, |v, state| {
+                    let Some(elements) = elements else {
+                        refuse!(v, EFAULT, "verifier bug: no tree for a callback");
+                    };
+                    let element = v.borrowed_element(elements);
+                    let regs = &mut callee(state).regs;
+                    regs[1] = element;
+                    regs[2] = element;
+                    Ok(())
+                })
+            }
+        }
+    }
+
     fn push_callback(
         &mut self,
         subprog: u32,
@@ -89,7 +150,7 @@ impl Verifier<'_> {
         let (min, max) = self.cur.frame().callback_range;
         let num = self.reg(0).num;
         if num.smin < i64::from(min) || num.smax > i64::from(max) {
-            return Err(self.bad_return("At callback return", min, max));
+            return Err(self.bad_return("At callback return", 0, min, max));
         }
         Ok(())
     }

@@ -24,6 +24,8 @@ pub(crate) enum Flavour {
     Skb = 3,
     /// A packet behind an XDP buffer.
     Xdp = 4,
+    /// The metadata before the packet of an skb.
+    SkbMeta = 5,
 }
 
 impl Flavour {
@@ -33,6 +35,7 @@ impl Flavour {
             2 => Some(Flavour::Ringbuf),
             3 => Some(Flavour::Skb),
             4 => Some(Flavour::Xdp),
+            5 => Some(Flavour::SkbMeta),
             _ => None,
         }
     }
@@ -43,6 +46,7 @@ impl Flavour {
             Flavour::Ringbuf => "ringbuf",
             Flavour::Skb => "skb",
             Flavour::Xdp => "xdp",
+            Flavour::SkbMeta => "skb_meta",
         }
     }
 }
@@ -163,6 +167,10 @@ impl Verifier<'_> {
     /// `EINVAL` when there is none.
     pub(crate) fn read_dynptr(&mut self, reg: &Reg, number: u8) -> Res<Reg> {
         let index = number - 1;
+        if reg.kind == Kind::Dynptr {
+            // One that the kernel hands in is always whole.
+            return Ok(*reg);
+        }
         let Some(at) = self.dynptr_at(reg) else {
             refuse!(
                 self,
@@ -192,7 +200,7 @@ impl Verifier<'_> {
         reg: &Reg,
         number: u8,
     ) -> Res {
-        if let Place::Wrong = self.dynptr_place(reg) {
+        if reg.kind == Kind::Dynptr || matches!(self.dynptr_place(reg), Place::Wrong) {
             refuse!(self, EINVAL, "Dynptr has to be an uninitialized dynptr");
         }
         let insn = self.insn_idx;
@@ -243,21 +251,39 @@ impl Verifier<'_> {
             refuse!(self, EFAULT, "verifier bug: released dynptr is none");
         };
         let frame = reg.frame as usize;
-        let id = self.cur.frames[frame].stack[at].spilled.ref_obj_id;
+        let dynptr = self.cur.frames[frame].stack[at].spilled;
+        let id = dynptr.ref_obj_id;
         if !self.release_reference(id) {
             refuse!(self, EFAULT, "verifier bug: released dynptr was not held");
         }
         self.clear_dynptr(frame, at);
+        self.forget_slices(dynptr.id);
         // Copies stand for the same.
         for frame in 0..self.cur.frames.len() {
             for at in 1..self.cur.frames[frame].stack.len() {
                 let slot = &self.cur.frames[frame].stack[at];
                 if is_first(slot) && slot.spilled.ref_obj_id == id {
+                    let copy = slot.spilled.id;
                     self.clear_dynptr(frame, at);
+                    self.forget_slices(copy);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Pieces of a record that is gone must not be used, which Linux does not see to.
+    fn forget_slices(&mut self, dynptr: u32) {
+        let invalid = self.invalid_reg();
+        self.cur.for_each_reg(|reg| {
+            let slice = reg.kind == Kind::Mem && reg.flags.any(Flags::SLICE);
+            if slice && reg.map_uid == dynptr {
+                *reg = Reg {
+                    subreg_def: reg.subreg_def,
+                    ..invalid
+                };
+            }
+        });
     }
 
     fn clear_dynptr(&mut self, frame: usize, at: usize) {

@@ -1,7 +1,9 @@
 //! What the registers hold when a function is walked on its own.
 
+use crate::call::dynptr::Flavour;
 use crate::call::global_func::ArgKind;
 use crate::context::{Res, Stop, Verifier};
+use crate::refuse;
 use crate::say;
 use crate::state::{Flags, Kind, Reg};
 
@@ -22,6 +24,16 @@ impl Verifier<'_> {
         }
         self.prepare_args(index)?;
         let args = self.subprogs[index].args.clone();
+        if self.subprogs[index].is_exception_callback {
+            self.cur.frame_mut().in_exception_callback = true;
+            if args != [ArgKind::Scalar] {
+                refuse!(
+                    self,
+                    EINVAL,
+                    "exception cb only supports single integer argument"
+                );
+            }
+        }
         for (number, arg) in (1..).zip(args) {
             match arg {
                 ArgKind::Ctx => *self.reg_mut(number) = Reg::pointer(Kind::Ctx),
@@ -53,11 +65,15 @@ impl Verifier<'_> {
                         ..Reg::pointer(Kind::BtfId)
                     };
                 }
-                ArgKind::Arena => {
-                    return Err(Stop::Unsupported(
-                        "arena pointer as an argument of a function".into(),
-                    ));
+                ArgKind::Dynptr => {
+                    *self.reg_mut(number) = Reg {
+                        aux: Flavour::Local as u32,
+                        map_uid: 1,
+                        id: self.next_id(),
+                        ..Reg::pointer(Kind::Dynptr)
+                    };
                 }
+                ArgKind::Arena => *self.reg_mut(number) = Reg::pointer(Kind::Arena),
             }
         }
         Ok(())

@@ -22,6 +22,8 @@ pub enum ArgKind {
     },
     /// A place in an arena, or a number.
     Arena,
+    /// A dynptr.
+    Dynptr,
     /// A trusted object of the kernel.
     Object {
         /// Its type.
@@ -232,9 +234,10 @@ impl Verifier<'_> {
         }
         let pointee = ptr.ref_type().and_then(|id| btf.resolve(id));
         if pointee.is_some_and(|ty| ty.kind() == BtfKind::Struct && ty.name() == "bpf_dynptr") {
-            return Err(Stop::Unsupported(
-                "dynptr as an argument of a function".into(),
-            ));
+            if tags != Tags::NONE {
+                refuse!(self, EINVAL, "arg#{index} has invalid combination of tags");
+            }
+            return Ok(Some(ArgKind::Dynptr));
         }
         if tags.untrusted || tags.trusted && (!is_global || tags.arena || tags.nonnull) {
             return Err(Stop::Unsupported(

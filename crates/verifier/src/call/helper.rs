@@ -125,6 +125,8 @@ impl Verifier<'_> {
             "rcu_read_lock"
         } else if self.cur.active_preempt_locks != 0 {
             "non-preemptible"
+        } else if self.cur.active_irq != 0 {
+            "IRQ-disabled"
         } else {
             return Ok(());
         };
@@ -199,7 +201,9 @@ impl Verifier<'_> {
                 Ok(())
             }
             id::FOR_EACH_MAP_ELEM => self.call_for_each(call),
-            id::TIMER_SET_CALLBACK => self.call_back_later(call),
+            id::TIMER_SET_CALLBACK => self.call_back_of_timer(call),
+            id::FIND_VMA => self.call_for_vma(call),
+            id::USER_RINGBUF_DRAIN => self.call_for_samples(call),
             id::LOOP => self.call_loop(call),
             id::SNPRINTF => self.check_snprintf(),
             _ => Ok(()),

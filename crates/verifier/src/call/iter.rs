@@ -111,6 +111,13 @@ impl Verifier<'_> {
         let name = shown_name(ty.name());
         let id = ty.id().0;
         let spot = self.iterator_place(&reg, slots)?;
+        if kfunc.name == "bpf_iter_css_task_new" && !self.may_walk_css_tasks() {
+            refuse!(
+                self,
+                EINVAL,
+                "css_task_iter is only allowed in bpf_lsm, bpf_iter and sleepable progs"
+            );
+        }
         if kfunc.starts_iterator() {
             let taken = match spot {
                 Spot::Wrong => true,
@@ -159,6 +166,20 @@ impl Verifier<'_> {
             return Ok(None);
         }
         Ok(Some(place))
+    }
+
+    /// The tasks of a cgroup are walked under a lock that not every place may take.
+    fn may_walk_css_tasks(&self) -> bool {
+        use skep_abi::{AttachType, ProgType};
+        match ProgType::from_u32(self.request.prog_type) {
+            Some(ProgType::Lsm) => true,
+            Some(ProgType::Tracing)
+                if self.request.expected_attach_type == AttachType::TraceIter as u32 =>
+            {
+                true
+            }
+            _ => self.cur.in_sleepable,
+        }
     }
 
     fn is_iterator(&self, (frame, low): Place, id: u32, slots: usize) -> bool {

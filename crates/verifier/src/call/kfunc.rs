@@ -4,6 +4,8 @@ use skep_btf::{Btf, Kind as BtfKind, Type, TypeId};
 use skep_catalog::Kfunc;
 use skep_isa::Insn;
 
+use crate::access::btf_id::OWN_BTF;
+use crate::call::graph;
 use crate::call::iter::Place;
 use crate::call::kfunc_args::Given;
 use crate::context::{Res, Stop, Verifier};
@@ -24,6 +26,13 @@ impl Verifier<'_> {
             return Err(Stop::Unsupported("call of a kernel function".into()));
         };
         let name = kfunc.name;
+        if name == "__bpf_trap" {
+            refuse!(
+                self,
+                EFAULT,
+                "unexpected __bpf_trap() due to uninitialized variable?"
+            );
+        }
         match kfunc.allowed(self.prog_type()?) {
             None => {
                 return Err(Stop::Unsupported(format!(
@@ -50,7 +59,18 @@ impl Verifier<'_> {
         else {
             return Err(Stop::Unsupported(format!("kernel function {name}")));
         };
+        if kfunc.might_sleep() && !self.cur.in_sleepable {
+            refuse!(
+                self,
+                EACCES,
+                "program must be sleepable to call sleepable kfunc {name}"
+            );
+        }
+        if takes_res_lock(kfunc) {
+            self.fork_failed_lock()?;
+        }
         let given = self.check_kfunc_args(kfunc, &btf, proto)?;
+        self.call_back_from_kfunc(kfunc, &given)?;
         if kfunc.is_rcu_protected() && !self.in_rcu_section() {
             refuse!(
                 self,
@@ -69,17 +89,70 @@ impl Verifier<'_> {
                 "kfunc {name}#{id} reference has not been acquired before"
             );
         }
+        if graph::inserts(kfunc) {
+            self.give_to_graph(2)?;
+        }
+        if name == "bpf_throw" {
+            return self.step_exit(true);
+        }
         self.forget_caller_saved(self.cur.depth());
         self.set_kfunc_result(kfunc, &btf, proto, &given)?;
+        if kfunc.changes_packet() {
+            self.forget_packet_pointers();
+        }
         if let Some(place) = given.iterator {
             self.fork_iterator(place)?;
         }
         Ok(Next::Insn(self.insn_idx + 1))
     }
 
+    /// Taking this lock may fail: on another path it did.
+    fn fork_failed_lock(&mut self) -> Res {
+        const MAX_ERRNO: i64 = 4095;
+        let at = self.insn_idx;
+        let mut failed = self.copy_current();
+        let regs = failed.regs_mut();
+        regs[..6].fill(Reg::NOT_INIT);
+        let mut result = Reg::UNKNOWN;
+        let num = &mut result.num;
+        num.smin = -MAX_ERRNO;
+        num.smax = -1;
+        num.s32_min = -MAX_ERRNO as i32;
+        num.s32_max = -1;
+        num.sync();
+        regs[0] = result;
+        self.push_state(failed, at + 1, at, false)?;
+        Ok(())
+    }
+
     /// RCU sections and stretches without preemption.
     fn change_section(&mut self, kfunc: &Kfunc) -> Res {
         let name = kfunc.name;
+        if self.orders_tree() && name.starts_with("bpf_rcu_read_") {
+            refuse!(
+                self,
+                EACCES,
+                "Calling bpf_rcu_read_{{lock,unlock}} in unnecessary rbtree callback"
+            );
+        }
+        if kfunc.might_sleep() {
+            let place = if self.cur.active_rcu_locks != 0 {
+                Some("rcu_read_lock")
+            } else if self.cur.active_preempt_locks != 0 {
+                Some("non-preemptible")
+            } else if self.cur.active_irq != 0 {
+                Some("IRQ-disabled")
+            } else {
+                None
+            };
+            if let Some(place) = place {
+                refuse!(
+                    self,
+                    EACCES,
+                    "kernel func {name} is sleepable within {place} region"
+                );
+            }
+        }
         match name {
             "bpf_rcu_read_lock" => {
                 if self.cur.active_rcu_locks != 0 {
@@ -148,6 +221,10 @@ impl Verifier<'_> {
         };
         if ret.kind() != BtfKind::Ptr {
             self.mark_unknown(0);
+            if takes_res_lock(kfunc) {
+                // This is the path on which the lock was taken.
+                *self.reg_mut(0) = self.known_scalar(0);
+            }
             self.reg_mut(0).subreg_def = DEF_NOT_SUBREG;
             return Ok(());
         }
@@ -155,6 +232,8 @@ impl Verifier<'_> {
         let Some(target) = target else {
             return Err(Stop::Unsupported(format!("result of {}", kfunc.name)));
         };
+        let mut or_null = kfunc.returns_null();
+        let mut acquires = kfunc.acquires();
         let mut result = match kfunc.name {
             "bpf_rdonly_cast" => self.cast_result(btf, given)?,
             "bpf_cast_to_kern_ctx" => Reg {
@@ -163,14 +242,50 @@ impl Verifier<'_> {
                 ..Reg::pointer(Kind::BtfId)
             },
             "bpf_dynptr_slice" | "bpf_dynptr_slice_rdwr" => self.slice_result(kfunc, given)?,
+            "bpf_obj_new_impl" | "bpf_percpu_obj_new_impl" => {
+                self.allocated_result(kfunc, given)?
+            }
+            "bpf_refcount_acquire_impl" => {
+                or_null = !given.owned;
+                Reg {
+                    flags: Flags::ALLOC,
+                    aux: given.object.unwrap_or(0),
+                    map_uid: OWN_BTF,
+                    ..Reg::pointer(Kind::BtfId)
+                }
+            }
+            "bpf_arena_alloc_pages" => {
+                acquires = false;
+                or_null = false;
+                self.unknown_scalar()
+            }
+            _ if let (Some(owned), Some(elements)) = (graph::yields(kfunc), given.elements) => {
+                let element = self.borrowed_element(elements);
+                match owned {
+                    true => Reg {
+                        flags: Flags::ALLOC,
+                        ..element
+                    },
+                    false => element,
+                }
+            }
             _ if target.kind().is_composite() => Reg {
-                flags: self.object_flags(given.iterator),
+                flags: self.object_flags(given.iterator).with(kfunc_flags(kfunc)),
                 aux: target.id().0,
                 ..Reg::pointer(Kind::BtfId)
             },
             _ => {
                 let Some(size) = btf.size_of(target.id()) else {
-                    return Err(Stop::Unsupported(format!("result of {}", kfunc.name)));
+                    let (kind, of) = (target.kind().name(), target.name());
+                    let (name, kind) = match target.kind() {
+                        BtfKind::Void => (kfunc.name, "UNKNOWN"),
+                        _ => (kfunc.name, kind),
+                    };
+                    refuse!(
+                        self,
+                        EINVAL,
+                        "kernel function {name} returns pointer type {kind} {of} is not supported"
+                    );
                 };
                 Reg {
                     flags: Flags::RDONLY,
@@ -180,7 +295,7 @@ impl Verifier<'_> {
                 }
             }
         };
-        if kfunc.returns_null() {
+        if or_null {
             result.flags = result.flags.with(Flags::MAYBE_NULL);
             result.id = self.next_id();
         }
@@ -189,12 +304,15 @@ impl Verifier<'_> {
         {
             result.ref_obj_id = self.iterator_at(place).ref_obj_id;
         }
-        if kfunc.acquires() {
+        if acquires {
             let id = self.acquire_reference();
-            if kfunc.returns_null() {
+            if or_null {
                 result.id = id;
             }
             result.ref_obj_id = id;
+        }
+        if result.id == 0 && self.may_hold_lock(&result) {
+            result.id = self.next_id();
         }
         result.subreg_def = DEF_NOT_SUBREG;
         *self.reg_mut(0) = result;
@@ -263,5 +381,22 @@ impl Verifier<'_> {
             }
         };
         self.kernel_struct(name)
+    }
+}
+
+/// Whether it takes a lock, which may fail.
+fn takes_res_lock(kfunc: &Kfunc) -> bool {
+    matches!(
+        kfunc.name,
+        "bpf_res_spin_lock" | "bpf_res_spin_lock_irqsave"
+    )
+}
+
+/// What the objects may be trusted for that a function gives without a reference.
+fn kfunc_flags(kfunc: &Kfunc) -> Flags {
+    match kfunc.name {
+        // The cache lives for as long as the object does, which nobody holds.
+        "bpf_get_kmem_cache" => Flags::UNTRUSTED,
+        _ => Flags::NONE,
     }
 }

@@ -1,15 +1,18 @@
 //! Whether the arguments of a kernel function fit what its BTF prototype and the names of its
 //! parameters say.
 
-use skep_btf::{Btf, Kind as BtfKind, Param, Type, TypeId};
+use skep_btf::{Btf, Kind as BtfKind, Param, Type};
 use skep_catalog::Kfunc;
 
 use crate::access::Access;
-use crate::access::btf_id::{OWN_BTF, shown};
+use crate::access::special_fields::FieldKind;
+use crate::call::graph::Elements;
+use crate::call::irq_flag::Saver;
 use crate::call::iter::Place;
+use crate::call::own_object::is_plain;
 use crate::context::{Res, Stop, Verifier};
-use crate::log::state::reg_type_name;
 use crate::refuse;
+use crate::state::whole::ReferenceKind;
 use crate::state::{Flags, Kind, Reg};
 
 /// What the arguments of one call turned out to be.
@@ -26,10 +29,38 @@ pub(crate) struct Given {
     /// The dynptr that was looked into: its identity, its reference, and the kind of its
     /// memory.
     pub dynptr: Option<(u32, u32, crate::call::dynptr::Flavour)>,
+    /// The program's own type that an allocated object has.
+    pub object: Option<u32>,
+    /// The program owns the object whose references are counted.
+    pub owned: bool,
+    /// The elements of the list or tree.
+    pub elements: Option<Elements>,
+    /// The map that a value belongs to, with the identity of an inner one.
+    pub map: Option<(u32, u32)>,
+    /// The function of the program that is to be called.
+    pub callback: Option<u32>,
 }
 
-/// How deep structures of numbers may lie inside each other.
-const MAX_NESTING: u32 = 4;
+/// What a pointer argument must be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Wanted {
+    Context,
+    Null,
+    Allocated,
+    Refcounted,
+    Dynptr,
+    Iterator,
+    Root(FieldKind),
+    Node(FieldKind),
+    Text,
+    Map,
+    Later(FieldKind),
+    IrqFlag,
+    ResLock,
+    Callback,
+    Object,
+    Memory,
+}
 
 impl Verifier<'_> {
     pub(crate) fn check_kfunc_args(
@@ -40,17 +71,18 @@ impl Verifier<'_> {
     ) -> Res<Given> {
         let params: Vec<Param<'_>> = proto.params().collect();
         let mut given = Given::default();
+        if params.len() > 5 {
+            let (name, count) = (kfunc.name, params.len());
+            refuse!(self, EINVAL, "Function {name} has {count} > 5 args");
+        }
         let mut index = 0;
         while let Some(param) = params.get(index) {
             let number = index as u8 + 1;
-            if number > 5 {
-                return Err(Stop::Unsupported(format!("arguments of {}", kfunc.name)));
-            }
             let size_follows = params
                 .get(index + 1)
                 .is_some_and(|next| is_size(btf, next) && self.reg_is_number(number + 1));
             index += 1;
-            if param.name.ends_with("__ign") {
+            if ends_with(param, "__ign") || ends_with(param, "__prog") {
                 continue;
             }
             let Some(ty) = btf.resolve(param.ty) else {
@@ -61,7 +93,8 @@ impl Verifier<'_> {
                 continue;
             }
             if ty.kind() != BtfKind::Ptr {
-                return Err(Stop::Unsupported(format!("arguments of {}", kfunc.name)));
+                let (arg, kind) = (number - 1, ty.kind().name());
+                refuse!(self, EINVAL, "Unrecognized arg#{arg} type {kind}");
             }
             if self.check_kfunc_pointer(kfunc, btf, &mut given, param, ty, number, size_follows)? {
                 index += 1;
@@ -117,8 +150,6 @@ impl Verifier<'_> {
     ) -> Res<bool> {
         let reg = *self.reg(number);
         let arg = number - 1;
-        let name = kfunc.name;
-        let nullable = ends_with(param, "__nullable") || ends_with(param, "__opt");
         let checked = kfunc.wants_trusted() || kfunc.wants_rcu();
         if checked && (reg.is_null() || reg.maybe_null()) && !ends_with(param, "__nullable") {
             refuse!(
@@ -134,45 +165,203 @@ impl Verifier<'_> {
             }
         }
         let Some(target) = ptr.ref_type().and_then(|id| btf.resolve(id)) else {
-            return Err(Stop::Unsupported(format!("arguments of {name}")));
+            return Err(Stop::Unsupported(format!("arguments of {}", kfunc.name)));
         };
-        for suffix in [
-            "__map",
-            "__alloc",
-            "__refcounted_kptr",
-            "__str",
-            "__irq_flag",
-            "__prog",
-            "__uninit",
-        ] {
-            let modelled = suffix == "__uninit" && target.name() == "bpf_dynptr";
-            if ends_with(param, suffix) && !modelled {
-                return Err(Stop::Unsupported(format!("argument {} of {name}", arg + 1)));
+        let wanted = self.kfunc_wants(kfunc, btf, param, target, &reg, number, size_follows)?;
+        if wanted == Wanted::Null {
+            return Ok(false);
+        }
+        if wanted == Wanted::Map {
+            self.check_kfunc_map(given, &reg, number)?;
+        }
+        if matches!(wanted, Wanted::Allocated | Wanted::Object | Wanted::Map) {
+            self.check_kfunc_trust(kfunc, &reg, number)?;
+        }
+        let releases = kfunc.releases() && reg.ref_obj_id != 0;
+        self.check_arg_offset(&reg, number, releases)?;
+        match wanted {
+            Wanted::Null => {}
+            Wanted::Context => self.check_kfunc_context(&reg, number)?,
+            Wanted::Allocated => self.use_allocated(kfunc, given, number)?,
+            Wanted::Refcounted => self.use_refcounted(given, number)?,
+            Wanted::Dynptr => self.use_kfunc_dynptr(kfunc, given, param, number)?,
+            Wanted::Iterator => given.iterator = self.use_iterator(kfunc, number)?,
+            Wanted::Root(kind) => self.use_graph_root(given, number, kind)?,
+            Wanted::Node(kind) => self.use_graph_node(kfunc, given, number, kind)?,
+            Wanted::Text => {
+                if reg.kind != Kind::MapValue || reg.flags != Flags::NONE {
+                    refuse!(self, EINVAL, "arg#{arg} doesn't point to a const string");
+                }
+                self.check_const_string(&reg, number)?;
+            }
+            Wanted::Later(kind) => self.use_later(given, &reg, number, kind)?,
+            Wanted::IrqFlag => {
+                let saver = match kfunc.name.starts_with("bpf_res_") {
+                    true => Saver::Lock,
+                    false => Saver::Native,
+                };
+                let saves = kfunc.name.ends_with("save");
+                self.use_irq_flag(number, saver, saves)?;
+            }
+            Wanted::ResLock => self.use_res_lock(kfunc, &reg, number)?,
+            Wanted::Callback => {
+                if reg.kind != Kind::Func {
+                    refuse!(self, EINVAL, "arg{arg} expected pointer to func");
+                }
+                given.callback = Some(reg.aux);
+            }
+            Wanted::Map => self.check_kfunc_object(kfunc, btf, &reg, None, number)?,
+            Wanted::Object => self.check_kfunc_object(kfunc, btf, &reg, Some(target), number)?,
+            Wanted::Memory => {
+                return self.check_kfunc_memory(
+                    kfunc,
+                    btf,
+                    given,
+                    param,
+                    target,
+                    number,
+                    size_follows,
+                );
             }
         }
-        let is_context = name == "bpf_cast_to_kern_ctx" || self.is_context_struct(btf, target);
-        if is_context {
-            return self.check_kfunc_context(&reg, number).map(|()| false);
+        Ok(false)
+    }
+
+    /// What the argument must be, told by the type, the name and, for some, the register.
+    #[allow(clippy::too_many_arguments)]
+    fn kfunc_wants(
+        &mut self,
+        kfunc: &Kfunc,
+        btf: &Btf,
+        param: &Param<'_>,
+        target: Type<'_>,
+        reg: &Reg,
+        number: u8,
+        size_follows: bool,
+    ) -> Res<Wanted> {
+        let iterates = kfunc.starts_iterator() || kfunc.steps_iterator() || kfunc.ends_iterator();
+        let of_struct = (target.kind() == BtfKind::Struct)
+            .then(|| target.name())
+            .unwrap_or_default();
+        let nullable = ends_with(param, "__nullable") || ends_with(param, "__opt");
+        Ok(match of_struct {
+            _ if kfunc.name == "bpf_cast_to_kern_ctx" || self.is_context_struct(btf, target) => {
+                Wanted::Context
+            }
+            _ if nullable && reg.is_null() && !size_follows => Wanted::Null,
+            _ if ends_with(param, "__alloc") => Wanted::Allocated,
+            _ if ends_with(param, "__refcounted_kptr") => Wanted::Refcounted,
+            "bpf_dynptr" => Wanted::Dynptr,
+            _ if number == 1 && iterates => Wanted::Iterator,
+            "bpf_list_head" => Wanted::Root(FieldKind::ListHead),
+            "bpf_rb_root" => Wanted::Root(FieldKind::RbRoot),
+            "bpf_list_node" => Wanted::Node(FieldKind::ListNode),
+            "bpf_rb_node" => Wanted::Node(FieldKind::RbNode),
+            _ if ends_with(param, "__str") => Wanted::Text,
+            _ if ends_with(param, "__map") => Wanted::Map,
+            "bpf_wq" => Wanted::Later(FieldKind::WorkQueue),
+            "bpf_task_work" => Wanted::Later(FieldKind::TaskWork),
+            _ if ends_with(param, "__irq_flag") => Wanted::IrqFlag,
+            "bpf_res_spin_lock" => Wanted::ResLock,
+            _ if target.kind() == BtfKind::FuncProto => Wanted::Callback,
+            _ if reg.kind == Kind::BtfId || kernel_struct(reg).is_some() => {
+                if !target.kind().is_composite() {
+                    let (name, arg) = (kfunc.name, number - 1);
+                    let (kind, of) = (target.kind().name(), target.name());
+                    refuse!(
+                        self,
+                        EINVAL,
+                        "kernel function {name} args#{arg} pointer type {kind} {of} is not \
+                         supported"
+                    );
+                }
+                Wanted::Object
+            }
+            _ => Wanted::Memory,
+        })
+    }
+
+    /// Demands a map, and the one that the value named before belongs to.
+    fn check_kfunc_map(&mut self, given: &mut Given, reg: &Reg, number: u8) -> Res {
+        if !matches!(reg.kind, Kind::ConstMapPtr | Kind::MapValue | Kind::MapKey) {
+            refuse!(self, EINVAL, "pointer in R{number} isn't map pointer");
         }
-        if nullable && reg.is_null() && !size_follows {
-            return Ok(false);
-        }
-        if target.name() == "bpf_dynptr" {
-            self.use_kfunc_dynptr(kfunc, given, param, number)?;
-            return Ok(false);
-        }
-        if arg == 0 && (kfunc.starts_iterator() || kfunc.steps_iterator() || kfunc.ends_iterator())
+        let map = (reg.aux, reg.map_uid);
+        if let Some(of_value) = given.map
+            && of_value != map
         {
-            given.iterator = self.use_iterator(kfunc, number)?;
-            return Ok(false);
+            let (one, other) = (of_value.1, reg.map_uid);
+            refuse!(
+                self,
+                EINVAL,
+                "workqueue pointer in R1 map_uid={one} doesn't match map pointer in R2 \
+                 map_uid={other}"
+            );
         }
-        if target.kind() == BtfKind::FuncProto || special_struct(target.name()) {
-            return Err(Stop::Unsupported(format!("argument {} of {name}", arg + 1)));
+        given.map = Some(map);
+        Ok(())
+    }
+
+    /// Demands an object that is valid for as long as the function runs, when the function
+    /// asks for that.
+    fn check_kfunc_trust(&mut self, kfunc: &Kfunc, reg: &Reg, number: u8) -> Res {
+        let asks = kfunc.wants_trusted() || kfunc.wants_rcu();
+        if !asks || self.is_trusted(reg) {
+            return Ok(());
         }
-        if reg.kind == Kind::BtfId || socket_struct(reg.kind).is_some() {
-            self.check_kfunc_object(kfunc, btf, &reg, target, number)?;
-            return Ok(false);
+        if !kfunc.wants_rcu() {
+            refuse!(self, EINVAL, "R{number} must be referenced or trusted");
         }
+        if !reg.flags.any(Flags::RCU) {
+            refuse!(self, EINVAL, "R{number} must be a rcu pointer");
+        }
+        Ok(())
+    }
+
+    /// Demands the work queue or task work of a map value.
+    fn use_later(&mut self, given: &mut Given, reg: &Reg, number: u8, kind: FieldKind) -> Res {
+        if reg.kind != Kind::MapValue || reg.flags != Flags::NONE {
+            let arg = number - 1;
+            refuse!(self, EINVAL, "arg#{arg} doesn't point to a map value");
+        }
+        self.check_field(reg, number, kind, kind.name())?;
+        given.map = Some((reg.aux, reg.map_uid));
+        Ok(())
+    }
+
+    fn use_res_lock(&mut self, kfunc: &Kfunc, reg: &Reg, number: u8) -> Res {
+        let in_map = reg.kind == Kind::MapValue && reg.flags == Flags::NONE;
+        if !in_map && !crate::call::graph::is_allocated(reg) {
+            let arg = number - 1;
+            refuse!(
+                self,
+                EINVAL,
+                "arg#{arg} doesn't point to map value or allocated object"
+            );
+        }
+        let (kind, takes) = match kfunc.name {
+            "bpf_res_spin_lock" => (ReferenceKind::ResLock, true),
+            "bpf_res_spin_unlock" => (ReferenceKind::ResLock, false),
+            "bpf_res_spin_lock_irqsave" => (ReferenceKind::ResLockIrq, true),
+            _ => (ReferenceKind::ResLockIrq, false),
+        };
+        self.use_lock(number, kind, takes)
+    }
+
+    /// Memory of the size that the type or the next argument says.
+    #[allow(clippy::too_many_arguments)]
+    fn check_kfunc_memory(
+        &mut self,
+        kfunc: &Kfunc,
+        btf: &Btf,
+        given: &mut Given,
+        param: &Param<'_>,
+        target: Type<'_>,
+        number: u8,
+        size_follows: bool,
+    ) -> Res<bool> {
+        let arg = number - 1;
+        let name = kfunc.name;
         let plain = is_plain(btf, target, 0) || size_follows && target.kind() == BtfKind::Void;
         if !plain {
             let (kind, of) = (target.kind().name(), target.name());
@@ -189,7 +378,6 @@ impl Verifier<'_> {
                  with scalar"
             );
         }
-        self.check_arg_offset(&reg, number, kfunc.releases() && reg.ref_obj_id != 0)?;
         if size_follows {
             let constant = name.starts_with("bpf_dynptr_slice");
             return self
@@ -205,7 +393,6 @@ impl Verifier<'_> {
 
     fn check_kfunc_context(&mut self, reg: &Reg, number: u8) -> Res {
         let arg = number - 1;
-        self.check_arg_offset(reg, number, false)?;
         if reg.kind != Kind::Ctx {
             let name = self.kind_name_of(reg);
             refuse!(
@@ -254,91 +441,6 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// An object of the kernel, of the type the parameter has.
-    fn check_kfunc_object(
-        &mut self,
-        kfunc: &Kfunc,
-        btf: &Btf,
-        reg: &Reg,
-        target: Type<'_>,
-        number: u8,
-    ) -> Res {
-        let arg = number - 1;
-        let name = kfunc.name;
-        if name == "bpf_dynptr_from_skb" {
-            // Linux tells the program's view of a packet from the kernel's in its own way.
-            return Err(Stop::Unsupported("a dynptr of a kernel's skb".into()));
-        }
-        if reg.map_uid == OWN_BTF && reg.kind == Kind::BtfId {
-            return Err(Stop::Unsupported("an object of the program's own".into()));
-        }
-        if !target.kind().is_composite() {
-            let (kind, of) = (target.kind().name(), target.name());
-            refuse!(
-                self,
-                EINVAL,
-                "kernel function {name} args#{arg} pointer type {kind} {of} is not supported"
-            );
-        }
-        if (kfunc.wants_trusted() || kfunc.wants_rcu())
-            && reg.kind == Kind::BtfId
-            && !self.is_trusted(reg)
-        {
-            if !kfunc.wants_rcu() {
-                refuse!(self, EINVAL, "R{number} must be referenced or trusted");
-            }
-            if !reg.flags.any(Flags::RCU) {
-                refuse!(self, EINVAL, "R{number} must be a rcu pointer");
-            }
-        }
-        if kfunc.wants_trusted() && reg.kind != Kind::BtfId {
-            return Err(Stop::Unsupported("a socket as a trusted argument".into()));
-        }
-        let releases = kfunc.releases() && reg.ref_obj_id != 0;
-        self.check_arg_offset(reg, number, releases)?;
-        const UNSAFE: Flags = Flags::MAYBE_NULL
-            .with(Flags::RDONLY)
-            .with(Flags::USER)
-            .with(Flags::PERCPU)
-            .with(Flags::UNTRUSTED)
-            .with(Flags::RCU);
-        let is_rcu = reg.flags.any(Flags::RCU);
-        if reg.kind == Kind::BtfId && reg.flags.any(UNSAFE) && !is_rcu {
-            let shown = reg_type_name(reg.kind, reg.flags);
-            let good = Flags::TRUSTED.with(Flags::ALLOC).with(Flags::NON_OWN_REF);
-            let kept = Flags(reg.flags.0 & good.0);
-            let expected = reg_type_name(reg.kind, kept);
-            refuse!(
-                self,
-                EINVAL,
-                "arg#{arg} is {shown} expected {expected} or socket"
-            );
-        }
-        let have = match socket_struct(reg.kind) {
-            Some(socket) => self.kernel_struct(socket)?,
-            None => TypeId(reg.aux),
-        };
-        let strict = kfunc.acquires() || releases;
-        let same = reg.off == 0 && have == target.id();
-        let inner = !same
-            && !strict
-            && u32::try_from(reg.off)
-                .is_ok_and(|off| self.object_holds(btf, have.0, off, target.id()));
-        if !same && !inner {
-            let (kind, of) = (target.kind().name(), target.name());
-            let ty = btf.type_by_id(have);
-            let (have_kind, have_name) =
-                ty.map_or(("UNKNOWN", ""), |ty| (ty.kind().name(), shown(&ty)));
-            refuse!(
-                self,
-                EINVAL,
-                "kernel function {name} args#{arg} expected pointer to {kind} {of} but R{number} \
-                 has a pointer to {have_kind} {have_name}"
-            );
-        }
-        Ok(())
-    }
-
     /// Whether a structure is what this type of program gets as its context.
     fn is_context_struct(&self, btf: &Btf, ty: Type<'_>) -> bool {
         let Some(prog_type) = skep_abi::ProgType::from_u32(self.request.prog_type) else {
@@ -361,53 +463,13 @@ fn is_size(btf: &Btf, param: &Param<'_>) -> bool {
     number && (param.name.ends_with("__sz") || param.name.ends_with("__szk"))
 }
 
-/// Structures that arguments of their own rules have.
-fn special_struct(name: &str) -> bool {
-    matches!(
-        name,
-        "bpf_list_head"
-            | "bpf_list_node"
-            | "bpf_rb_root"
-            | "bpf_rb_node"
-            | "bpf_wq"
-            | "bpf_timer"
-            | "bpf_task_work"
-            | "bpf_res_spin_lock"
-            | "bpf_map"
-    )
-}
-
-/// The kernel's structure behind a socket that the program sees in its own form.
-fn socket_struct(kind: Kind) -> Option<&'static str> {
-    Some(match kind {
+/// The kernel's structure behind what the program sees in a form of its own.
+pub(crate) fn kernel_struct(reg: &Reg) -> Option<&'static str> {
+    Some(match reg.kind {
+        Kind::ConstMapPtr => "bpf_map",
         Kind::Socket => "sock",
         Kind::SockCommon => "sock_common",
         Kind::TcpSock => "tcp_sock",
         _ => return None,
     })
-}
-
-/// Whether a type is a number or a structure of numbers.
-fn is_plain(btf: &Btf, ty: Type<'_>, depth: u32) -> bool {
-    match ty.kind() {
-        BtfKind::Int => true,
-        kind if kind.is_enum() => true,
-        BtfKind::Struct if depth < MAX_NESTING => ty.members().all(|member| {
-            let Some(mut inner) = btf.resolve(member.ty) else {
-                return false;
-            };
-            if let Some(array) = inner.array() {
-                if array.count == 0 {
-                    return false;
-                }
-                match btf.resolve(array.elem) {
-                    Some(elem) => inner = elem,
-                    None => return false,
-                }
-                return inner.kind() == BtfKind::Int || inner.kind().is_enum();
-            }
-            is_plain(btf, inner, depth + 1)
-        }),
-        _ => false,
-    }
 }

@@ -23,10 +23,7 @@ impl Verifier<'_> {
     ) -> Res {
         let reg = *self.reg(number);
         let arg = number - 1;
-        if reg.kind == Kind::Dynptr {
-            return Err(Stop::Unsupported("a dynptr handed in by the kernel".into()));
-        }
-        if reg.kind != Kind::Stack {
+        if !matches!(reg.kind, Kind::Stack | Kind::Dynptr) {
             refuse!(
                 self,
                 EINVAL,
@@ -44,6 +41,9 @@ impl Verifier<'_> {
         match kfunc.name {
             "bpf_dynptr_from_skb" => self.put_dynptr(Some(Flavour::Skb), None, &reg, number),
             "bpf_dynptr_from_xdp" => self.put_dynptr(Some(Flavour::Xdp), None, &reg, number),
+            "bpf_dynptr_from_skb_meta" => {
+                self.put_dynptr(Some(Flavour::SkbMeta), None, &reg, number)
+            }
             "bpf_dynptr_clone" => {
                 let Some((_, reference, flavour)) = given.dynptr else {
                     return Err(Stop::Unsupported("a copy of no dynptr".into()));
@@ -62,14 +62,10 @@ impl Verifier<'_> {
         let (Some((id, _, flavour)), Some(size)) = (given.dynptr, given.constant) else {
             return Err(Stop::Unsupported(format!("result of {}", kfunc.name)));
         };
-        if flavour == Flavour::Ringbuf {
-            // Linux lets the piece outlive the record.
-            return Err(Stop::Unsupported(
-                "a slice of a ring buffer's record".into(),
-            ));
-        }
         let mut flags = match flavour {
-            Flavour::Skb | Flavour::Xdp => Flags::SLICE.with(Flags::PACKET_SLICE),
+            Flavour::Skb | Flavour::Xdp | Flavour::SkbMeta => {
+                Flags::SLICE.with(Flags::PACKET_SLICE)
+            }
             Flavour::Local | Flavour::Ringbuf => Flags::SLICE,
         };
         if kfunc.name == "bpf_dynptr_slice" {
@@ -81,8 +77,9 @@ impl Verifier<'_> {
                 "the prog does not allow writes to packet data"
             );
         }
+        // A size must fit what the buffer before it may have.
         let Ok(size) = u32::try_from(size) else {
-            return Err(Stop::Unsupported("a slice of more than 4 GiB".into()));
+            refuse!(self, EINVAL, "memory size {size} is too large");
         };
         Ok(Reg {
             flags,

@@ -6,12 +6,16 @@ pub mod dynptr;
 pub mod entry;
 pub mod format;
 pub mod global_func;
+pub mod graph;
 pub mod helper;
+pub mod irq_flag;
 pub mod iter;
 pub mod kfunc;
 pub mod kfunc_args;
 pub mod kfunc_dynptr;
+pub mod kfunc_object;
 pub mod map_use;
+pub mod own_object;
 pub mod reference;
 pub mod ret;
 pub mod spin_lock;
@@ -41,7 +45,14 @@ impl Verifier<'_> {
         {
             refuse!(self, EINVAL, "BPF_CALL uses reserved fields");
         }
-        if self.cur.active_locks != 0 && insn.src == 0 && insn.imm != id::SPIN_UNLOCK as i32 {
+        let allowed_locked = match insn.src {
+            0 => insn.imm == id::SPIN_UNLOCK as i32,
+            pseudo::KFUNC_CALL => self.aux[self.insn_idx as usize]
+                .kfunc
+                .is_some_and(|kfunc| graph::allowed_locked(kfunc.name)),
+            _ => true,
+        };
+        if self.cur.active_locks != 0 && !allowed_locked {
             refuse!(
                 self,
                 EINVAL,

@@ -78,6 +78,8 @@ impl Verifier<'_> {
         let state = &self.cur;
         let inside = if state.active_locks != 0 {
             "bpf_spin_lock"
+        } else if state.active_irq != 0 {
+            "bpf_local_irq_save"
         } else if state.active_rcu_locks != 0 {
             "bpf_rcu_read_lock"
         } else if state.active_preempt_locks != 0 {

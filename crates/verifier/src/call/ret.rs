@@ -4,7 +4,7 @@ use skep_catalog::{ResultBound, Ret, helper_id as id};
 
 use crate::call::args::Call;
 use crate::call::map_use::is_array;
-use crate::context::{Res, Stop, Verifier};
+use crate::context::{Res, Verifier};
 use crate::refuse;
 use crate::state::reg::DEF_NOT_SUBREG;
 use crate::state::{Flags, Kind, Reg};
@@ -36,11 +36,18 @@ impl Verifier<'_> {
             }
             Ret::BtfId(name) => self.object_result(name, Flags::NONE)?,
             Ret::BtfIdOrNull(name) => self.object_result(name, Flags::MAYBE_NULL)?,
-            Ret::MemOrBtfId | Ret::MemOrBtfIdOrNull | Ret::KptrOrNull => {
-                return Err(Stop::Unsupported(format!(
-                    "result of {}, described by BTF",
-                    call.helper.name
-                )));
+            Ret::MemOrBtfId | Ret::MemOrBtfIdOrNull => {
+                let Some(variable) = call.per_cpu else {
+                    refuse!(self, EFAULT, "verifier bug: no variable to look at");
+                };
+                let or_null = call.helper.ret == Ret::MemOrBtfIdOrNull;
+                self.copy_of_cpu(&variable, or_null)?
+            }
+            Ret::KptrOrNull => {
+                let Some(field) = call.kptr else {
+                    refuse!(self, EFAULT, "verifier bug: no pointer to exchange");
+                };
+                self.exchanged(&field)
             }
         };
         if result.maybe_null() {

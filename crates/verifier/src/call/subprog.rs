@@ -67,6 +67,7 @@ impl Verifier<'_> {
         }
         let atomic = self.cur.active_rcu_locks != 0
             || self.cur.active_preempt_locks != 0
+            || self.cur.active_irq != 0
             || !self.cur.in_sleepable;
         if self.subprogs[subprog].might_sleep && atomic {
             refuse!(
@@ -186,6 +187,17 @@ impl Verifier<'_> {
                         ));
                     }
                     self.check_arg_offset(&reg, number, false)?;
+                }
+                ArgKind::Dynptr => {
+                    self.check_arg_offset(&reg, number, false)?;
+                    if !matches!(reg.kind, Kind::Stack | Kind::Dynptr) {
+                        refuse!(
+                            self,
+                            EINVAL,
+                            "arg#{index} expected pointer to stack or const struct bpf_dynptr"
+                        );
+                    }
+                    self.read_dynptr(&reg, number)?;
                 }
                 ArgKind::Arena => {
                     if !matches!(reg.kind, Kind::Arena | Kind::Scalar) {

@@ -18,18 +18,28 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// `bpf_timer_set_callback`: the callback gets the map, a key and a value, and starts
+    /// `bpf_timer_set_callback`.
+    pub(crate) fn call_back_of_timer(&mut self, call: &Call) -> Res {
+        self.call_back_later(call.subprog, call.map, false)
+    }
+
+    /// A function that runs at some later time gets the map, a key and a value, and starts
     /// with a stack of its own; so it is walked as if it were a program.
-    pub(crate) fn call_back_later(&mut self, call: &Call) -> Res {
-        let index = call.subprog as usize;
+    pub(crate) fn call_back_later(
+        &mut self,
+        subprog: u32,
+        map: Option<(u32, u32)>,
+        sleeps: bool,
+    ) -> Res {
+        let index = subprog as usize;
         match self.check_call_args(index) {
             Err(Stop::Reject(errno)) if errno != skep_abi::Errno::EFAULT => {}
             other => other?,
         }
         self.subprogs[index].is_callback = true;
         self.subprogs[index].is_async_callback = true;
-        let Some((map, _)) = call.map else {
-            refuse!(self, EFAULT, "verifier bug: no map for a timer");
+        let Some((map, _)) = map else {
+            refuse!(self, EFAULT, "verifier bug: no map for a later callback");
         };
         let pending = self.pending.len() + 1;
         if pending > COMPLEXITY_LIMIT_JMP_SEQ {
@@ -43,7 +53,7 @@ impl Verifier<'_> {
             aux: map,
             ..Reg::pointer(kind)
         };
-        let mut frame = Frame::new(MAIN_CALLSITE, 0, call.subprog);
+        let mut frame = Frame::new(MAIN_CALLSITE, 0, subprog);
         frame.regs[1] = of_map(Kind::ConstMapPtr);
         frame.regs[2] = of_map(Kind::MapKey);
         frame.regs[3] = of_map(Kind::MapValue);
@@ -52,6 +62,7 @@ impl Verifier<'_> {
         frame.async_entries = self.cur.frame().async_entries + 1;
         let mut state = State {
             branches: 1,
+            in_sleepable: sleeps,
             ..State::default()
         };
         state.frames.push(Box::new(frame));

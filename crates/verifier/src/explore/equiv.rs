@@ -120,6 +120,7 @@ impl<'c> Comparison<'c> {
             && old.active_locks == cur.active_locks
             && old.active_preempt_locks == cur.active_preempt_locks
             && old.active_rcu_locks == cur.active_rcu_locks
+            && self.ids.matches(old.active_irq, cur.active_irq)
             && self.ids.matches(old.active_lock.0, cur.active_lock.0)
             && old.active_lock.1 == cur.active_lock.1
             && old.refs.iter().zip(&cur.refs).all(|(a, b)| {
@@ -256,6 +257,10 @@ impl<'c> Comparison<'c> {
                         .matches(old.spilled.ref_obj_id, cur.spilled.ref_obj_id)
             }
             SlotType::Iter => {
+                let (a, b) = (&old.spilled, &cur.spilled);
+                a.same_identity(b) && self.ids.matches(a.ref_obj_id, b.ref_obj_id)
+            }
+            SlotType::Irq => {
                 let (a, b) = (&old.spilled, &cur.spilled);
                 a.same_identity(b) && self.ids.matches(a.ref_obj_id, b.ref_obj_id)
             }

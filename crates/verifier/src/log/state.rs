@@ -4,9 +4,9 @@ use std::fmt::{self, Write};
 
 use skep_domain::{format_bounds, format_signed, format_unsigned};
 
+use crate::access::btf_id::OWN_BTF;
 use crate::context::Verifier;
 use crate::state::reg::ADD_CONST;
-use crate::state::whole::ReferenceKind;
 use crate::state::{Flags, Frame, Kind, Reg, Slot, SlotType, State};
 
 /// The name of a kind with its modifiers, as in `map_value_or_null`.
@@ -144,6 +144,12 @@ impl Verifier<'_> {
         if reg.kind != Kind::Scalar && reg.off != 0 {
             pairs.number("off", i64::from(reg.off))?;
         }
+        if reg.kind == Kind::Dynptr {
+            pairs.pair(format_args!(
+                "type={}",
+                crate::call::dynptr::flavour_name(reg)
+            ))?;
+        }
         if reg.is_packet() {
             pairs.unsigned("r", reg.range() as i64 as u64)?;
         }
@@ -167,9 +173,11 @@ impl Verifier<'_> {
 
     /// The name of the BTF type a register points at.
     pub fn btf_type_name(&self, reg: &Reg) -> String {
-        self.env
-            .kernel_btf()
-            .and_then(|btf| Some(btf.type_by_id(reg.aux)?.name().to_string()))
+        let btf = match reg.map_uid {
+            OWN_BTF if reg.kind == Kind::BtfId => self.request.btf.clone(),
+            _ => self.env.kernel_btf(),
+        };
+        btf.and_then(|btf| Some(btf.type_by_id(reg.aux)?.name().to_string()))
             .unwrap_or_default()
     }
 
@@ -228,9 +236,10 @@ impl Verifier<'_> {
                 }
                 self.write_slot(frame, index, slot, text)?;
             }
-            let mut separator = " refs=";
-            for held in &state.refs {
-                if held.kind == ReferenceKind::Pointer || held.id != 0 {
+            // Linux shows none when the first has no identity, as a lock may.
+            if state.refs.first().is_some_and(|held| held.id != 0) {
+                let mut separator = " refs=";
+                for held in state.refs.iter().filter(|held| held.id != 0) {
                     write!(text, "{separator}{}", held.id)?;
                     separator = ",";
                 }

@@ -18,7 +18,10 @@ pub fn settle(v: &mut Verifier<'_>, draft: &Draft) {
     let mut kept = vec![false; count];
     let mut loops = vec![false; count];
     let mut may_goto = vec![false; count];
+    let mut throws = false;
     for step in draft.steps.iter().filter(|step| step.kept) {
+        let kfunc = v.aux[step.old as usize].kfunc;
+        throws |= kfunc.is_some_and(|kfunc| kfunc.name == "bpf_throw");
         let subprog = v.subprog_at(step.old);
         kept[subprog] = true;
         may_goto[subprog] |= flow::is_may_goto(step.insn);
@@ -39,4 +42,9 @@ pub fn settle(v: &mut Verifier<'_>, draft: &Draft) {
         index += 1;
         keep
     });
+    if throws && v.exception_callback.is_none() {
+        // Linux adds a function that gives back what was thrown.
+        let end = v.subprogs.len().saturating_sub(1);
+        v.subprogs.insert(end, Default::default());
+    }
 }

@@ -78,25 +78,60 @@ pub fn check_early(v: &mut Verifier<'_>) -> Res {
         }
         previous = insn;
     }
-    refuse_exception_callback(v, &btf)
+    Ok(())
 }
 
-/// Names an exception callback: programs that throw are not modelled.
-fn refuse_exception_callback(v: &Verifier<'_>, btf: &Btf) -> Res {
+/// Where the function begins that a tag of the main program names as its exception callback.
+///
+/// # Errors
+/// `EEXIST` for more than one, `ENOENT` for none of that name, `EINVAL` for a static one.
+pub fn exception_callback(v: &mut Verifier<'_>) -> Res<Option<u32>> {
     let (raw, size) = v.request.func_info;
-    let Some(first) = raw.chunks_exact(size as usize).next() else {
-        return Ok(());
+    let Some(btf) = v.request.btf.clone().filter(|_| !raw.is_empty()) else {
+        return Ok(None);
     };
-    let main = word(first, 1);
-    for ty in btf.decl_tags() {
-        if ty.ref_type() == Some(TypeId(main)) && ty.name().starts_with(EXCEPTION_TAG) {
-            return Err(Stop::Unsupported(format!(
-                "exception callback ({})",
-                ty.name()
-            )));
-        }
+    let btf = &*btf;
+    let main = raw.chunks_exact(size as usize).next();
+    let main = main.map_or(0, |record| word(record, 1));
+    let mut names = btf
+        .decl_tags()
+        .filter(|ty| ty.ref_type() == Some(TypeId(main)))
+        .filter(|ty| ty.component_idx() == Some(-1))
+        .filter_map(|ty| ty.name().strip_prefix(EXCEPTION_TAG));
+    let Some(name) = names.next() else {
+        return Ok(None);
+    };
+    if names.next().is_some() {
+        refuse!(
+            v,
+            EEXIST,
+            "multiple exception callback tags for main subprog"
+        );
     }
-    Ok(())
+    let Some(func) = btf.find_by_name_kind(name, Kind::Func) else {
+        refuse!(
+            v,
+            ENOENT,
+            "exception callback '{name}' could not be found in BTF"
+        );
+    };
+    if btf.type_by_id(func).and_then(|func| func.linkage()) != Some(Linkage::Global) {
+        refuse!(
+            v,
+            EINVAL,
+            "exception callback '{name}' must have global linkage"
+        );
+    }
+    let mut records = raw.chunks_exact(size as usize);
+    let start = records.find(|record| word(record, 1) == func.0);
+    let Some(start) = start.map(|record| word(record, 0)) else {
+        refuse!(
+            v,
+            ENOENT,
+            "exception callback '{name}' could not be found in BTF"
+        );
+    };
+    Ok(Some(start))
 }
 
 /// Checks both kinds of records against the functions found, and keeps what they tell.

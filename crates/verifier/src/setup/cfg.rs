@@ -5,7 +5,9 @@
 
 use skep_isa::Insn;
 
-use crate::context::{Res, Stop, Verifier};
+use skep_catalog::{Callback, Kfunc};
+
+use crate::context::{InsnAux, Res, Stop, Verifier};
 use crate::refuse;
 use crate::setup::{flow, helpers};
 
@@ -55,9 +57,20 @@ pub fn check(v: &mut Verifier<'_>) -> Res {
 }
 
 fn search(v: &mut Verifier<'_>, progress: &mut [Progress]) -> Res {
+    search_from(v, progress, 0)?;
+    match v.exception_callback {
+        // Nothing calls it.
+        Some(start) if progress.get(start as usize) == Some(&Progress::New) => {
+            search_from(v, progress, start)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn search_from(v: &mut Verifier<'_>, progress: &mut [Progress], root: u32) -> Res {
     let mut path: Vec<(u32, u8)> = Vec::with_capacity(v.insns.len());
-    path.push((0, 0));
-    progress[0] = Progress::Open;
+    path.push((root, 0));
+    progress[root as usize] = Progress::Open;
     while let Some(&(at, step)) = path.last() {
         if step == 0 {
             mark(v, at);
@@ -147,29 +160,42 @@ fn mark(v: &mut Verifier<'_>, at: u32) {
         if flow::is_helper_call(insn) {
             mark_helper_call(v, at, insn.imm);
         }
-        let aux = &mut v.aux[at as usize];
-        if aux.kfunc.is_some_and(|kfunc| kfunc.steps_iterator()) {
-            // The rounds of a loop are compared here.
-            aux.prune_point = true;
-            aux.force_checkpoint = true;
+        if let Some(kfunc) = v.aux[at as usize].kfunc {
+            mark_kfunc_call(v, at, kfunc);
         }
     }
 }
 
-fn mark_helper_call(v: &mut Verifier<'_>, at: u32, helper: i32) {
+fn mark_kfunc_call(v: &mut Verifier<'_>, at: u32, kfunc: &Kfunc) {
     let aux = &mut v.aux[at as usize];
-    match helpers::callback(helper) {
+    if kfunc.steps_iterator() {
+        // The rounds of a loop are compared here.
+        aux.prune_point = true;
+        aux.force_checkpoint = true;
+    }
+    mark_callback(aux, kfunc.callback());
+    let subprog = v.subprog_at(at);
+    v.subprogs[subprog].changes_packet |= kfunc.changes_packet();
+    v.subprogs[subprog].might_sleep |= kfunc.might_sleep();
+}
+
+fn mark_callback(aux: &mut InsnAux, callback: Callback) {
+    match callback {
         // A state is kept before every round, and the way back is not a straight line.
-        helpers::Callback::Repeated => {
+        Callback::Repeated => {
             aux.calls_callback = true;
             aux.force_checkpoint = true;
             aux.prune_point = true;
             aux.jump_point = true;
         }
         // The callback's state is put aside at the call.
-        helpers::Callback::Later => aux.prune_point = true,
-        helpers::Callback::None => {}
+        Callback::Later => aux.prune_point = true,
+        Callback::None => {}
     }
+}
+
+fn mark_helper_call(v: &mut Verifier<'_>, at: u32, helper: i32) {
+    mark_callback(&mut v.aux[at as usize], helpers::callback(helper));
     let subprog = v.subprog_at(at);
     v.subprogs[subprog].changes_packet |= helpers::changes_packet(helper);
     v.subprogs[subprog].might_sleep |= helpers::might_sleep(helper);

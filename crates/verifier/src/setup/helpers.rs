@@ -1,21 +1,10 @@
 //! What the set-up passes must know of a helper before its call is walked.
 
 use skep_abi::ProgType;
-use skep_catalog::Helper;
+use skep_catalog::{Callback, Helper};
 
 use crate::context::Verifier;
 use crate::env::Request;
-
-/// How a helper runs a function of the program.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Callback {
-    /// It runs none.
-    None,
-    /// Any number of times before it returns.
-    Repeated,
-    /// At some later time.
-    Later,
-}
 
 /// How the helper runs a function of the program.
 pub fn callback(helper: i32) -> Callback {

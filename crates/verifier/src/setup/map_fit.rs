@@ -91,7 +91,7 @@ fn check_fields(v: &mut Verifier<'_>, map: &MapFacts) -> Res {
             "tracing progs cannot use bpf_{{list_head,rb_root}} yet"
         );
     }
-    if has(&[FieldKind::SpinLock]) {
+    if has(&[FieldKind::SpinLock, FieldKind::ResSpinLock]) {
         if kind == Some(ProgType::SocketFilter) {
             refuse!(
                 v,

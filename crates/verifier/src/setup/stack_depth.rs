@@ -59,7 +59,19 @@ fn check_chains(v: &mut Verifier<'_>, root: usize, private: bool) -> Res {
             continue;
         }
         let insn = v.insns[at as usize];
+        let subprog = link.subprog;
         link.at = at + flow::slots(insn);
+        if throws(v, at)
+            && chain
+                .iter()
+                .any(|link| v.subprogs[link.subprog].is_callback)
+        {
+            refuse!(
+                v,
+                EINVAL,
+                "bpf_throw kfunc (insn {at}) cannot be called from callback subprog {subprog}"
+            );
+        }
         let direct = flow::is_pseudo_call(insn);
         if !direct && !flow::is_pseudo_func(insn) {
             continue;
@@ -69,6 +81,10 @@ fn check_chains(v: &mut Verifier<'_>, root: usize, private: bool) -> Res {
         };
         if v.subprogs[callee].is_async_callback && !direct {
             continue;
+        }
+        if v.subprogs[callee].is_exception_callback {
+            let text = format_args!("insn {at} cannot call exception cb directly");
+            return Err(v.reject_open(skep_abi::Errno::EINVAL, text));
         }
         let above = depth_with(v, &chain, private);
         if fits[callee].is_some_and(|(a, f)| above <= a && chain.len() <= f) {
@@ -82,6 +98,11 @@ fn check_chains(v: &mut Verifier<'_>, root: usize, private: bool) -> Res {
         enter(v, &mut chain, callee, private)?;
     }
     Ok(())
+}
+
+fn throws(v: &Verifier<'_>, at: u32) -> bool {
+    let kfunc = v.aux[at as usize].kfunc;
+    kfunc.is_some_and(|kfunc| kfunc.name == "bpf_throw")
 }
 
 /// The stack of the whole chain, in the steps of sixteen bytes that the JIT uses.

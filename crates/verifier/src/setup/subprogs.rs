@@ -32,6 +32,17 @@ pub fn find(v: &mut Verifier<'_>) -> Res {
         })
         .collect();
     outcome?;
+    if let Some(subprog) = v
+        .exception_callback
+        .and_then(|start| v.subprog_starting_at(i64::from(start)))
+    {
+        let subprog = &mut v.subprogs[subprog];
+        // It starts on its own, and is walked whether or not anything throws.
+        subprog.is_callback = true;
+        subprog.is_async_callback = true;
+        subprog.is_exception_callback = true;
+        subprog.called = true;
+    }
     v.insn_idx = u32::MAX;
     if v.log.at(LEVEL2) {
         for index in 0..v.subprog_count() {
@@ -65,13 +76,22 @@ fn collect(v: &mut Verifier<'_>, starts: &mut Vec<u32>) -> Res {
         if callee < 0 || callee >= v.insns.len() as i64 {
             refuse!(v, EINVAL, "call to invalid destination");
         }
-        let callee = callee as u32;
-        if let Err(place) = starts.binary_search(&callee) {
-            if starts.len() >= MAX_SUBPROGS {
-                refuse!(v, E2BIG, "too many subprograms");
-            }
-            starts.insert(place, callee);
+        add(v, starts, callee as u32)?;
+    }
+    v.exception_callback = super::btf_info::exception_callback(v)?;
+    match v.exception_callback {
+        Some(start) if (start as usize) < v.insns.len() => add(v, starts, start),
+        Some(_) => refuse!(v, EINVAL, "call to invalid destination"),
+        None => Ok(()),
+    }
+}
+
+fn add(v: &mut Verifier<'_>, starts: &mut Vec<u32>, start: u32) -> Res {
+    if let Err(place) = starts.binary_search(&start) {
+        if starts.len() >= MAX_SUBPROGS {
+            refuse!(v, E2BIG, "too many subprograms");
         }
+        starts.insert(place, start);
     }
     Ok(())
 }

@@ -19,6 +19,8 @@ pub enum SlotType {
     Dynptr,
     /// Part of an iterator.
     Iter,
+    /// Part of saved interrupt flags.
+    Irq,
 }
 
 impl SlotType {
@@ -31,12 +33,16 @@ impl SlotType {
             SlotType::Zero => '0',
             SlotType::Dynptr => 'd',
             SlotType::Iter => 'i',
+            SlotType::Irq => 'f',
         }
     }
 
     /// Whether the byte belongs to an object that is not plain data.
     pub fn is_special(self) -> bool {
-        matches!(self, SlotType::Spill | SlotType::Dynptr | SlotType::Iter)
+        matches!(
+            self,
+            SlotType::Spill | SlotType::Dynptr | SlotType::Iter | SlotType::Irq
+        )
     }
 }
 

@@ -28,6 +28,22 @@ pub enum ReferenceKind {
     Pointer,
     /// A spin lock.
     Lock,
+    /// A spin lock whose taking may fail.
+    ResLock,
+    /// The same, taken with interrupts disabled.
+    ResLockIrq,
+    /// Disabled interrupts.
+    Irq,
+}
+
+impl ReferenceKind {
+    /// Whether it is a lock of any kind.
+    pub fn is_lock(self) -> bool {
+        matches!(
+            self,
+            ReferenceKind::Lock | ReferenceKind::ResLock | ReferenceKind::ResLockIrq
+        )
+    }
 }
 
 /// One step of the path that precision may have to walk back over.
@@ -98,6 +114,8 @@ pub struct State {
     pub active_locks: u32,
     /// Nesting of disabled preemption.
     pub active_preempt_locks: u32,
+    /// The flags saved last of those not yet restored, 0 when interrupts are enabled.
+    pub active_irq: u32,
     /// Nesting of RCU read sections.
     pub active_rcu_locks: u32,
     /// The lock taken last: id and owner.

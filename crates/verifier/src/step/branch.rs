@@ -252,20 +252,15 @@ impl Verifier<'_> {
         {
             let null = self.known_scalar(0);
             let when = |is_null: bool| is_null.then_some(null);
+            let locked = self.may_hold_lock(&dst);
             mark_or_null(
                 &self.maps,
-                self.lock_maps,
                 &mut self.cur,
                 insn.dst,
                 when(cmp == Cmp::Ne),
+                locked,
             );
-            mark_or_null(
-                &self.maps,
-                self.lock_maps,
-                other,
-                insn.dst,
-                when(cmp == Cmp::Eq),
-            );
+            mark_or_null(&self.maps, other, insn.dst, when(cmp == Cmp::Eq), locked);
             return Ok(());
         }
         if !match_packet_pointers(insn, cmp, jmp32, &dst, &src, &mut self.cur, other)
@@ -274,6 +269,20 @@ impl Verifier<'_> {
             refuse!(self, EACCES, "R{} pointer comparison prohibited", insn.dst);
         }
         Ok(())
+    }
+
+    /// Whether a lock may lie in what the register points at, which its id then tells apart.
+    pub(crate) fn may_hold_lock(&mut self, reg: &Reg) -> bool {
+        if reg.kind == Kind::MapValue {
+            let locks = self.lock_maps.checked_shr(reg.aux);
+            return reg.aux & INNER_MAP == 0 && locks.is_some_and(|locks| locks & 1 != 0);
+        }
+        reg.kind == Kind::BtfId
+            && reg.flags.any(Flags::ALLOC)
+            && self
+                .own_fields(reg.aux)
+                .iter()
+                .any(|field| field.kind.is_lock())
     }
 
     fn step_may_goto(&mut self, insn: Insn) -> Res<Next> {
@@ -322,14 +331,14 @@ pub fn mark_not_null(maps: &[Arc<MapFacts>], reg: &mut Reg) {
 
 /// All copies of a pointer become null, or valid.
 ///
-/// `lock_maps` is [`Verifier::lock_maps`]; `null` is what a null pointer becomes, when it is
-/// null.
+/// `null` is what a null pointer becomes, when it is null; `locked`: what a valid pointer
+/// points at may hold a lock.
 fn mark_or_null(
     maps: &[Arc<MapFacts>],
-    lock_maps: u64,
     state: &mut State,
     number: u8,
     null: Option<Reg>,
+    locked: bool,
 ) {
     let is_null = null.is_some();
     let reg = state.regs()[number as usize];
@@ -357,20 +366,11 @@ fn mark_or_null(
             return;
         }
         mark_not_null(maps, reg);
-        if !holds_lock(lock_maps, reg) {
+        if !locked {
             // Copies are told apart by id only where a lock is known by its value.
             reg.id = 0;
         }
     });
-}
-
-/// Whether a lock may lie in what the register points at.
-fn holds_lock(lock_maps: u64, reg: &Reg) -> bool {
-    reg.kind == Kind::MapValue
-        && reg.aux & INNER_MAP == 0
-        && lock_maps
-            .checked_shr(reg.aux)
-            .is_some_and(|locks| locks & 1 != 0)
 }
 
 fn packet_taken(cmp: Cmp, a: &Reg, b: &Reg) -> Option<bool> {

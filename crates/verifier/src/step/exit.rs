@@ -9,6 +9,10 @@ impl Verifier<'_> {
     /// `exit`, or a `bpf_throw` that ends the program.
     pub fn step_exit(&mut self, exception: bool) -> Res<Next> {
         let outermost = self.cur.depth() == 0;
+        if exception && self.exception_callback.is_none() {
+            // What is thrown becomes the result of the program.
+            self.check_return_value(1)?;
+        }
         let what = if exception {
             "bpf_throw"
         } else {
@@ -23,20 +27,22 @@ impl Verifier<'_> {
             self.update_live_stack()?;
             return Ok(Next::Returned(self.return_to_caller()?));
         }
-        self.check_return_value()?;
+        self.check_return_value(0)?;
         Ok(Next::PathEnds)
     }
 
-    fn check_return_value(&mut self) -> Res {
-        let frame = self.cur.frame();
+    /// Whether what register `number` holds may be the result of the function whose walk
+    /// this is.
+    fn check_return_value(&mut self, number: u8) -> Res {
+        let frame = &self.cur.frames[0];
         let in_subprog = frame.subprog != 0;
         let (in_async, in_exception) = (frame.in_async_callback, frame.in_exception_callback);
         let async_range = frame.callback_range;
-        self.check_reg_read(0)?;
-        if self.is_pointer_value(0) {
-            refuse!(self, EACCES, "R0 leaks addr as return value");
+        self.check_reg_read(number)?;
+        if self.is_pointer_value(number) {
+            refuse!(self, EACCES, "R{number} leaks addr as return value");
         }
-        let reg = *self.reg(0);
+        let reg = *self.reg(number);
         let name = || reg_type_name(reg.kind, reg.flags);
         let (context, range) = if in_async {
             ("At async callback return", Some(async_range))
@@ -45,7 +51,7 @@ impl Verifier<'_> {
                 refuse!(
                     self,
                     EINVAL,
-                    "At subprogram exit the register R0 is not a scalar value ({})",
+                    "At subprogram exit the register R{number} is not a scalar value ({})",
                     name()
                 );
             }
@@ -60,22 +66,28 @@ impl Verifier<'_> {
             refuse!(
                 self,
                 EINVAL,
-                "{context} the register R0 is not a known value ({})",
+                "{context} the register R{number} is not a known value ({})",
                 name()
             );
         }
-        self.mark_precise(0)?;
-        let num = self.reg(0).num;
+        self.mark_precise(number)?;
+        let num = self.reg(number).num;
         if num.smin < i64::from(min) || num.smax > i64::from(max) {
-            let stop = self.bad_return(context, min, max);
+            let stop = self.bad_return(context, number, min, max);
             return Err(stop);
         }
         Ok(())
     }
 
     /// Says that the returned number lies outside of what may be returned.
-    pub fn bad_return(&mut self, context: &str, min: i32, max: i32) -> crate::context::Stop {
-        let num = self.reg(0).num;
+    pub fn bad_return(
+        &mut self,
+        context: &str,
+        number: u8,
+        min: i32,
+        max: i32,
+    ) -> crate::context::Stop {
+        let num = self.reg(number).num;
         let mut known = String::new();
         if num.smin > i64::MIN {
             known.push_str(&format!(" smin={}", num.smin));
@@ -88,7 +100,9 @@ impl Verifier<'_> {
         }
         self.reject(
             skep_abi::Errno::EINVAL,
-            format_args!("{context} the register R0 has{known} should have been in [{min}, {max}]"),
+            format_args!(
+                "{context} the register R{number} has{known} should have been in [{min}, {max}]"
+            ),
         )
     }
 
