@@ -60,6 +60,9 @@ pub fn check(v: &mut Verifier<'_>, at: u32) -> Res {
             "call of kernel function {name} at instruction {at}"
         )));
     };
+    if name.starts_with("bpf_xdp_metadata_") {
+        refuse!(v, EINVAL, "metadata kfuncs require device-bound program");
+    }
     v.aux[at as usize].kfunc = Some(known);
     Ok(())
 }
