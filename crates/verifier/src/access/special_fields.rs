@@ -250,8 +250,7 @@ impl<'b> Search<'b> {
     /// and where its node lies.
     fn contained(&self, tagged: (TypeId, i32), node: FieldKind) -> Option<(TypeId, u32)> {
         let tag = self.btf.decl_tags().find_map(|ty| {
-            let fits = ty.ref_type() == Some(tagged.0)
-                && ty.component_idx() == Some(tagged.1);
+            let fits = ty.ref_type() == Some(tagged.0) && ty.component_idx() == Some(tagged.1);
             ty.name().strip_prefix("contains:").filter(|_| fits)
         })?;
         let (name, field) = tag.split_once(':')?;

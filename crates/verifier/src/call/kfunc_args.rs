@@ -240,9 +240,10 @@ impl Verifier<'_> {
         size_follows: bool,
     ) -> Res<Wanted> {
         let iterates = kfunc.starts_iterator() || kfunc.steps_iterator() || kfunc.ends_iterator();
-        let of_struct = (target.kind() == BtfKind::Struct)
-            .then(|| target.name())
-            .unwrap_or_default();
+        let of_struct = match target.kind() {
+            BtfKind::Struct => target.name(),
+            _ => "",
+        };
         let nullable = ends_with(param, "__nullable") || ends_with(param, "__opt");
         Ok(match of_struct {
             _ if kfunc.name == "bpf_cast_to_kern_ctx" || self.is_context_struct(btf, target) => {
