@@ -17,6 +17,9 @@ pub(crate) const FAST: u16 = 1 << 9;
 pub(crate) const SLEEP: u16 = 1 << 10;
 pub(crate) const UNMODELLED: u16 = 1 << 15;
 
+/// The set of functions for security hooks only.
+pub(crate) const HOOKS: u64 = 1 << 29;
+
 /// How a helper or a function of the kernel runs a function of the program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Callback {
@@ -137,7 +140,9 @@ impl Kfunc {
     pub fn allowed(&self, prog_type: ProgType) -> Option<bool> {
         use ProgType as P;
         match prog_type {
-            P::StructOps | P::Ext | P::Lsm | P::LircMode2 | P::Unspec => None,
+            P::Ext | P::LircMode2 | P::Unspec => None,
+            // Hooks are asked as tracing programs are.
+            P::Lsm => Some(self.types >> P::Tracing as u32 & 1 != 0 || self.types == HOOKS),
             known => Some(self.types >> known as u32 & 1 != 0),
         }
     }

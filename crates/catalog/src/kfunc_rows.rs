@@ -1,25 +1,27 @@
 //! The kernel's functions that programs call by BTF id: a flat table.
 //!
 //! Which program types may call a function is what Linux 6.18 answered when a program of
-//! every type (but operations, hooks and extensions) called it.
+//! every type (but hooks and extensions) called it.
 
 use crate::kfunc::{
-    ACQUIRE, DESTROY, FAST, Kfunc, NEW, NEXT, NULL, RCU, RCU_PROTECTED, RELEASE, SLEEP, TRUSTED,
-    UNMODELLED,
+    ACQUIRE, DESTROY, FAST, HOOKS, Kfunc, NEW, NEXT, NULL, RCU, RCU_PROTECTED, RELEASE, SLEEP,
+    TRUSTED, UNMODELLED,
 };
 
 /// SocketFilter, Kprobe, SchedCls, SchedAct, Tracepoint, Xdp, PerfEvent, CgroupSkb,
 /// CgroupSock, LwtIn, LwtOut, LwtXmit, SockOps, SkSkb, CgroupDevice, SkMsg, RawTracepoint,
 /// CgroupSockAddr, LwtSeg6local, SkReuseport, FlowDissector, CgroupSysctl,
 /// RawTracepointWritable, CgroupSockopt, Tracing, SkLookup, Syscall, Netfilter.
-const EVERY: u64 = 0x1c7effffe;
-/// Only operations of structures.
-const OPERATIONS: u64 = 0x0;
+const EVERY: u64 = 0x1c7effffe | OPERATIONS;
+/// StructOps.
+const OPERATIONS: u64 = 1 << 27;
+/// None but kernel code.
+const NONE: u64 = 0;
 /// SchedCls, Tracepoint, Xdp, PerfEvent, CgroupSkb, CgroupSock, SockOps, CgroupDevice,
 /// CgroupSockAddr, CgroupSysctl, CgroupSockopt, Tracing, Syscall.
-const TYPES_2: u64 = 0x8684a3e8;
+const TYPES_2: u64 = 0x8684a3e8 | OPERATIONS;
 /// Tracepoint, PerfEvent, Tracing, Syscall.
-const TYPES_3: u64 = 0x840000a0;
+const TYPES_3: u64 = 0x840000a0 | OPERATIONS;
 /// Syscall.
 const TYPES_4: u64 = 0x80000000;
 /// SchedCls, SchedAct, Xdp.
@@ -126,11 +128,11 @@ pub(crate) static KFUNCS: &[Kfunc] = &[
     k("bpf_dynptr_size", EVERY, 0),
     k("bpf_dynptr_slice", EVERY, NULL),
     k("bpf_dynptr_slice_rdwr", EVERY, NULL),
-    k("bpf_fentry_test1", OPERATIONS, 0),
-    k("bpf_get_dentry_xattr", OPERATIONS, SLEEP | TRUSTED),
-    k("bpf_get_file_xattr", OPERATIONS, SLEEP | TRUSTED),
+    k("bpf_fentry_test1", NONE, 0),
+    k("bpf_get_dentry_xattr", HOOKS, SLEEP | TRUSTED),
+    k("bpf_get_file_xattr", HOOKS, SLEEP | TRUSTED),
     k("bpf_get_kmem_cache", EVERY, 0),
-    k("bpf_get_task_exe_file", OPERATIONS, ACQUIRE | TRUSTED | NULL),
+    k("bpf_get_task_exe_file", HOOKS, ACQUIRE | TRUSTED | NULL),
     k("bpf_iter_bits_destroy", EVERY, DESTROY),
     k("bpf_iter_bits_new", EVERY, NEW),
     k("bpf_iter_bits_next", EVERY, NEXT | NULL),
@@ -169,12 +171,12 @@ pub(crate) static KFUNCS: &[Kfunc] = &[
     k("bpf_lookup_system_key", TYPES_2, ACQUIRE | NULL),
     k("bpf_lookup_user_key", TYPES_2, ACQUIRE | NULL | SLEEP),
     k("bpf_map_sum_elem_count", EVERY, TRUSTED),
-    k("bpf_modify_return_test", OPERATIONS, 0),
-    k("bpf_modify_return_test2", OPERATIONS, 0),
+    k("bpf_modify_return_test", NONE, 0),
+    k("bpf_modify_return_test2", NONE, 0),
     k("bpf_modify_return_test_tp", EVERY, 0),
     k("bpf_obj_drop_impl", TYPES_2, RELEASE),
     k("bpf_obj_new_impl", TYPES_2, ACQUIRE | NULL),
-    k("bpf_path_d_path", OPERATIONS, TRUSTED),
+    k("bpf_path_d_path", HOOKS, TRUSTED),
     k("bpf_percpu_obj_drop_impl", TYPES_2, RELEASE),
     k("bpf_percpu_obj_new_impl", TYPES_2, ACQUIRE | NULL),
     k("bpf_preempt_disable", EVERY, 0),
@@ -183,7 +185,7 @@ pub(crate) static KFUNCS: &[Kfunc] = &[
     k("bpf_probe_read_kernel_str_dynptr", EVERY, 0),
     k("bpf_probe_read_user_dynptr", EVERY, 0),
     k("bpf_probe_read_user_str_dynptr", EVERY, 0),
-    k("bpf_put_file", OPERATIONS, RELEASE),
+    k("bpf_put_file", HOOKS, RELEASE),
     k("bpf_rbtree_add_impl", TYPES_2, 0),
     k("bpf_rbtree_first", TYPES_2, NULL),
     k("bpf_rbtree_left", TYPES_2, NULL),
@@ -194,15 +196,15 @@ pub(crate) static KFUNCS: &[Kfunc] = &[
     k("bpf_rcu_read_unlock", EVERY, 0),
     k("bpf_rdonly_cast", EVERY, FAST),
     k("bpf_refcount_acquire_impl", TYPES_2, ACQUIRE | NULL | RCU),
-    k("bpf_remove_dentry_xattr", OPERATIONS, SLEEP | TRUSTED),
+    k("bpf_remove_dentry_xattr", HOOKS, SLEEP | TRUSTED),
     k("bpf_res_spin_lock", EVERY, NULL),
     k("bpf_res_spin_lock_irqsave", EVERY, NULL),
     k("bpf_res_spin_unlock", EVERY, 0),
     k("bpf_res_spin_unlock_irqrestore", EVERY, 0),
     k("bpf_send_signal_task", TYPES_2, TRUSTED),
-    k("bpf_session_cookie", OPERATIONS, 0),
-    k("bpf_session_is_return", OPERATIONS, 0),
-    k("bpf_set_dentry_xattr", OPERATIONS, SLEEP | TRUSTED),
+    k("bpf_session_cookie", NONE, 0),
+    k("bpf_session_is_return", NONE, 0),
+    k("bpf_set_dentry_xattr", HOOKS, SLEEP | TRUSTED),
     k("bpf_sk_assign_tcp_reqsk", TYPES_11, TRUSTED),
     k("bpf_skb_ct_alloc", TYPES_6, ACQUIRE | NULL),
     k("bpf_skb_ct_lookup", TYPES_6, ACQUIRE | NULL),

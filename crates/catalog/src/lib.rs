@@ -26,6 +26,7 @@ mod kfunc;
 mod kfunc_rows;
 mod map;
 mod prog;
+mod struct_ops;
 mod tracing;
 mod tracing_rows;
 
@@ -38,6 +39,7 @@ pub use prog::{
     AttachTypes, LoadRight, PacketAccess, ProgTypeRow, Sleep, packet_to_helper, prog_type,
     return_range,
 };
+pub use struct_ops::{Operations, operations};
 pub use tracing::{FieldTrust, IterValue, field_trust, iterator, tracepoint_nullable};
 
 /// The prototype of the helper with this number; programs of some types have another one for

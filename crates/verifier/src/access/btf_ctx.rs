@@ -125,7 +125,8 @@ impl Verifier<'_> {
                 ));
             }
             None => {
-                say!(self, "func '{name}' doesn't have {}-th argument\n", arg + 1);
+                let nth = missing_argument(&btf, &target, arg);
+                say!(self, "func '{name}' doesn't have {nth}-th argument\n");
                 return Ok(None);
             }
         };
@@ -184,7 +185,12 @@ impl Verifier<'_> {
             Place::Tracepoint(nullable) if nullable >> arg & 1 != 0 => {
                 Flags::TRUSTED.with(Flags::MAYBE_NULL)
             }
-            Place::Tracepoint(_) | Place::Iterator(_) | Place::Hook => Flags::TRUSTED,
+            Place::Operation(operations) if operations.nullable_args(name) >> arg & 1 != 0 => {
+                Flags::TRUSTED.with(Flags::MAYBE_NULL)
+            }
+            Place::Tracepoint(_) | Place::Iterator(_) | Place::Hook | Place::Operation(_) => {
+                Flags::TRUSTED
+            }
             Place::Entry | Place::Exit | Place::Modify => Flags::NONE,
         };
         flags = flags.with(super::btf_id::tag_flags(btf, ptr).without(Flags::RCU));
@@ -194,6 +200,12 @@ impl Verifier<'_> {
             "func '{name}' arg{arg} has btf_id {} type {kind} '{of}'\n",
             id.0
         );
+        if let Place::Operation(operations) = target.place
+            && let Some((from, to)) = operations.promoted
+            && of == from
+        {
+            return Ok(Some(Word::Object(self.kernel_struct(to)?, flags)));
+        }
         Ok(Some(Word::Object(id, flags)))
     }
 
@@ -218,5 +230,21 @@ fn is_plain_number(ty: Type<'_>) -> bool {
         BtfKind::Int => small,
         BtfKind::Struct | BtfKind::Union => true,
         kind => kind.is_enum(),
+    }
+}
+
+/// The number that Linux gives an argument which is not there: behind the arguments it counts
+/// the result, and everything further as one.
+fn missing_argument(btf: &Btf, target: &Target, arg: usize) -> usize {
+    // Listeners of tracepoints get data of their own first, which is no argument to them.
+    let own = usize::from(matches!(target.place, Place::Tracepoint(_)));
+    let count = target.args.len() + own;
+    let returns = btf
+        .resolve(target.result)
+        .is_some_and(|ty| ty.kind() != BtfKind::Void);
+    if arg < count || arg == count && returns {
+        arg + 1
+    } else {
+        count + 2
     }
 }

@@ -43,6 +43,29 @@ pub(crate) fn shown<'b>(ty: &Type<'b>) -> &'b str {
     }
 }
 
+/// Where a field lies.
+#[derive(Clone, Copy)]
+struct Part {
+    start: i64,
+    end: i64,
+    array: bool,
+}
+
+/// Where a field lies that is found by names, from the outermost structure on.
+fn place_of(btf: &Btf, object: Type<'_>, way: &[&str]) -> Option<Part> {
+    let (mut ty, mut start) = (object, 0i64);
+    for name in way {
+        let member = ty.members().find(|member| member.name == *name)?;
+        start += i64::from(member.bit_offset / 8);
+        ty = btf.resolve(member.ty)?;
+    }
+    Some(Part {
+        start,
+        end: start + i64::from(btf.size_of(ty.id())?),
+        array: ty.array().is_some(),
+    })
+}
+
 /// What the type tags of a pointer say of it.
 pub(crate) fn tag_flags(btf: &Btf, ptr: Type<'_>) -> Flags {
     let tag = ptr.ref_type().and_then(|id| btf.type_by_id(id));
@@ -347,6 +370,9 @@ impl Verifier<'_> {
         }
         let allocated = reg.flags.any(Flags::ALLOC);
         if at.writes() && (!allocated || reg.flags.any(Flags::UNTRUSTED)) {
+            if let Some(operations) = self.operations().filter(|_| !allocated) {
+                return self.write_for_operations(&btf, object, at, operations);
+            }
             if !allocated && self.may_write_connections(name) {
                 return self.write_connection(&btf, object, at);
             }
@@ -415,6 +441,55 @@ impl Verifier<'_> {
             subreg_def,
             ..pointer
         };
+    }
+
+    /// The structure of operations of which the program implements a member.
+    pub(crate) fn operations(&self) -> Option<&'static skep_catalog::Operations> {
+        match self.target.as_ref()?.place {
+            crate::setup::target::Place::Operation(operations) => Some(operations),
+            _ => None,
+        }
+    }
+
+    /// A store to an object that operations are about.
+    fn write_for_operations(
+        &mut self,
+        btf: &Btf,
+        object: Type<'_>,
+        at: &Attempt,
+        operations: &skep_catalog::Operations,
+    ) -> Res {
+        let name = shown(&object);
+        if name != operations.writable {
+            refuse!(self, EACCES, "only read is supported");
+        }
+        let (off, size) = (i64::from(at.off), i64::from(at.size));
+        let whole = i64::from(object.size().unwrap_or(0));
+        let mut fields = operations
+            .fields
+            .iter()
+            .filter_map(|way| place_of(btf, object, way));
+        // Arrays, and what is all of the structure, may be written in parts.
+        let found = fields.find(|place| {
+            let parts = place.array || place.end - place.start == whole;
+            off == place.start || parts && (place.start..place.end).contains(&off)
+        });
+        let Some(Part { start, end, .. }) = found else {
+            refuse!(self, EACCES, "no write support to {name} at off {off}");
+        };
+        if off + size > end {
+            if end - start == whole {
+                refuse!(self, EACCES, "write access at off {off} with size {size}");
+            }
+            refuse!(
+                self,
+                EACCES,
+                "write access at off {off} with size {size} beyond the member of {name} ended \
+                 at {end}"
+            );
+        }
+        self.need_kernel("objects");
+        Ok(())
     }
 
     /// Whether programs of this type may change tracked connections.

@@ -68,7 +68,11 @@ impl Verifier<'_> {
     pub(crate) fn available_helper(&self, number: u32) -> Option<&'static Helper> {
         let prog_type = self.prog_type().ok()?;
         let attach = self.request.expected_attach_type;
-        let allowed = skep_catalog::helper_allowed(prog_type, attach, number, self.caps());
+        let allowed = skep_catalog::helper_allowed(prog_type, attach, number, self.caps())
+            && self.operations().is_none_or(|operations| {
+                let member = self.target.as_ref().map_or("", |target| &target.name);
+                operations.may_call(member, number)
+            });
         skep_catalog::helper_for(prog_type, number).filter(|_| allowed)
     }
 

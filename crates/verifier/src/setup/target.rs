@@ -37,6 +37,8 @@ pub enum Place {
     Iterator(&'static [IterValue]),
     /// A security hook.
     Hook,
+    /// A member of a structure of operations.
+    Operation(&'static skep_catalog::Operations),
 }
 
 /// The most arguments of a function that can be traced.
@@ -229,12 +231,64 @@ fn hook(v: &mut Verifier<'_>, ty: Type<'_>) -> Res<Target> {
     Err(Stop::Unsupported(format!("security hook {name}")))
 }
 
-/// A member of a structure of operations: TCP congestion control only.
+/// A member of a structure of operations.
 fn operation(v: &mut Verifier<'_>) -> Res<Target> {
-    Err(Stop::Unsupported(format!(
-        "operations of the structure with BTF id {}",
-        v.request.attach_btf_id
-    )))
+    if !v.request.gpl_compatible {
+        refuse!(
+            v,
+            EINVAL,
+            "struct ops programs must have a GPL compatible license"
+        );
+    }
+    let id = v.request.attach_btf_id;
+    if id == 0 {
+        return Err(Stop::Reject(skep_abi::Errno::ENOTSUPP));
+    }
+    let btf = kernel_btf(v)?;
+    let ty = btf.type_by_id(id).filter(|ty| ty.kind() == Kind::Struct);
+    let known = ty.and_then(|ty| Some((ty, skep_catalog::operations(ty.name())?)));
+    let Some((ty, operations)) = known else {
+        refuse!(v, ENOTSUPP, "attach_btf_id {id} is not a supported struct");
+    };
+    let (name, index) = (ty.name(), v.request.expected_attach_type);
+    let Some(member) = ty.members().nth(index as usize) else {
+        refuse!(
+            v,
+            EINVAL,
+            "attach to invalid member idx {index} of struct {name}"
+        );
+    };
+    let func = btf.resolve(member.ty).filter(|ty| ty.kind() == Kind::Ptr);
+    let func = func.and_then(|ptr| btf.resolve(ptr.ref_type()?));
+    let short = member.name;
+    let Some(proto) = prototype(func) else {
+        refuse!(
+            v,
+            EINVAL,
+            "attach to invalid member {short}(@idx {index}) of struct {name}"
+        );
+    };
+    if operations.unsupported.contains(&short) {
+        refuse!(
+            v,
+            ENOTSUPP,
+            "attach to unsupported member {short} of struct {name}"
+        );
+    }
+    let sleeps = ProgFlags(v.request.flags).contains(ProgFlags::SLEEPABLE);
+    if sleeps && !operations.may_sleep(short) {
+        refuse!(
+            v,
+            EINVAL,
+            "attach to unsupported member {short} of struct {name}"
+        );
+    }
+    Ok(Target {
+        name: short.to_string(),
+        args: proto.params().map(|param| param.ty).collect(),
+        result: proto.ref_type().unwrap_or(TypeId::VOID),
+        place: Place::Operation(operations),
+    })
 }
 
 fn sleepable_only(v: &Verifier<'_>, may: bool) -> Res {
