@@ -170,6 +170,13 @@ impl Verifier<'_> {
         {
             return Ok(Some(self.iterator_word(*value)?));
         }
+        if let Place::Operation(operations) = target.place
+            && operations.nullable_args(name) >> arg & 1 != 0
+            && let Some(object) = ptr.ref_type().and_then(|id| btf.resolve(id))
+        {
+            let flags = Flags::TRUSTED.with(Flags::MAYBE_NULL);
+            return Ok(Some(Word::Object(object.id(), flags)));
+        }
         let Some(to) = ptr.ref_type().and_then(|id| btf.resolve(id)) else {
             return Ok(None);
         };
@@ -183,9 +190,6 @@ impl Verifier<'_> {
         }
         let mut flags = match target.place {
             Place::Tracepoint(nullable) if nullable >> arg & 1 != 0 => {
-                Flags::TRUSTED.with(Flags::MAYBE_NULL)
-            }
-            Place::Operation(operations) if operations.nullable_args(name) >> arg & 1 != 0 => {
                 Flags::TRUSTED.with(Flags::MAYBE_NULL)
             }
             Place::Tracepoint(_) | Place::Iterator(_) | Place::Hook | Place::Operation(_) => {

@@ -38,6 +38,9 @@ impl Verifier<'_> {
         let in_subprog = frame.subprog != 0;
         let (in_async, in_exception) = (frame.in_async_callback, frame.in_exception_callback);
         let async_range = frame.callback_range;
+        if !in_subprog && !in_async && self.returns_nothing() {
+            return Ok(());
+        }
         self.check_reg_read(number)?;
         if self.is_pointer_value(number) {
             refuse!(self, EACCES, "R{number} leaks addr as return value");
@@ -104,6 +107,15 @@ impl Verifier<'_> {
                 "{context} the register R{number} has{known} should have been in [{min}, {max}]"
             ),
         )
+    }
+
+    /// Whether what the program attaches to has no result.
+    fn returns_nothing(&self) -> bool {
+        use crate::setup::target::Place;
+        self.target.as_ref().is_some_and(|target| {
+            matches!(target.place, Place::Operation(_) | Place::Hook)
+                && target.result == skep_btf::TypeId::VOID
+        })
     }
 
     /// What the program may return, when its type restricts it.
