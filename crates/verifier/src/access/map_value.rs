@@ -225,6 +225,7 @@ fn kernel_struct(map_type: MapType) -> Option<&'static str> {
         MapType::LpmTrie => "lpm_trie",
         MapType::Queue | MapType::Stack => "bpf_queue_stack",
         MapType::Ringbuf | MapType::UserRingbuf => "bpf_ringbuf_map",
+        MapType::Arena => "bpf_arena",
         _ => return None,
     })
 }

@@ -17,7 +17,7 @@ pub mod stack_range;
 pub mod stack_read;
 pub mod stack_write;
 
-use crate::context::{Res, Stop, Verifier};
+use crate::context::{Res, Verifier};
 use crate::log::state::reg_type_name;
 use crate::refuse;
 use crate::state::{Flags, Kind, Reg};
@@ -143,7 +143,13 @@ impl Verifier<'_> {
             Kind::BtfId if !reg.maybe_null() => self.access_object(at),
             Kind::ConstMapPtr => self.access_map_object(at),
             Kind::Buf if !reg.maybe_null() => self.access_buf(at),
-            Kind::Arena => Err(Stop::Unsupported("access to an arena".into())),
+            // Whatever lies there: faults are survived.
+            Kind::Arena => {
+                if let Some(value) = at.fills() {
+                    self.mark_unknown(value);
+                }
+                Ok(())
+            }
             _ => self.refuse_kind(at.reg),
         }
     }

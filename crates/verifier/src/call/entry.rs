@@ -73,7 +73,23 @@ impl Verifier<'_> {
                         ..Reg::pointer(Kind::Dynptr)
                     };
                 }
-                ArgKind::Arena => *self.reg_mut(number) = Reg::pointer(Kind::Arena),
+                ArgKind::Untrusted { id: 0 } => {
+                    *self.reg_mut(number) = Reg {
+                        flags: Flags::RDONLY.with(Flags::UNTRUSTED),
+                        ..Reg::pointer(Kind::Mem)
+                    };
+                }
+                ArgKind::Untrusted { id } => {
+                    self.need_kernel("objects");
+                    *self.reg_mut(number) = Reg {
+                        flags: Flags::UNTRUSTED,
+                        id: self.next_id(),
+                        aux: id,
+                        ..Reg::pointer(Kind::BtfId)
+                    };
+                }
+                // The program casts it to its arena before it looks there.
+                ArgKind::Arena => self.mark_unknown(number),
             }
         }
         Ok(())

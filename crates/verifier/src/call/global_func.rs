@@ -24,6 +24,12 @@ pub enum ArgKind {
     Arena,
     /// A dynptr.
     Dynptr,
+    /// Anything, of which is read as of an object of the kernel (or as bytes, with 0) that may
+    /// not be there.
+    Untrusted {
+        /// Its type.
+        id: u32,
+    },
     /// A trusted object of the kernel.
     Object {
         /// Its type.
@@ -239,16 +245,38 @@ impl Verifier<'_> {
             }
             return Ok(Some(ArgKind::Dynptr));
         }
-        if tags.untrusted || tags.trusted && (!is_global || tags.arena || tags.nonnull) {
-            return Err(Stop::Unsupported(
-                "trusted or untrusted pointer as an argument of a function".into(),
-            ));
-        }
         if tags.trusted {
-            let name = pointee.map_or("", |ty| ty.name());
+            let beyond = Tags {
+                trusted: false,
+                nullable: false,
+                ..tags
+            };
+            if beyond != Tags::NONE {
+                refuse!(self, EINVAL, "arg#{index} has invalid combination of tags");
+            }
             return Ok(Some(ArgKind::Object {
-                id: self.only_kernel_struct(name)?,
+                id: self.kernel_type_of(index, pointee)?,
                 nullable: tags.nullable,
+            }));
+        }
+        if tags.untrusted {
+            let beyond = Tags {
+                untrusted: false,
+                ..tags
+            };
+            if beyond != Tags::NONE {
+                refuse!(
+                    self,
+                    EINVAL,
+                    "arg#{index} untrusted cannot be combined with any other tags"
+                );
+            }
+            let plain = pointee.is_none_or(|ty| ty.kind() == BtfKind::Void || is_number(ty));
+            return Ok(Some(ArgKind::Untrusted {
+                id: match plain {
+                    true => 0,
+                    false => self.kernel_type_of(index, pointee)?,
+                },
             }));
         }
         if tags.arena {
@@ -287,15 +315,36 @@ impl Verifier<'_> {
         matches!(place, Some(Place::Tracepoint(_)))
     }
 
-    /// The one structure of the kernel that the program knows under a name.
-    fn only_kernel_struct(&self, name: &str) -> Res<u32> {
+    /// The type of the kernel that the program knows under a name, perhaps with a flavour
+    /// (`___…`) behind it.
+    fn kernel_type_of(&mut self, index: usize, ty: Option<Type<'_>>) -> Res<u32> {
+        let Some(ty) = ty else {
+            return Err(Stop::Reject(skep_abi::Errno::EINVAL));
+        };
+        let (kind, name) = (ty.kind(), crate::access::btf_id::shown(&ty));
+        let short = name.split("___").next().unwrap_or(name);
+        let of = kind.name();
+        if ty.name().is_empty() {
+            refuse!(
+                self,
+                EINVAL,
+                "arg#{index} reference type('{of} {name}') candidate matching error: -22"
+            );
+        }
         let btf = crate::setup::target::kernel_btf(self)?;
-        let mut found = btf.find_all(name).filter(|ty| ty.kind() == BtfKind::Struct);
+        let mut found = btf.find_all(short).filter(|ty| ty.kind() == kind);
         match (found.next(), found.next()) {
-            (Some(ty), None) if !name.is_empty() && !name.contains("___") => Ok(ty.id().0),
-            _ => Err(Stop::Unsupported(format!(
-                "which of the kernel's types is struct {name}"
-            ))),
+            (Some(ty), None) => Ok(ty.id().0),
+            (None, _) => refuse!(
+                self,
+                ENOENT,
+                "arg#{index} reference type('{of} {name}') has no matches"
+            ),
+            _ => refuse!(
+                self,
+                EEXIST,
+                "arg#{index} reference type('{of} {name}') has multiple matches"
+            ),
         }
     }
 

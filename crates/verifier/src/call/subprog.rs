@@ -176,17 +176,11 @@ impl Verifier<'_> {
                         refuse!(self, EINVAL, "arg#{index} is expected to be non-NULL");
                     }
                 }
+                ArgKind::Untrusted { .. } => {}
                 ArgKind::Object { id, nullable } => {
-                    let plain = matches!(reg.flags, Flags::NONE | Flags::TRUSTED | Flags::RCU);
-                    let is_object = reg.kind == Kind::BtfId && reg.map_uid == 0 && plain;
-                    let fits =
-                        reg.is_null() && nullable || is_object && reg.off == 0 && reg.aux == id;
-                    if !fits {
-                        return Err(Stop::Unsupported(
-                            "this argument where a trusted object is asked for".into(),
-                        ));
+                    if !(nullable && reg.is_null()) {
+                        self.check_trusted_object(&reg, number, id, nullable)?;
                     }
-                    self.check_arg_offset(&reg, number, false)?;
                 }
                 ArgKind::Dynptr => {
                     self.check_arg_offset(&reg, number, false)?;
@@ -211,6 +205,41 @@ impl Verifier<'_> {
             }
         }
         Ok(())
+    }
+
+    /// An object of the kernel's type `id`, for a global function that trusts it.
+    fn check_trusted_object(&mut self, reg: &Reg, number: u8, id: u32, nullable: bool) -> Res {
+        let mut flags = reg.flags;
+        if nullable {
+            flags = flags.without(Flags::MAYBE_NULL);
+        }
+        let plain = matches!(flags, Flags::NONE | Flags::TRUSTED | Flags::RCU);
+        if reg.kind != Kind::BtfId || !plain {
+            let name = self.kind_name_of(reg);
+            refuse!(
+                self,
+                EACCES,
+                "R{number} type={name} expected=ptr_, trusted_ptr_, rcu_ptr_"
+            );
+        }
+        let btf = crate::setup::target::kernel_btf(self)?;
+        let own = reg.map_uid == crate::access::btf_id::OWN_BTF;
+        let same = !own && reg.off == 0 && reg.aux == id;
+        let wanted = skep_btf::TypeId(id);
+        let inner = !same
+            && !own
+            && u32::try_from(reg.off)
+                .is_ok_and(|off| self.object_holds(&btf, reg.aux, off, wanted));
+        if !same && !inner {
+            let have = self.btf_type_name(reg);
+            let wanted = btf.type_by_id(wanted).map_or("", |ty| ty.name());
+            refuse!(
+                self,
+                EACCES,
+                "R{number} is of type {have} but {wanted} is expected"
+            );
+        }
+        self.check_arg_offset(reg, number, false)
     }
 
     /// Leaves the innermost function: for its caller, or for the call that runs it as a

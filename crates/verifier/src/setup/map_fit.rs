@@ -17,7 +17,7 @@ pub fn check(v: &mut Verifier<'_>, map: &MapFacts) -> Res {
         return Err(Stop::Unsupported(format!("map type {}", map.map_type)));
     };
     if matches!(kind, MapType::Arena) {
-        return Err(Stop::Unsupported(format!("arena map '{}'", map.name)));
+        check_arena(v, map)?;
     }
     if kind == MapType::StructOps {
         refuse!(v, EINVAL, "bpf_struct_ops map cannot be used in prog");
@@ -29,6 +29,29 @@ pub fn check(v: &mut Verifier<'_>, map: &MapFacts) -> Res {
             "Sleepable programs can only use array, hash, ringbuf and local storage maps"
         );
     }
+    Ok(())
+}
+
+/// A program has one arena, whose place in the address space of its user is known.
+fn check_arena(v: &mut Verifier<'_>, map: &MapFacts) -> Res {
+    if v.has_arena() {
+        refuse!(v, EBUSY, "Only one arena per program");
+    }
+    if !v.request.privilege.allow_ptr_leaks || !v.request.privilege.bpf_capable {
+        refuse!(
+            v,
+            EPERM,
+            "CAP_BPF and CAP_PERFMON are required to use arena"
+        );
+    }
+    if map.map_extra == 0 {
+        refuse!(
+            v,
+            EINVAL,
+            "arena's user address must be set via map_extra or mmap()"
+        );
+    }
+    v.need_kernel("an arena");
     Ok(())
 }
 
@@ -66,6 +89,13 @@ pub fn is_cgroup_storage(map: &MapFacts) -> bool {
 /// Whether an offset into the value has an address of its own: only in arrays of one
 /// element. `Err(None)` when the kind of map has no such values at all.
 pub fn direct_value(map: &MapFacts, offset: u32) -> Result<(), Option<Errno>> {
+    const PAGE: u64 = 4096;
+    if map.map_type == MapType::Arena.as_u32() {
+        return match u64::from(offset) > u64::from(map.max_entries) * PAGE {
+            true => Err(Some(Errno::ERANGE)),
+            false => Ok(()),
+        };
+    }
     if map.map_type != MapType::Array.as_u32() {
         return Err(None);
     }

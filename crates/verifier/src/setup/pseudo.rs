@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use skep_abi::Errno;
+use skep_btf::Kind as BtfKind;
 use skep_isa::{FORMS, Insn, class, form::Level, mode, pseudo};
 
 use crate::context::{Res, Stop, Verifier};
@@ -66,12 +67,7 @@ fn resolve_load(v: &mut Verifier<'_>, at: u32) -> Res {
     };
     let value = match insn.src {
         0 | pseudo::FUNC => return Ok(()),
-        pseudo::BTF_ID => {
-            return Err(Stop::Unsupported(format!(
-                "address of kernel variable with BTF id {} at instruction {at}",
-                insn.imm
-            )));
-        }
+        pseudo::BTF_ID => return check_symbol(v, insn.imm, second.imm),
         pseudo::MAP_FD | pseudo::MAP_IDX if second.imm == 0 => None,
         pseudo::MAP_VALUE | pseudo::MAP_IDX_VALUE => Some(second.imm as u32),
         _ => refuse!(v, EINVAL, "unrecognized bpf_ld_imm64 insn"),
@@ -83,6 +79,37 @@ fn resolve_load(v: &mut Verifier<'_>, at: u32) -> Res {
     }
     v.aux[at as usize].map = Some((map, value.unwrap_or(0)));
     Ok(())
+}
+
+/// Checks that a load names a function of the kernel.
+///
+/// The addresses of variables are not in the symbol table of the kernel that is the
+/// reference, so that it refuses them all.
+fn check_symbol(v: &mut Verifier<'_>, id: i32, module: i32) -> Res {
+    if module != 0 {
+        refuse!(v, EINVAL, "invalid module BTF object FD specified.");
+    }
+    let btf = super::target::kernel_btf(v)?;
+    let Some(ty) = btf.type_by_id(id as u32) else {
+        refuse!(v, ENOENT, "ldimm64 insn specifies invalid btf_id {id}.");
+    };
+    let name = ty.name();
+    match ty.kind() {
+        BtfKind::Func => {
+            v.need_kernel("the address of a function");
+            Ok(())
+        }
+        BtfKind::Var => refuse!(
+            v,
+            ENOENT,
+            "ldimm64 failed to find the address for kernel symbol '{name}'."
+        ),
+        _ => refuse!(
+            v,
+            EINVAL,
+            "pseudo btf_id {id} in ldimm64 isn't KIND_VAR or KIND_FUNC"
+        ),
+    }
 }
 
 /// The map a load names, as an index into [`Verifier::maps`].

@@ -4,7 +4,7 @@ use skep_domain::{Alu, alu32, alu64};
 use skep_isa::Insn;
 use skep_isa::field::{alu as op, class};
 
-use crate::context::{Res, Stop, Verifier};
+use crate::context::{Res, Verifier};
 use crate::refuse;
 use crate::state::reg::{ADD_CONST, ADD_CONST32, ADD_CONST64, DEF_NOT_SUBREG};
 use crate::state::{Kind, Reg};
@@ -97,7 +97,18 @@ impl Verifier<'_> {
                         "addr_space_cast insn can only be used in a program that has an associated arena"
                     );
                 }
-                return Err(Stop::Unsupported("arena pointers".into()));
+                self.check_reg_read(insn.src)?;
+                self.check_reg_write(insn.dst, false)?;
+                if insn.imm == 1 {
+                    *self.reg_mut(insn.dst) = Reg {
+                        subreg_def: DEF_NOT_SUBREG,
+                        ..Reg::pointer(Kind::Arena)
+                    };
+                } else {
+                    self.mark_unknown(insn.dst);
+                }
+                self.need_kernel("an arena");
+                return Ok(());
             }
             let fits = matches!(insn.off, 0 | 8 | 16) || (wide && insn.off == 32);
             if !fits || insn.imm != 0 {

@@ -4,7 +4,7 @@ use skep_isa::Insn;
 use skep_isa::field::size;
 
 use crate::access::Access;
-use crate::context::{Res, Stop, Verifier};
+use crate::context::{Res, Verifier};
 use crate::refuse;
 use crate::state::Kind;
 
@@ -70,9 +70,6 @@ impl Verifier<'_> {
         self.atomic_access(insn, Access::Read, None)?;
         if loaded.is_some() {
             self.atomic_access(insn, Access::Read, loaded)?;
-        }
-        if self.reg(insn.dst).kind == Kind::Arena {
-            return Err(Stop::Unsupported("atomic operation in an arena".into()));
         }
         self.atomic_access(insn, Access::Write, None)
     }

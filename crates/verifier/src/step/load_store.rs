@@ -1,10 +1,11 @@
 //! Loads, stores and 64-bit immediates.
 
+use skep_abi::MapType;
 use skep_isa::Insn;
 use skep_isa::field::{mode, pseudo, size};
 
 use crate::access::Access;
-use crate::context::{Res, Stop, Verifier};
+use crate::context::{Res, Verifier};
 use crate::refuse;
 use crate::state::reg::DEF_NOT_SUBREG;
 use crate::state::{Flags, Kind, Reg};
@@ -149,7 +150,13 @@ impl Verifier<'_> {
                 let Some((map, offset)) = self.aux[self.insn_idx as usize].map else {
                     refuse!(self, EFAULT, "verifier bug: no map for a map load");
                 };
-                if matches!(insn.src, pseudo::MAP_VALUE | pseudo::MAP_IDX_VALUE) {
+                let value = matches!(insn.src, pseudo::MAP_VALUE | pseudo::MAP_IDX_VALUE);
+                if value && self.map_at(map).map_type == MapType::Arena.as_u32() {
+                    // An address of the user, which the program casts first.
+                    self.mark_unknown(insn.dst);
+                    return Ok(());
+                }
+                if value {
                     Reg {
                         aux: map,
                         off: offset as i32,
@@ -163,7 +170,14 @@ impl Verifier<'_> {
                 }
             }
             pseudo::BTF_ID => {
-                return Err(Stop::Unsupported("kernel variables by BTF id".into()));
+                // A function of the kernel: there is nothing to be read.
+                let subreg_def = DEF_NOT_SUBREG;
+                *self.reg_mut(insn.dst) = Reg {
+                    flags: Flags::RDONLY,
+                    subreg_def,
+                    ..Reg::pointer(Kind::Mem)
+                };
+                return Ok(());
             }
             _ => refuse!(self, EINVAL, "unrecognized bpf_ld_imm64 insn"),
         };
