@@ -25,30 +25,59 @@ struct Link {
 /// `E2BIG` for more than eight frames.
 pub fn check(v: &mut Verifier<'_>) -> Res {
     v.insn_idx = u32::MAX;
-    let private = has_private_stack(v);
-    for root in 0..v.subprog_count() {
+    let mut stacks = Stacks {
+        private: has_private_stack(v),
+        shared: vec![false; v.subprog_count()],
+    };
+    // Those that start on their own come first, so that it is known what they share.
+    for root in (0..v.subprog_count()).rev() {
         if root == 0 || v.subprogs[root].is_async_callback {
-            check_chains(v, root, private && !v.subprogs[root].is_async_callback)?;
+            check_chains(v, root, &mut stacks)?;
         }
     }
     Ok(())
 }
 
-/// Whether x86 gives the functions of such a program stacks of their own: tracing programs
-/// that may run on a deep kernel stack, unless they make tail calls.
-fn has_private_stack(v: &Verifier<'_>) -> bool {
-    // kprobe, tracepoint, perf_event, raw_tracepoint, tracing, struct_ops, lsm
-    let by_type = matches!(v.request.prog_type, 2 | 5 | 7 | 17 | 26 | 27 | 29);
-    let tail_calls = v.subprogs.iter().any(|s| s.has_tail_call);
-    let async_callbacks = v.subprogs.iter().any(|s| s.is_async_callback);
-    by_type && !tail_calls && !async_callbacks
+/// Which functions have a stack of their own.
+struct Stacks {
+    /// Those called from the entry may.
+    private: bool,
+    /// Reached from a callback that starts on its own, and therefore on the common stack.
+    shared: Vec<bool>,
 }
 
-fn check_chains(v: &mut Verifier<'_>, root: usize, private: bool) -> Res {
+impl Stacks {
+    /// Bytes that a function takes of the common stack, in the steps of sixteen that the JIT
+    /// uses; `main` in the chains of the entry.
+    fn common(&self, v: &Verifier<'_>, subprog: usize, main: bool) -> u32 {
+        /// Less is not worth a stack of its own.
+        const LEAST: u32 = 64;
+        let own = v.subprogs[subprog].stack_depth.next_multiple_of(16);
+        let apart = self.private && main && !self.shared[subprog] && own >= LEAST;
+        if apart { 0 } else { own }
+    }
+}
+
+/// Whether x86 gives the functions of such a program stacks of their own: tracing programs
+/// that may run on a deep kernel stack and not twice on one CPU, unless they make tail calls.
+fn has_private_stack(v: &Verifier<'_>) -> bool {
+    use skep_abi::{AttachType, ProgType as P};
+    let attach = v.request.expected_attach_type;
+    let by_type = match P::from_u32(v.request.prog_type) {
+        Some(P::Kprobe | P::Tracepoint | P::PerfEvent | P::RawTracepoint) => true,
+        Some(P::Tracing) => attach != AttachType::TraceIter as u32,
+        Some(P::Lsm) => attach != AttachType::LsmCgroup as u32,
+        _ => false,
+    };
+    by_type && !v.subprogs.iter().any(|s| s.has_tail_call)
+}
+
+fn check_chains(v: &mut Verifier<'_>, root: usize, stacks: &mut Stacks) -> Res {
+    let main = root == 0;
     // For each function, the stack and the frames above it with which all its chains fit.
     let mut fits: Vec<Option<(u32, usize)>> = vec![None; v.subprog_count()];
     let mut chain: Vec<Link> = Vec::new();
-    enter(v, &mut chain, root, private)?;
+    enter(v, &mut chain, root, stacks, main)?;
     while let Some(link) = chain.last_mut() {
         let end = v.subprogs[link.subprog + 1].start;
         let at = link.at;
@@ -86,7 +115,7 @@ fn check_chains(v: &mut Verifier<'_>, root: usize, private: bool) -> Res {
             let text = format_args!("insn {at} cannot call exception cb directly");
             return Err(v.reject_open(skep_abi::Errno::EINVAL, text));
         }
-        let above = depth_with(v, &chain, private);
+        let above = depth_with(v, &chain, stacks, main);
         if fits[callee].is_some_and(|(a, f)| above <= a && chain.len() <= f) {
             continue;
         }
@@ -95,7 +124,7 @@ fn check_chains(v: &mut Verifier<'_>, root: usize, private: bool) -> Res {
                 v.subprogs[link.subprog].tail_call_reachable = true;
             }
         }
-        enter(v, &mut chain, callee, private)?;
+        enter(v, &mut chain, callee, stacks, main)?;
     }
     Ok(())
 }
@@ -105,16 +134,22 @@ fn throws(v: &Verifier<'_>, at: u32) -> bool {
     kfunc.is_some_and(|kfunc| kfunc.name == "bpf_throw")
 }
 
-/// The stack of the whole chain, in the steps of sixteen bytes that the JIT uses.
-fn depth_with(v: &Verifier<'_>, chain: &[Link], private: bool) -> u32 {
-    chain.last().map_or(0, |link| {
-        let own = v.subprogs[link.subprog].stack_depth.next_multiple_of(16);
-        link.above + if private { 0 } else { own }
-    })
+/// What the whole chain takes of the common stack.
+fn depth_with(v: &Verifier<'_>, chain: &[Link], stacks: &Stacks, main: bool) -> u32 {
+    chain
+        .last()
+        .map_or(0, |link| link.above + stacks.common(v, link.subprog, main))
 }
 
-fn enter(v: &mut Verifier<'_>, chain: &mut Vec<Link>, subprog: usize, private: bool) -> Res {
-    let above = depth_with(v, chain, private);
+fn enter(
+    v: &mut Verifier<'_>,
+    chain: &mut Vec<Link>,
+    subprog: usize,
+    stacks: &mut Stacks,
+    main: bool,
+) -> Res {
+    let above = depth_with(v, chain, stacks, main);
+    stacks.shared[subprog] |= !main;
     if chain.len() >= MAX_CALL_FRAMES {
         let frames = chain.len();
         refuse!(v, E2BIG, "the call stack of {frames} frames is too deep !");
@@ -131,7 +166,7 @@ fn enter(v: &mut Verifier<'_>, chain: &mut Vec<Link>, subprog: usize, private: b
         at: v.subprogs[subprog].start,
         above,
     });
-    let depth = depth_with(v, chain, private);
+    let depth = depth_with(v, chain, stacks, main);
     if depth > MAX_BPF_STACK as u32 {
         let calls = chain.len();
         refuse!(
