@@ -35,6 +35,9 @@ cargo xtask smith                 puts generated programs to skep and Linux
        --show N --effort N        findings shown (default 5), trials to make each small
 cargo xtask bench run [NAME…]     how long programs run in each engine
        --json                     one JSON object a program and engine
+cargo xtask bench maps [MAP/OP…]  what operations of programs on maps cost, in skep and the kernel
+       --json                     one JSON object a case and engine
+       --entries N,… --threads N  sizes of the maps (default 16384), programs at once (default 1)
 cargo xtask bench verify [PATH…]  medians of skep's and Linux's verification times
        --json                     one JSON object a program
 cargo xtask prove                 is the arithmetic of the verifier sound? writes proofs/RESULTS.md

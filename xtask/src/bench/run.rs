@@ -42,7 +42,7 @@ struct Row {
 }
 
 /// skep as something that can be shared.
-struct Shared(std::sync::Arc<Kernel>);
+pub(super) struct Shared(pub(super) std::sync::Arc<Kernel>);
 
 impl skep_abi::Bpf for Shared {
     fn bpf(
@@ -91,7 +91,7 @@ fn engines() -> Vec<Engine> {
 }
 
 /// The input: headers of a TCP packet with a valid checksum, text, and fixed random bytes.
-fn input(program: &str) -> Vec<u8> {
+pub(super) fn input(program: &str) -> Vec<u8> {
     let mut bytes = vec![0u8; INPUT];
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     for byte in &mut bytes {
@@ -163,7 +163,7 @@ fn create(engine: &Engine, (kind, key, filled): (MapType, u32, bool)) -> Result<
 }
 
 /// The instructions of an object's one section, and where they refer to the map.
-fn read(path: &Path) -> Result<(Vec<Insn>, Vec<usize>), Box<dyn std::error::Error>> {
+pub(super) fn read(path: &Path) -> Result<(Vec<Insn>, Vec<usize>), Box<dyn std::error::Error>> {
     let bytes = std::fs::read(path)?;
     let file = ObjectFile::parse(&bytes)?;
     let section = file.section_by_name("xdp").ok_or("no section xdp")?;
@@ -178,7 +178,7 @@ fn read(path: &Path) -> Result<(Vec<Insn>, Vec<usize>), Box<dyn std::error::Erro
     Ok((insns, refs))
 }
 
-fn load(engine: &Engine, insns: &[Insn]) -> Result<u32, Errno> {
+pub(super) fn load(backend: &dyn Backend, insns: &[Insn]) -> Result<u32, Errno> {
     let bytes = Insn::slice_to_bytes(insns);
     let mut memory = Buffers::new();
     let mut load = attr::ProgLoad::new();
@@ -186,22 +186,23 @@ fn load(engine: &Engine, insns: &[Insn]) -> Result<u32, Errno> {
         .set_insn_cnt(insns.len().try_into().unwrap_or(u32::MAX))
         .set_insns(memory.input(&bytes))
         .set_license(memory.input(b"GPL\0"));
-    engine
-        .backend
-        .bpf(Cmd::ProgLoad.into(), load.as_attr(), &mut memory)
+    backend.bpf(Cmd::ProgLoad.into(), load.as_attr(), &mut memory)
 }
 
 /// Runs a program; r0 and the average nanoseconds of a run.
-fn run_once(engine: &Engine, fd: u32, input: &[u8], repeat: u32) -> Result<(u32, u32), Errno> {
+pub(super) fn run_once(
+    backend: &dyn Backend,
+    fd: u32,
+    input: &[u8],
+    repeat: u32,
+) -> Result<(u32, u32), Errno> {
     let mut memory = Buffers::new();
     let mut run = attr::ProgTestRun::new();
     run.set_prog_fd(fd)
         .set_data_size_in(input.len().try_into().unwrap_or(u32::MAX))
         .set_data_in(memory.input(input))
         .set_repeat(repeat);
-    engine
-        .backend
-        .bpf(Cmd::ProgTestRun.into(), run.as_attr(), &mut memory)?;
+    backend.bpf(Cmd::ProgTestRun.into(), run.as_attr(), &mut memory)?;
     Ok((run.retval(), run.duration()))
 }
 
@@ -227,7 +228,7 @@ fn prepare<'e>(engine: &'e Engine, path: &Path, program: &str) -> Result<Ready<'
             }
         }
     }
-    let fd = load(engine, &insns).map_err(|e| format!("load: {e}"))?;
+    let fd = load(&*engine.backend, &insns).map_err(|e| format!("load: {e}"))?;
     fds.push(fd);
     let started = Instant::now();
     let code = engine
@@ -245,7 +246,8 @@ fn prepare<'e>(engine: &'e Engine, path: &Path, program: &str) -> Result<Ready<'
         std::fs::write(path, code).map_err(|e| e.to_string())?;
     }
     let data = input(program);
-    let (retval, once) = run_once(engine, fd, &data, 20).map_err(|e| format!("run: {e}"))?;
+    let (retval, once) =
+        run_once(&*engine.backend, fd, &data, 20).map_err(|e| format!("run: {e}"))?;
     let repeat = (SAMPLE_NS / u64::from(once.max(1))).clamp(10, 200_000) as u32;
     Ok(Ready {
         engine,
@@ -326,7 +328,7 @@ pub fn run(args: &[String]) -> Outcome {
         let data = input(name);
         for _ in 0..SAMPLES {
             for one in &mut ready {
-                let done = run_once(one.engine, one.fd, &data, one.repeat);
+                let done = run_once(&*one.engine.backend, one.fd, &data, one.repeat);
                 one.times.extend(done.ok().map(|(_, ns)| f64::from(ns)));
             }
         }
