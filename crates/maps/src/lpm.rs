@@ -1,20 +1,20 @@
 //! Longest prefix match: keys are prefixes of bits, a lookup finds the longest that fits.
 //!
-//! All prefixes lie in one ordered map whose order is the one Linux walks: a prefix comes
-//! after the longer ones it covers, and the bit 0 before the bit 1. A lookup asks for each
-//! length that is present, longest first.
+//! Writers keep all prefixes in one ordered map, whose order is the one Linux walks: a prefix
+//! comes after the longer ones it covers, and the bit 0 before the bit 1. Lookups go through
+//! a trie beside it, without a lock.
+
+mod trie;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use skep_abi::{ElemFlags, Errno};
 
-use crate::pool::Pool;
+use crate::grace::Grace;
 use crate::value::Shape;
-
-/// Where the value starts in a piece; the pool owns a word before it.
-const VALUE_AT: usize = 16;
+use trie::{Key, Leaf, Trie};
 
 #[derive(Clone, PartialEq, Eq)]
 struct Prefix {
@@ -47,15 +47,16 @@ impl PartialOrd for Prefix {
 pub(crate) struct Lpm {
     data_size: usize,
     capacity: usize,
-    pool: Pool,
+    trie: Trie,
     pub(crate) shape: Shape,
     nodes: RwLock<Nodes>,
+    grace: Arc<Grace>,
 }
 
 /// One prefix of the trie.
 #[derive(Clone)]
 struct Node {
-    piece: usize,
+    leaf: Leaf,
     /// The data as it was given: walks show also the bits beyond the prefix.
     data: Box<[u8]>,
 }
@@ -68,34 +69,62 @@ struct Nodes {
 }
 
 impl Lpm {
-    pub(crate) fn new(key_size: u32, shape: Shape, entries: u32) -> Lpm {
+    pub(crate) fn new(
+        key_size: u32,
+        shape: Shape,
+        entries: u32,
+        grace: Arc<Grace>,
+    ) -> Result<Lpm, Errno> {
         let data_size = key_size.saturating_sub(4) as usize;
         let nodes = Nodes {
             by_prefix: BTreeMap::new(),
             lengths: vec![0; data_size * 8 + 1],
         };
-        Lpm {
+        Ok(Lpm {
             data_size,
             capacity: entries as usize,
-            pool: Pool::new(VALUE_AT + shape.stride()),
+            trie: Trie::new(data_size, shape.stride(), grace.clone())?,
             shape,
             nodes: RwLock::new(nodes),
-        }
+            grace,
+        })
     }
 
-    /// The value of the longest prefix that covers `key`.
+    /// The value of the longest prefix that covers `key`, for who holds a pass.
+    #[inline]
     pub(crate) fn lookup(&self, key: &[u8]) -> Option<*mut u8> {
-        let key = self.prefix(key).ok()?;
+        let (bits, data) = key.split_first_chunk::<4>()?;
+        let key = Key::new(u32::from_ne_bytes(*bits), data);
+        if key.bits as usize > self.data_size * 8 || data.len() != self.data_size {
+            return None;
+        }
+        let leaf = match key.bits.is_multiple_of(4) {
+            true => self.trie.lookup(&key)?,
+            false => self.search(key.bits, data)?,
+        };
+        Some(self.trie.value(leaf))
+    }
+
+    /// The same by asking for one length after the other, the longest first.
+    fn search(&self, bits: u32, data: &[u8]) -> Option<Leaf> {
+        let key = Prefix {
+            bits,
+            data: data.into(),
+        };
         let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
-        let node = (0..=key.bits).rev().find_map(|bits| {
-            let present = nodes.lengths.get(bits as usize).is_some_and(|n| *n > 0);
-            if present {
-                nodes.by_prefix.get(&shortened(&key, bits))
-            } else {
-                None
-            }
-        })?;
-        Some(value(node.piece))
+        nodes.longest(&key, 0..=bits)
+    }
+
+    /// Copies the value of the longest prefix that covers `key`.
+    ///
+    /// # Errors
+    /// `ENOENT`.
+    pub(crate) fn read(&self, key: &[u8], out: &mut [u8]) -> Result<(), Errno> {
+        let _pass = self.grace.enter();
+        let value = self.lookup(key).ok_or(Errno::ENOENT)?;
+        // SAFETY: leaves are type-stable and live as long as the map.
+        unsafe { self.shape.load(out, value) };
+        Ok(())
     }
 
     /// Sets the value of exactly this prefix.
@@ -104,32 +133,34 @@ impl Lpm {
     /// `EINVAL` for a prefix longer than the data, `EEXIST` and `ENOENT` by the flags,
     /// `ENOSPC` when full, `ENOMEM`.
     pub(crate) fn update(&self, key: &[u8], from: &[u8], flags: ElemFlags) -> Result<(), Errno> {
-        let data = key.get(4..).unwrap_or_default().into();
-        let key = self.prefix(key)?;
+        let data: Box<[u8]> = key.get(4..).unwrap_or_default().into();
+        let prefix = self.prefix(key)?;
         let mut nodes = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
-        let old = nodes.by_prefix.get(&key).map(|n| n.piece);
+        let old = nodes.by_prefix.get(&prefix).map(|n| n.leaf);
         match old {
             Some(_) if flags.contains(ElemFlags::NOEXIST) => return Err(Errno::EEXIST),
             None if flags.contains(ElemFlags::EXIST) => return Err(Errno::ENOENT),
             None if nodes.by_prefix.len() >= self.capacity => return Err(Errno::ENOSPC),
             _ => {}
         }
-        let (piece, _) = self.pool.take(usize::MAX)?.ok_or(Errno::ENOMEM)?;
-        // SAFETY: the piece is live, ours alone, and has room for the value.
-        unsafe { self.shape.init(piece.add(VALUE_AT), from) };
+        let key = Key::new(prefix.bits, &prefix.data);
+        let leaf = self.trie.leaf(&key)?;
+        // SAFETY: the leaf is live, nobody else's yet, and has room for the value.
+        unsafe { self.shape.init(self.trie.value(leaf), from) };
+        if let Err(errno) = self.trie.insert(&key, leaf, old) {
+            self.trie.retire(leaf);
+            return Err(errno);
+        }
         if old.is_none()
-            && let Some(n) = nodes.lengths.get_mut(key.bits as usize)
+            && let Some(n) = nodes.lengths.get_mut(prefix.bits as usize)
         {
             *n += 1;
         }
-        nodes.by_prefix.insert(
-            key,
-            Node {
-                piece: piece as usize,
-                data,
-            },
-        );
-        self.give(old);
+        nodes.by_prefix.insert(prefix, Node { leaf, data });
+        drop(nodes);
+        if let Some(old) = old {
+            self.trie.retire(old);
+        }
         Ok(())
     }
 
@@ -138,14 +169,24 @@ impl Lpm {
     /// # Errors
     /// `EINVAL` for a prefix longer than the data, `ENOENT`.
     pub(crate) fn delete(&self, key: &[u8]) -> Result<(), Errno> {
-        let key = self.prefix(key)?;
+        let prefix = self.prefix(key)?;
         let mut nodes = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
-        let old = nodes.by_prefix.remove(&key).ok_or(Errno::ENOENT)?;
-        if let Some(n) = nodes.lengths.get_mut(key.bits as usize) {
+        let old = nodes.by_prefix.remove(&prefix).ok_or(Errno::ENOENT)?;
+        if let Some(n) = nodes.lengths.get_mut(prefix.bits as usize) {
             *n -= 1;
         }
-        self.give(Some(old.piece));
+        let step = prefix.bits.saturating_sub(1) / 4 * 4;
+        let shorter = nodes.longest(&prefix, step + 1..=prefix.bits.saturating_sub(1));
+        let key = Key::new(prefix.bits, &prefix.data);
+        self.trie.remove(&key, old.leaf, shorter);
+        drop(nodes);
+        self.trie.retire(old.leaf);
         Ok(())
+    }
+
+    /// Bytes of prefixes and the branches between them.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.trie.bytes()
     }
 
     /// The prefix after this one, or the first when it is absent or not given.
@@ -175,9 +216,10 @@ impl Lpm {
     /// Whether the bytes lie in one value.
     pub(crate) fn owns(&self, addr: u64, len: u64) -> bool {
         let at = self
-            .pool
+            .trie
+            .pool()
             .within(addr)
-            .and_then(|at| at.checked_sub(VALUE_AT));
+            .and_then(|at| at.checked_sub(self.trie.value_at()));
         at.is_some_and(|at| (at as u64).saturating_add(len) <= self.shape.stride() as u64)
     }
 
@@ -195,18 +237,17 @@ impl Lpm {
             bits,
         ))
     }
-
-    fn give(&self, piece: Option<usize>) {
-        if let Some(piece) = piece {
-            // SAFETY: the piece came from the pool and was just taken out of the only map
-            // that knew it.
-            unsafe { self.pool.give(piece as *mut u8) }
-        }
-    }
 }
 
-fn value(piece: usize) -> *mut u8 {
-    (piece as *mut u8).wrapping_add(VALUE_AT)
+impl Nodes {
+    /// The longest prefix, of those lengths, that covers `key`.
+    fn longest(&self, key: &Prefix, lengths: std::ops::RangeInclusive<u32>) -> Option<Leaf> {
+        lengths.rev().find_map(|bits| {
+            let present = self.lengths.get(bits as usize).is_some_and(|n| *n > 0);
+            let node = present.then(|| self.by_prefix.get(&shortened(key, bits)));
+            node.flatten().map(|node| node.leaf)
+        })
+    }
 }
 
 /// The first `bits` of a prefix.
@@ -217,4 +258,71 @@ fn shortened(prefix: &Prefix, bits: u32) -> Prefix {
         *byte &= if known == 0 { 0 } else { 0xffu8 << (8 - known) };
     }
     Prefix { bits, data }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The next number of a sequence that looks random.
+    fn next(state: &mut u64) -> u64 {
+        *state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(99);
+        *state >> 24
+    }
+
+    fn key(state: &mut u64, size: usize) -> Vec<u8> {
+        let most = size as u64 * 8;
+        let bits = match next(state) % 4 {
+            0 => next(state) % (most + 1),
+            1 => next(state) % 13,
+            _ => (next(state) % (most / 4 + 1)) * 4,
+        };
+        let mut key = (bits.min(most) as u32).to_ne_bytes().to_vec();
+        // Few different bits, so that prefixes cover each other.
+        for _ in 0..size {
+            key.push([0, 0x80, 0xff, 0x0f, 0x81][next(state) as usize % 5]);
+        }
+        key
+    }
+
+    /// The trie finds what the ordered map finds, whatever comes and goes.
+    #[test]
+    fn trie_and_order_agree() {
+        for size in [1, 2, 4, 7, 8, 9, 16, 256] {
+            let shape = Shape::new(8, &[]);
+            let map = Lpm::new(size as u32 + 4, shape, 1000, Arc::default()).expect("a map");
+            let mut state = size as u64;
+            let mut keys = Vec::new();
+            for round in 0..3000u64 {
+                let some = key(&mut state, size);
+                if next(&mut state) % 3 == 0 && !keys.is_empty() {
+                    let at = next(&mut state) as usize % keys.len();
+                    let gone: Vec<u8> = keys.swap_remove(at);
+                    // The same prefix may have been added, and deleted, twice.
+                    let _ = map.delete(&gone);
+                } else if map
+                    .update(&some, &round.to_ne_bytes(), ElemFlags(0))
+                    .is_ok()
+                {
+                    keys.push(some);
+                }
+                for _ in 0..4 {
+                    let mut asked = key(&mut state, size);
+                    let bits = u32::from_ne_bytes([asked[0], asked[1], asked[2], asked[3]]);
+                    asked[0..4].copy_from_slice(&(bits / 4 * 4).to_ne_bytes());
+                    let want = map.search(bits / 4 * 4, &asked[4..]);
+                    let want = want.map(|leaf| map.trie.value(leaf));
+                    assert_eq!(map.lookup(&asked), want, "{asked:?} of {size} bytes");
+                }
+            }
+            for gone in keys {
+                let _ = map.delete(&gone);
+            }
+            assert!(map.nodes.read().expect("a lock").by_prefix.is_empty());
+            let all = [&(size as u32 * 8).to_ne_bytes()[..], &vec![0xff; size]].concat();
+            assert_eq!(map.lookup(&all), None);
+        }
+    }
 }

@@ -106,7 +106,7 @@ impl Map {
             Hash | PercpuHash | LruHash | LruPercpuHash => {
                 Storage::Hash(crate::hash::Hash::new(&spec)?)
             }
-            LpmTrie => Storage::Lpm(Lpm::new(spec.key_size, shape, entries)),
+            LpmTrie => Storage::Lpm(Lpm::new(spec.key_size, shape, entries, grace)?),
             ProgArray | PerfEventArray | CgroupArray | ArrayOfMaps | Devmap | Cpumap | Xskmap
             | Sockmap | ReuseportSockarray => Storage::Slots(Slots::new(entries, grace)?),
             HashOfMaps | DevmapHash | Sockhash => Storage::Refs(Refs::new(&spec, grace)?),
@@ -166,6 +166,7 @@ impl Map {
         match &self.storage {
             Storage::Hash(h) => h.bytes(),
             Storage::Refs(r) => r.table.bytes(),
+            Storage::Lpm(l) => l.bytes(),
             Storage::Local(l) => l.table().bytes(),
             Storage::Ring(r) => r.info().size,
             _ => values,
@@ -243,12 +244,7 @@ impl Map {
                 Ok(())
             }
             Storage::Hash(h) => h.read(key, out, lock),
-            Storage::Lpm(l) => {
-                let value = l.lookup(key).ok_or(Errno::ENOENT)?;
-                // SAFETY: nodes of the trie are type-stable and live as long as the map.
-                unsafe { l.shape.load(out, value) };
-                Ok(())
-            }
+            Storage::Lpm(l) => l.read(key, out),
             Storage::Queue(q) => q.next(out, false),
             Storage::Bloom(b) => b.peek(out),
             Storage::Stacks => Err(Errno::ENOENT),
