@@ -6,6 +6,7 @@ pub mod bench;
 pub mod ci;
 pub mod corpus;
 pub mod exactness;
+pub mod loom;
 pub mod mapmodel;
 pub mod oracle;
 pub mod prove;

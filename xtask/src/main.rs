@@ -4,7 +4,8 @@
 use std::process::ExitCode;
 
 use xtask::{
-    Outcome, ask, bench, ci, exactness, mapmodel, oracle, prove, record, smith, speed, tables, tidy,
+    Outcome, ask, bench, ci, exactness, loom, mapmodel, oracle, prove, record, smith, speed,
+    tables, tidy,
 };
 
 const USAGE: &str = "\
@@ -21,6 +22,7 @@ cargo xtask record [PATH…]        writes down what the running kernel answers
 cargo xtask gen                   writes the generated tables in docs/
        --check                    only says whether they are fresh
 cargo xtask exactness             writes docs/exactness.md: skep against the recorded answers
+cargo xtask loom                  all interleavings of small scenes of crates/sync
 cargo xtask maps-model            random map commands put to Linux and to skep
        --steps N --seed S         how many commands (default 20000), from which seed on
        --type NAME --length N     only maps of this type; commands on one map (default 40)
@@ -62,6 +64,7 @@ fn run() -> Outcome {
         "gen" => tables::run(&rest),
         "tidy" => tidy::run(),
         "exactness" => exactness::run(),
+        "loom" => loom::run(),
         "maps-model" => mapmodel::run(&rest),
         "oracle" => oracle::run(&rest),
         "prove" => prove::run(&rest),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use skep_abi::{Bpf, Errno, Files, UserMemory};
 use skep_btf::Btf;
-use skep_maps::Grace;
+use skep_maps::Rcu;
 use skep_verifier::Stats;
 use skep_vm::Cpus;
 use skep_vm::world::World;
@@ -46,7 +46,7 @@ pub struct Kernel {
     trace: Mutex<Vec<u8>>,
     last_trap: Mutex<Option<String>>,
     last_stats: Mutex<Stats>,
-    pub(crate) grace: Arc<Grace>,
+    pub(crate) rcu: Arc<Rcu>,
     pub(crate) fds: Fds,
     /// How many objects of the embedding program were opened.
     pub(crate) cookies: AtomicU64,
@@ -100,7 +100,7 @@ impl Kernel {
             trace: Mutex::default(),
             last_trap: Mutex::default(),
             last_stats: Mutex::default(),
-            grace: Arc::default(),
+            rcu: Arc::new(Rcu::new(cpus as usize)),
             fds: Fds::default(),
             cookies: AtomicU64::new(0),
             timers: Timers::default(),

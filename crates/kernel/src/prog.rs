@@ -75,6 +75,18 @@ pub(crate) struct Program {
     pub(crate) run_count: AtomicU64,
 }
 
+impl Drop for Program {
+    fn drop(&mut self) {
+        if self.flags.contains(ProgFlags::SLEEPABLE) {
+            let maps = self
+                .maps
+                .get_mut()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            maps.iter().for_each(|map| map.map.sleeper(false));
+        }
+    }
+}
+
 impl Program {
     /// What prog arrays ask of it.
     pub(crate) fn owner(&self) -> Owner {
@@ -171,6 +183,9 @@ impl Kernel {
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         if !maps.iter().any(|m| Arc::ptr_eq(m, &map)) {
+            if prog.flags.contains(ProgFlags::SLEEPABLE) {
+                map.map.sleeper(true);
+            }
             maps.push(map);
         }
         Ok(())

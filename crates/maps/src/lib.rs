@@ -15,20 +15,20 @@
 //!    are only given back to the system when the map itself is dropped. This is what a
 //!    program on Linux sees of preallocated maps.
 //! 2. A running program owns a reference to each of its maps, and whatever a map merely
-//!    points at (an inner map, a program) goes through [`Grace`] before it is dropped.
+//!    points at (an inner map, a program) goes through [`Rcu`] before it is dropped.
 //!
 //! Values are copied as relaxed atomic words, so a copy that races with a program's store
 //! may be torn between words as on Linux, but is never undefined.
 
 mod array;
 mod bloom;
-mod grace;
 mod hash;
 mod local;
 mod lpm;
 mod map;
 mod pool;
 mod queue;
+mod reclaim;
 mod refs;
 mod region;
 mod ring;
@@ -36,9 +36,9 @@ mod slots;
 mod spec;
 mod value;
 
-pub use grace::{Grace, Pass};
 pub use map::{Bucket, Entry, Map, Operation, Reach, Side};
 pub use ring::{Record, RingInfo};
+pub use skep_sync::{Pass, Rcu};
 pub use slots::Held;
 pub use spec::{Limits, Spec};
 pub use value::{Field, FieldKind};

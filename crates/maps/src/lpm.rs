@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use skep_abi::{ElemFlags, Errno};
 
-use crate::grace::Grace;
+use crate::reclaim::Reclaim;
 use crate::value::Shape;
 use trie::{Key, Leaf, Trie};
 
@@ -50,7 +50,7 @@ pub(crate) struct Lpm {
     trie: Trie,
     pub(crate) shape: Shape,
     nodes: RwLock<Nodes>,
-    grace: Arc<Grace>,
+    grace: Arc<Reclaim>,
 }
 
 /// One prefix of the trie.
@@ -73,7 +73,7 @@ impl Lpm {
         key_size: u32,
         shape: Shape,
         entries: u32,
-        grace: Arc<Grace>,
+        grace: Arc<Reclaim>,
     ) -> Result<Lpm, Errno> {
         let data_size = key_size.saturating_sub(4) as usize;
         let nodes = Nodes {
@@ -292,7 +292,8 @@ mod tests {
     fn trie_and_order_agree() {
         for size in [1, 2, 4, 7, 8, 9, 16, 256] {
             let shape = Shape::new(8, &[]);
-            let map = Lpm::new(size as u32 + 4, shape, 1000, Arc::default()).expect("a map");
+            let map = Lpm::new(size as u32 + 4, shape, 1000, Reclaim::new(Arc::default()))
+                .expect("a map");
             let mut state = size as u64;
             let mut keys = Vec::new();
             for round in 0..3000u64 {

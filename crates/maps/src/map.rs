@@ -9,14 +9,15 @@ use std::sync::Arc;
 
 pub use direct::{Entry, Operation, Reach};
 use skep_abi::{ElemFlags, Errno, MapFlags, MapType};
+use skep_sync::Rcu;
 
 use crate::array::Array;
 use crate::bloom::Bloom;
-use crate::grace::Grace;
 use crate::hash::Hash;
 use crate::local::Local;
 use crate::lpm::Lpm;
 use crate::queue::Queue;
+use crate::reclaim::Reclaim;
 use crate::refs::Refs;
 use crate::region::copy_out;
 use crate::ring::Ring;
@@ -61,6 +62,7 @@ pub struct Bucket {
 pub struct Map {
     spec: Spec,
     storage: Storage,
+    reclaim: Arc<Reclaim>,
 }
 
 enum Storage {
@@ -84,13 +86,15 @@ enum Storage {
 }
 
 impl Map {
-    /// Makes a map; `grace` is the one of the kernel it belongs to.
+    /// Makes a map; `rcu` is the one of the kernel it belongs to.
     ///
     /// # Errors
     /// Those of [`Spec::check`], and `ENOMEM`.
-    pub fn new(mut spec: Spec, grace: Arc<Grace>) -> Result<Map, Errno> {
+    pub fn new(mut spec: Spec, rcu: Arc<Rcu>) -> Result<Map, Errno> {
         use MapType::*;
         spec.check()?;
+        let reclaim = Reclaim::new(rcu);
+        let grace = reclaim.clone();
         let entries = spec.max_entries;
         let shape = Shape::new(spec.value_size, &spec.fields);
         let storage = match spec.map_type {
@@ -128,7 +132,11 @@ impl Map {
             _ => Storage::Opaque,
         };
         spec.max_entries = spec.capacity();
-        Ok(Map { spec, storage })
+        Ok(Map {
+            spec,
+            storage,
+            reclaim,
+        })
     }
 
     /// What the map was asked to be, with the capacity it really has.

@@ -2,18 +2,19 @@
 //!
 //! The table's values are words like those of [`Slots`](crate::slots::Slots): a counted
 //! reference that readers follow while they hold a [`Pass`]. An element that is taken out
-//! keeps its word until it is reused, and what the word referred to goes to [`Grace`], so a
+//! keeps its word until it is reused, and what the word referred to goes to [`Reclaim`], so a
 //! reader that found the element before may still follow it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use skep_abi::{ElemFlags, Errno};
+use skep_sync::Pass;
 
 use crate::Spec;
-use crate::grace::{Grace, Pass};
 use crate::hash::Hash;
 use crate::map::{Bucket, Side};
+use crate::reclaim::Reclaim;
 use crate::slots::{Held, Slot, take};
 
 /// The most elements that one object is taken out of; walks of changing tables end with it.
@@ -22,11 +23,11 @@ const MOST: usize = 1 << 20;
 pub(crate) struct Refs {
     pub(crate) table: Hash,
     writing: Mutex<()>,
-    grace: Arc<Grace>,
+    grace: Arc<Reclaim>,
 }
 
 impl Refs {
-    pub(crate) fn new(spec: &Spec, grace: Arc<Grace>) -> Result<Refs, Errno> {
+    pub(crate) fn new(spec: &Spec, grace: Arc<Reclaim>) -> Result<Refs, Errno> {
         // A word is larger than the value that system calls see.
         let words = Spec {
             value_size: 8,

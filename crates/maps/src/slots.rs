@@ -1,7 +1,7 @@
 //! Arrays of references: programs, inner maps, and whatever else an element points at.
 //!
 //! A slot is one word: null, or a counted reference. Readers hold a [`Pass`], writers give
-//! what they take out to [`Grace`], so a lookup is a bounds check and a load.
+//! what they take out to [`Reclaim`], so a lookup is a bounds check and a load.
 
 use std::any::Any;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use skep_abi::{ElemFlags, Errno};
 
-use crate::grace::{Grace, Pass};
+use crate::reclaim::Reclaim;
 use crate::region::Region;
+use skep_sync::Pass;
 
 /// What an element points at.
 pub struct Held {
@@ -40,7 +41,7 @@ impl Slot<'_> {
     }
 
     /// Puts `held` in, and gives what was there to `grace`; answers whether there was any.
-    pub(crate) fn swap(&self, held: Option<Held>, grace: &Grace) -> bool {
+    pub(crate) fn swap(&self, held: Option<Held>, grace: &Reclaim) -> bool {
         let word = held.map_or(0, |h| Arc::into_raw(Arc::new(h)) as u64);
         let before = self.0.swap(word, Ordering::AcqRel);
         // SAFETY: the slot owned one count of `before`, which the exchange took out.
@@ -73,11 +74,11 @@ pub(crate) struct Slots {
     high: AtomicU32,
     /// Held by writers who look before they write.
     writing: Mutex<()>,
-    grace: Arc<Grace>,
+    grace: Arc<Reclaim>,
 }
 
 impl Slots {
-    pub(crate) fn new(entries: u32, grace: Arc<Grace>) -> Result<Slots, Errno> {
+    pub(crate) fn new(entries: u32, grace: Arc<Reclaim>) -> Result<Slots, Errno> {
         let words = Region::new(u64::from(entries) * 8, false)?;
         Ok(Slots {
             words,
@@ -130,7 +131,7 @@ impl Slots {
     }
 
     /// Empties the slots that hold `who`.
-    pub(crate) fn forget(&self, who: u64, grace: &Grace) {
+    pub(crate) fn forget(&self, who: u64, grace: &Reclaim) {
         let pass = grace.enter();
         for index in 0..self.high.load(Ordering::Acquire) {
             let slot = Slot(self.words.word(index as usize));
@@ -140,7 +141,7 @@ impl Slots {
         }
     }
 
-    pub(crate) fn grace(&self) -> &Grace {
+    pub(crate) fn grace(&self) -> &Reclaim {
         &self.grace
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skep_abi::{ElemFlags, Errno, MapFlags, MapType};
-use skep_maps::{Field, FieldKind, Grace, Held, Limits, Map, Side, Spec};
+use skep_maps::{Field, FieldKind, Held, Limits, Map, Rcu, Side, Spec};
 
 const ANY: ElemFlags = ElemFlags(0);
 const PROGRAM: Side = Side::Program { cpu: 1 };
@@ -32,7 +32,7 @@ fn spec(map_type: MapType, key: u32, value: u32, entries: u32) -> Spec {
 }
 
 fn map(spec: Spec) -> Map {
-    Map::new(spec, Arc::new(Grace::default())).expect("a map")
+    Map::new(spec, Arc::new(Rcu::default())).expect("a map")
 }
 
 fn key(n: u32) -> [u8; 4] {
@@ -217,7 +217,7 @@ fn ring_records_come_in_order_and_wrap() {
 
 #[test]
 fn references_outlive_their_slot() {
-    let grace = Arc::new(Grace::default());
+    let grace = Arc::new(Rcu::default());
     let map = Map::new(spec(MapType::ProgArray, 4, 4, 4), grace.clone()).expect("a map");
     let object = Arc::new(5u32);
     map.hold(
@@ -232,7 +232,7 @@ fn references_outlive_their_slot() {
     .expect("in range");
     let held_elsewhere = || Arc::strong_count(&object) - 1;
     {
-        let pass = grace.enter();
+        let pass = grace.plain.enter();
         let held = map.held(&key(2), &pass).expect("set");
         assert_eq!((held.shown, held.object.downcast_ref()), (77, Some(&5u32)));
         map.delete(&key(2)).expect("was set");

@@ -83,7 +83,7 @@ impl Kernel {
             None => Fields::default(),
         };
         spec.fields = fields.list;
-        let map = Map::new(spec, self.grace.clone())?;
+        let map = Map::new(spec, self.rcu.clone())?;
         let object = self.maps.register(|id| MapObject {
             id,
             name,

@@ -86,7 +86,7 @@ impl Kernel {
             }
             _ => {}
         }
-        let pass = self.grace.enter();
+        let pass = self.rcu.plain.enter();
         let held = object.map.held(key, &pass).ok_or(Errno::ENOENT)?;
         for (to, from) in value.iter_mut().zip(held.shown.to_ne_bytes()) {
             *to = from;

@@ -138,6 +138,10 @@ impl Kernel {
             Verdict::Unsupported(_) => return Err(Errno::EOPNOTSUPP),
         };
         let maps = used_maps(&executable, maps)?;
+        if flags.contains(ProgFlags::SLEEPABLE) {
+            // The program gives this back when it goes.
+            maps.iter().for_each(|map| map.map.sleeper(true));
+        }
         let linked = match &executable.needs_kernel {
             Some(what) => Err(format!("needs {what} of a real kernel")),
             None => skep_vm::Program::link(

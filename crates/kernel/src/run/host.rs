@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skep_abi::{Errno, ProgType};
+use skep_abi::{Errno, ProgFlags, ProgType};
 use skep_maps::{Pass, Record};
 use skep_vm::{Host, Machine, Trap};
 
@@ -60,7 +60,7 @@ impl<'k> RunHost<'k> {
             ctx: Block::new(ctx)?,
             input,
             cpu: 0,
-            pass: kernel.grace.enter(),
+            pass: kernel.rcu.plain.enter(),
             prog_type: None,
             redirect: None,
             maps: Vec::new(),
@@ -81,6 +81,9 @@ impl<'k> RunHost<'k> {
     /// `EOPNOTSUPP` when it calls a helper that has no implementation.
     pub(super) fn enter(&mut self, prog: &Arc<Program>, cpu: u32) -> Result<(), Errno> {
         self.cpu = cpu;
+        if prog.flags.contains(ProgFlags::SLEEPABLE) {
+            self.pass = self.kernel.rcu.sleepable.enter();
+        }
         self.prog_type = ProgType::from_u32(prog.prog_type);
         self.adopt(prog)
     }

@@ -23,8 +23,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use skep_abi::Errno;
 
-use crate::grace::Grace;
 use crate::pool::Pool;
+use crate::reclaim::Reclaim;
 use crate::region::{copy_in, copy_out};
 
 /// Bits of one step.
@@ -134,11 +134,11 @@ pub(super) struct Trie {
     /// Bytes of the data, when it is longer than the first eight.
     long: usize,
     value_at: usize,
-    grace: Arc<Grace>,
+    grace: Arc<Reclaim>,
 }
 
 impl Trie {
-    pub(super) fn new(data_size: usize, stride: usize, grace: Arc<Grace>) -> Result<Trie, Errno> {
+    pub(super) fn new(data_size: usize, stride: usize, grace: Arc<Reclaim>) -> Result<Trie, Errno> {
         let long = if data_size > 8 {
             data_size.next_multiple_of(8)
         } else {

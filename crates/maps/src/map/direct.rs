@@ -241,7 +241,7 @@ mod tests {
     use skep_abi::{MapFlags, MapType};
 
     use super::*;
-    use crate::{Grace, Limits, Spec};
+    use crate::{Limits, Rcu, Spec};
 
     fn map(map_type: MapType, key_size: u32) -> Map {
         let spec = Spec {
@@ -259,7 +259,7 @@ mod tests {
             },
             seed: 0,
         };
-        Map::new(spec, Arc::new(Grace::default())).expect("a map")
+        Map::new(spec, Arc::new(Rcu::default())).expect("a map")
     }
 
     fn call(map: &Map, operation: Operation, args: [u64; 4], cpu: u64) -> u64 {

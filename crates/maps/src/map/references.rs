@@ -1,9 +1,9 @@
 //! Elements that refer to something: programs, and maps inside maps.
 
 use skep_abi::{ElemFlags, Errno, MapType};
+use skep_sync::Pass;
 
 use super::{Map, Storage, index};
-use crate::grace::Pass;
 use crate::slots::{Held, Slots};
 
 impl Map {
@@ -81,6 +81,15 @@ impl Map {
         match &self.storage {
             Storage::Local(l) => l.lookup(owner).map(|value| value as u64),
             _ => None,
+        }
+    }
+
+    /// A sleepable program begins, or ceases, to use the map: what the map points at is then
+    /// also kept for runs that sleep.
+    pub fn sleeper(&self, begins: bool) {
+        match begins {
+            true => self.reclaim.add_sleeper(),
+            false => self.reclaim.remove_sleeper(),
         }
     }
 

@@ -1,0 +1,22 @@
+//! What maps and programs need to work on many threads at once.
+//!
+//! - [`Grace`] drops things when no program can be using them any more; [`Rcu`] is one for
+//!   programs that do not sleep and one for those that do.
+//! - [`SpinLock`] guards a few instructions; [`SpinLock::lock_for`] gives up after a while.
+//! - [`PerCpu`] is one value for each virtual CPU, each on cache lines of its own.
+//! - [`FreeList`] hands out pieces of memory, mostly from a list of the CPU's own.
+//!
+//! With `--cfg loom` everything is built on loom's primitives, and the tests in
+//! `tests/models.rs` go through all interleavings of small scenes (`cargo xtask loom`).
+
+mod barrier;
+mod free;
+mod grace;
+mod percpu;
+mod prim;
+mod spin;
+
+pub use free::FreeList;
+pub use grace::{Grace, Pass, Rcu, Retired, SlotPass};
+pub use percpu::PerCpu;
+pub use spin::{Guard, SpinLock, TimedOut, Word};
