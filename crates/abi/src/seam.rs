@@ -35,6 +35,14 @@ pub trait Files {
     fn dup(&self, fd: u32) -> Result<u32, Errno>;
     /// The raw BTF of the kernel itself, when it has one (`ENOENT` otherwise).
     fn kernel_btf(&self) -> Result<Vec<u8>, Errno>;
+    /// What `/proc/self/fdinfo` says of a descriptor, as lines of `name:\tvalue`: the facts
+    /// (`memlock`, `frozen`, `owner_prog_type`) that no info structure holds.
+    ///
+    /// # Errors
+    /// `EBADF`; `EOPNOTSUPP` from a kernel that keeps none.
+    fn fdinfo(&self, _fd: u32) -> Result<String, Errno> {
+        Err(Errno::EOPNOTSUPP)
+    }
 }
 
 /// Both halves of the seam, which is what a loader asks for.

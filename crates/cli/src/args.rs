@@ -4,6 +4,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 /// What `verify` and `run` have in common.
+#[derive(Clone, Debug, Default)]
 pub struct Common {
     /// The programs asked for; all when empty.
     pub programs: Vec<String>,

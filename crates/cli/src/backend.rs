@@ -137,6 +137,16 @@ fn symbols() -> Option<BTreeMap<String, u64>> {
 }
 
 impl Chosen {
+    /// Whether the running Linux answers.
+    pub fn is_linux(&self) -> bool {
+        matches!(self.kernel, Answering::Linux(_))
+    }
+
+    /// The addresses of the running kernel's symbols; `None` when they are hidden.
+    pub fn symbols(&self) -> Option<BTreeMap<String, u64>> {
+        symbols()
+    }
+
     /// How to load this object: what is costly to find out is found out only for objects
     /// that need it.
     pub fn options_for(&self, object: &Object) -> LoadOptions {

@@ -9,6 +9,7 @@ mod hints;
 mod json;
 mod people;
 mod run;
+mod tool;
 mod verify;
 
 use std::process::ExitCode;
@@ -35,6 +36,10 @@ impl From<Outcome> for ExitCode {
 }
 
 fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if tool::takes(&words) {
+        return tool::command(words);
+    }
     let matches = args::command().get_matches();
     let outcome = match matches.subcommand() {
         Some(("verify", matches)) => verify::command(&args::Verify::from(matches)),

@@ -173,6 +173,14 @@ impl Files for Host {
         std::fs::read("/sys/kernel/btf/vmlinux")
             .map_err(|error| Errno(error.raw_os_error().unwrap_or(Errno::EIO.0)))
     }
+
+    fn fdinfo(&self, fd: u32) -> Result<String, Errno> {
+        if !self.table().contains_key(&fd) {
+            return Err(Errno::EBADF);
+        }
+        std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}"))
+            .map_err(|error| Errno(error.raw_os_error().unwrap_or(Errno::EIO.0)))
+    }
 }
 
 #[cfg(test)]

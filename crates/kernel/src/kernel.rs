@@ -188,4 +188,14 @@ impl Files for Kernel {
             .map(|btf| btf.raw().to_vec())
             .ok_or(Errno::ENOENT)
     }
+
+    fn fdinfo(&self, fd: u32) -> Result<String, Errno> {
+        match self.fds.get(fd)? {
+            File::Map(file) => {
+                let frozen = u32::from(file.object().is_frozen());
+                Ok(format!("frozen:\t{frozen}\n"))
+            }
+            _ => Ok(String::new()),
+        }
+    }
 }

@@ -15,7 +15,7 @@ pub(crate) fn btf<'k>(backend: &'k dyn Backend, btf: &Btf) -> Result<Fd<'k>, Err
     let size = u32::try_from(btf.raw().len()).map_err(|_| Errno::E2BIG)?;
     load.set_btf(memory.input(btf.raw())).set_btf_size(size);
     let fd = backend.bpf(Cmd::BtfLoad.into(), load.as_attr(), &mut memory)?;
-    Ok(Fd::new(backend, fd))
+    Ok(Fd::of(backend, fd))
 }
 
 /// Creates a map with its inner template, and gives it its first value. Elements that refer
@@ -105,7 +105,7 @@ fn create<'k>(
         (Err(_), Some(_)) => call(plain),
         (answer, _) => answer,
     };
-    created.map(|fd| Fd::new(backend, fd))
+    created.map(|fd| Fd::of(backend, fd))
 }
 
 /// Whether Linux takes key and value types for maps of this type.

@@ -9,7 +9,8 @@ pub struct Fd<'k> {
 }
 
 impl<'k> Fd<'k> {
-    pub(crate) fn new(backend: &'k dyn Backend, number: u32) -> Fd<'k> {
+    /// Takes over a descriptor that the backend handed out and nobody else closes.
+    pub fn of(backend: &'k dyn Backend, number: u32) -> Fd<'k> {
         Fd { backend, number }
     }
 

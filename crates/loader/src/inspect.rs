@@ -76,7 +76,7 @@ pub fn open<'k>(backend: &'k dyn Backend, kind: Kind, id: u32) -> Result<Fd<'k>,
             backend.bpf(Cmd::LinkGetFdById.into(), open.as_attr(), &mut memory)
         }
     }?;
-    Ok(Fd::new(backend, fd))
+    Ok(Fd::of(backend, fd))
 }
 
 /// One `BPF_OBJ_GET_INFO_BY_FD`, with the memory that the structure points into.
@@ -105,6 +105,16 @@ pub fn map_info(backend: &dyn Backend, fd: u32) -> Result<info::MapInfo, Errno> 
     Ok(info::MapInfo::prefix(&bytes))
 }
 
+/// What a link is.
+///
+/// # Errors
+/// As [`map_info`].
+pub fn link_info(backend: &dyn Backend, fd: u32) -> Result<info::LinkInfo, Errno> {
+    let mut bytes = info::LinkInfo::new().bytes().to_vec();
+    ask(backend, fd, &mut bytes, Buffers::new())?;
+    Ok(info::LinkInfo::prefix(&bytes))
+}
+
 /// A program's info with the lists it refers to.
 #[derive(Clone, Debug)]
 pub struct ProgDetails {
@@ -118,6 +128,8 @@ pub struct ProgDetails {
     pub jited: Vec<u8>,
     /// Bytes of machine code of each function.
     pub jited_lens: Vec<u32>,
+    /// The address of each function's machine code.
+    pub jited_ksyms: Vec<u64>,
     /// (instruction slot, `FUNC` type) of each function.
     pub func_info: Vec<(u32, u32)>,
     /// (instruction slot, file name, text, line and column) of each source line.
@@ -146,6 +158,7 @@ pub fn prog_details(backend: &dyn Backend, fd: u32) -> Result<ProgDetails, Errno
     let mut xlated = room(known.xlated_prog_len(), 1);
     let mut jited = room(known.jited_prog_len(), 1);
     let mut lens = room(known.nr_jited_func_lens(), 4);
+    let mut ksyms = room(known.nr_jited_ksyms(), 8);
     let mut funcs = room(known.nr_func_info(), 8);
     let mut lines = room(known.nr_line_info(), 16);
     let mut wanted = info::ProgInfo::new();
@@ -166,6 +179,10 @@ pub fn prog_details(backend: &dyn Backend, fd: u32) -> Result<ProgDetails, Errno
         wanted.set_nr_jited_func_lens(known.nr_jited_func_lens());
         wanted.set_jited_func_lens(memory.output(&mut lens));
     }
+    if !ksyms.is_empty() {
+        wanted.set_nr_jited_ksyms(known.nr_jited_ksyms());
+        wanted.set_jited_ksyms(memory.output(&mut ksyms));
+    }
     if !funcs.is_empty() {
         wanted.set_nr_func_info(known.nr_func_info());
         wanted.set_func_info_rec_size(8);
@@ -184,6 +201,9 @@ pub fn prog_details(backend: &dyn Backend, fd: u32) -> Result<ProgDetails, Errno
         xlated,
         jited,
         jited_lens: words(&lens, info.nr_jited_func_lens()),
+        jited_ksyms: records::<2>(&ksyms)
+            .map(|[low, high]| u64::from(high) << 32 | u64::from(low))
+            .collect(),
         func_info: records::<2>(&funcs).map(|[slot, ty]| (slot, ty)).collect(),
         line_info: records::<4>(&lines).collect(),
         info,

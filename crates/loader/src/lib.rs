@@ -16,6 +16,7 @@ mod data_maps;
 mod error;
 mod externs;
 mod fd;
+pub mod features;
 mod functions;
 pub mod inspect;
 mod kconfig;

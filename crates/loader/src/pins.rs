@@ -34,7 +34,7 @@ pub(crate) fn find<'k>(
         return Ok(None);
     };
     match at_path(backend, Cmd::ObjGet, &path, None) {
-        Ok(fd) => check(backend, def, Fd::new(backend, fd), options).map(Some),
+        Ok(fd) => check(backend, def, Fd::of(backend, fd), options).map(Some),
         Err(Errno::ENOENT) => Ok(None),
         Err(errno) => Err(failed(def, "finding it pinned", errno)),
     }
@@ -65,7 +65,7 @@ pub(crate) fn reused<'k>(
     let copy = backend
         .dup(fd)
         .map_err(|errno| failed(def, "reusing a map", errno))?;
-    check(backend, def, Fd::new(backend, copy), options)
+    check(backend, def, Fd::of(backend, copy), options)
 }
 
 fn failed(def: &MapDef, step: &'static str, errno: Errno) -> LoadError {

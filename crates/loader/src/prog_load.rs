@@ -80,7 +80,7 @@ pub(crate) fn load<'k>(
             .unwrap_or(buffer.len());
         buffer.truncate(end);
         return Ok(ProgramLoad {
-            outcome: answer.map(|fd| Fd::new(loaded.backend(), fd)),
+            outcome: answer.map(|fd| Fd::of(loaded.backend(), fd)),
             log: String::from_utf8_lossy(&buffer).into_owned(),
             insns: resolved.insns,
         });

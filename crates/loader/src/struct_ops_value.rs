@@ -38,7 +38,7 @@ pub(crate) fn create<'k>(loaded: &Loaded<'k>, def: &MapDef) -> Result<Option<Fd<
     let fd = backend
         .bpf(Cmd::MapCreate.into(), create.as_attr(), &mut Buffers::new())
         .map_err(fail)?;
-    Ok(Some(Fd::new(backend, fd)))
+    Ok(Some(Fd::of(backend, fd)))
 }
 
 /// A structure on both sides.

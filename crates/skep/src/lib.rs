@@ -15,19 +15,21 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod helpers;
 mod test_run;
 mod verifier_log;
 mod verify;
 mod xlated;
 
+pub use helpers::{helper_name, helpers};
 pub use skep_abi as abi;
 pub use skep_kernel::Kernel;
-pub use skep_loader::inspect;
 pub use skep_loader::{
     AttachTarget, Extern, ExternKind, Fd, KernelConfig, LoadError, LoadOptions, Loaded, LogOptions,
     MapDef, MapIndex, MapOrigin, Object, OpenError, ProgIndex, Program, ProgramLoad, SECTIONS,
     SectionDef,
 };
+pub use skep_loader::{features, inspect};
 pub use test_run::{RunInput, RunOutput, test_run};
 pub use verifier_log::{LogStats, VerifierLog};
 pub use verify::{Fault, Verdict, VerifyReport, verify_program};
