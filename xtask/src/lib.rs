@@ -3,6 +3,7 @@
 
 pub mod ask;
 pub mod bench;
+pub mod btf;
 pub mod ci;
 pub mod corpus;
 pub mod exactness;

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use xtask::{
-    Outcome, ask, bench, ci, exactness, loom, mapmodel, oracle, prove, record, smith, speed,
+    Outcome, ask, bench, btf, ci, exactness, loom, mapmodel, oracle, prove, record, smith, speed,
     tables, tidy,
 };
 
@@ -42,6 +42,8 @@ cargo xtask bench maps [MAP/OP…]  what operations of programs on maps cost, in
        --entries N,… --threads N  sizes of the maps (default 16384), programs at once (default 1)
 cargo xtask bench verify [PATH…]  medians of skep's and Linux's verification times
        --json                     one JSON object a program
+cargo xtask btf [PATH…]           puts generated and mutated BTF to skep and Linux
+       --count N --seed S --show N
 cargo xtask prove                 is the arithmetic of the verifier sound? writes proofs/RESULTS.md
        --bits N                   exhaustively only, no word wider than N (default 8)
        --smt                      by solvers only, at 32 and 64 bits
@@ -58,6 +60,7 @@ fn run() -> Outcome {
     match command.as_str() {
         "ask" => ask::run(&rest),
         "bench" => bench::run(&rest),
+        "btf" => btf::run(&rest),
         "ci" => ci::run(),
         "smith" => smith::run(&rest),
         "speed" => speed::run(&rest),

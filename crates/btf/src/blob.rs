@@ -187,13 +187,7 @@ impl Btf {
             (Some(first), Some(0)) if *first == 0 || self.base.is_some() => {}
             _ => return Err(at(Problem::Strings)),
         }
-        match core::str::from_utf8(strings) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(BtfError::new(
-                self.strings.0 + error.valid_up_to(),
-                Problem::Encoding,
-            )),
-        }
+        Ok(())
     }
 
     /// Walks the type section once and notes where each record begins.

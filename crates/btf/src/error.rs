@@ -67,9 +67,6 @@ pub enum Problem {
     /// The string section does not begin or end with NUL, or is empty.
     #[error("the string section must begin and end with NUL")]
     Strings,
-    /// The string section is not UTF-8.
-    #[error("the string section is not UTF-8")]
-    Encoding,
     /// A kind number that is not known.
     #[error("type {id} has unknown kind {kind}")]
     Kind {

@@ -15,6 +15,7 @@
 
 mod blob;
 mod builder;
+mod check;
 mod error;
 mod ext;
 mod kind;
@@ -25,6 +26,7 @@ mod words;
 
 pub use blob::{Btf, HEADER_LEN, MAGIC};
 pub use builder::Builder;
+pub use check::{Report, check};
 pub use error::{BtfError, Problem};
 pub use ext::{BtfExt, CoreKind, CoreRelo, FuncInfo, LineInfo, SectionRecords};
 pub use kind::{Kind, Linkage, TypeId};

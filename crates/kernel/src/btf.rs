@@ -1,11 +1,9 @@
 //! `BPF_BTF_LOAD`: type information as an object of the kernel.
 
-mod check;
-
 use std::sync::Arc;
 
 use skep_abi::{Errno, UserMemory, attr, copy_in};
-use skep_btf::{Btf, BtfError, Problem};
+use skep_btf::Btf;
 
 use crate::fds::File;
 use crate::id::Id;
@@ -30,8 +28,8 @@ impl Kernel {
     /// Loads BTF and opens it.
     ///
     /// # Errors
-    /// `E2BIG` for a blob past 16 MiB, `EINVAL` for one that is malformed, `EFAULT`, and
-    /// `ENOSPC` when the log did not fit.
+    /// `E2BIG` for a blob past 16 MiB, what [`skep_btf::check`] objects to, `EFAULT`, and
+    /// before those `ENOSPC` when the log did not fit.
     pub(crate) fn btf_load(
         &self,
         view: &mut attr::BtfLoad,
@@ -55,17 +53,14 @@ impl Kernel {
             view.btf_log_size(),
         )?;
         let raw = copy_in(memory, view.btf(), view.btf_size() as usize)?;
-        let (text, parsed) = match Btf::parse(&raw) {
-            Ok(btf) => match check::check(&btf) {
-                Ok(()) => (String::new(), Ok(btf)),
-                Err((errno, why)) => (format!("{why}\n"), Err(errno)),
-            },
-            Err(problem) => (format!("{problem}\n"), Err(errno_of(&problem))),
-        };
-        let written = log.finish(text.as_bytes(), text.len() as u64, memory);
-        view.set_btf_log_true_size(log.true_size(text.len() as u64));
-        let btf = Arc::new(parsed?);
+        let report = skep_btf::check(&raw, log.level() != 0);
+        let peak = report.log.len() as u64;
+        let written = log.finish(&report.log, peak, memory);
+        view.set_btf_log_true_size(log.true_size(peak));
         written?;
+        report.verdict?;
+        // What Linux takes, the parser can read.
+        let btf = Arc::new(Btf::parse_on(raw, None).map_err(|_| Errno::EINVAL)?);
         let object = self.btfs.register(|id| BtfObject {
             id,
             btf,
@@ -73,14 +68,5 @@ impl Kernel {
             name: String::new(),
         });
         self.fds.insert(File::Btf(object))
-    }
-}
-
-/// What Linux answers to a blob that cannot be read.
-fn errno_of(error: &BtfError) -> Errno {
-    match error.problem {
-        // Versions and flags of the future are not wrong, only unknown.
-        Problem::Version(_) | Problem::Flags(_) => Errno::ENOTSUPP,
-        _ => Errno::EINVAL,
     }
 }

@@ -24,6 +24,7 @@ mod recorded;
 mod skep;
 mod subject;
 mod trace;
+mod types;
 
 pub use answer::{Agreement, Answer, Log, Ran};
 pub use ask::{Unasked, ask, run};
@@ -37,3 +38,4 @@ pub use skep::Skep;
 pub use skep_host::AllowUnprivileged;
 pub use subject::{Linux, Subject, Work};
 pub use trace::{Trace, describe};
+pub use types::{BtfAnswer, ask_btf};

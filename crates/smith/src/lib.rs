@@ -19,6 +19,7 @@ mod program;
 mod shrink;
 mod smith;
 mod source;
+mod types;
 mod world;
 
 pub use config::Config;
@@ -26,4 +27,5 @@ pub use program::{Input, Program};
 pub use shrink::{Effort, shrink};
 pub use smith::generate;
 pub use source::Source;
+pub use types::{generate_types, mutate_types};
 pub use world::{MAPS, MapDef};
