@@ -4,6 +4,9 @@ use skep_isa::Insn;
 
 use crate::source::Source;
 
+/// The opcode of the 64-bit loads.
+const LD_IMM64: u8 = 0x18;
+
 /// Changes one to three fields. References to maps are left alone.
 pub(crate) fn mutate(source: &mut Source<'_>, insns: &mut [Insn], map_slots: &[(usize, usize)]) {
     for _ in 0..=source.below(3) {
@@ -23,6 +26,10 @@ pub(crate) fn mutate(source: &mut Source<'_>, insns: &mut [Insn], map_slots: &[(
             5 => insn.off = source.between(-64, 64) as i16,
             6 => insn.code ^= 1u8.wrapping_shl(source.below(8)),
             _ => insn.code = source.below(256) as u8,
+        }
+        if insn.code == LD_IMM64 {
+            // A load that now names a descriptor names none that happens to be open.
+            insn.imm |= i32::MIN;
         }
     }
 }

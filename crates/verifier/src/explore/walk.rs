@@ -207,6 +207,9 @@ impl Verifier<'_> {
     }
 
     /// Puts a state aside, to be walked from `insn` later.
+    ///
+    /// # Errors
+    /// `ENOMEM` when too many wait already.
     pub fn push_state(
         &mut self,
         mut state: State,
@@ -226,7 +229,7 @@ impl Verifier<'_> {
             let depth = self.pending.len();
             refuse!(
                 self,
-                EFAULT,
+                ENOMEM,
                 "The sequence of {depth} jumps is too complex."
             );
         }

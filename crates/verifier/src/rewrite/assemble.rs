@@ -6,6 +6,7 @@ use crate::context::{Res, Stop, Verifier};
 use crate::env::{Executable, Subprogram};
 use crate::refuse;
 use crate::rewrite::draft::{Draft, Step};
+use crate::rewrite::lost_function;
 use crate::setup::{flow, stack_depth};
 
 /// Builds the executable.
@@ -28,7 +29,10 @@ pub fn run(v: &mut Verifier<'_>, draft: &Draft) -> Res<Executable> {
     for step in draft.steps.iter().filter(|step| step.kept) {
         executable.insns.extend(&step.before);
         let at = executable.insns.len() as i64;
-        let insn = resolve(v, step, at, &places, &executable.subprograms)?;
+        let insn = match flow::is_pseudo_func(step.insn) {
+            true => function_load(v, draft, step, &places, &executable.subprograms)?,
+            false => resolve(v, step, at, &places)?,
+        };
         executable.insns.push(insn);
         if let Some(second) = step.second {
             executable.insns.push(second_slot(v, step, second));
@@ -53,13 +57,7 @@ fn subprograms(v: &Verifier<'_>, places: &[u32]) -> Vec<Subprogram> {
 }
 
 /// The instruction with its distances and references as they are in the new layout.
-fn resolve(
-    v: &mut Verifier<'_>,
-    step: &Step,
-    at: i64,
-    places: &[u32],
-    subprograms: &[Subprogram],
-) -> Res<Insn> {
+fn resolve(v: &mut Verifier<'_>, step: &Step, at: i64, places: &[u32]) -> Res<Insn> {
     let mut insn = step.insn;
     if insn.code == flow::LD_IMM64
         && let Some((map, _)) = v.aux[step.old as usize].map
@@ -79,9 +77,6 @@ fn resolve(
     let Some(&to) = places.get(target as usize) else {
         return Err(Stop::Reject(skep_abi::Errno::EFAULT));
     };
-    if flow::is_pseudo_func(insn) {
-        return function_load(v, insn, to, target, subprograms);
-    }
     let distance = i64::from(to) - at - 1;
     if flow::is_pseudo_call(insn) || insn.code == flow::JAL {
         insn.imm = distance as i32;
@@ -99,29 +94,33 @@ fn resolve(
 }
 
 /// The load of a function's address as the load of its index.
-///
-/// A function that no path calls is gone, and its address is not used. Linux then loads the
-/// address of whatever function follows, and refuses the program when none does (but not
-/// when only the entry function is left).
 fn function_load(
     v: &mut Verifier<'_>,
-    mut insn: Insn,
-    to: u32,
-    old: u32,
+    draft: &Draft,
+    step: &Step,
+    places: &[u32],
     subprograms: &[Subprogram],
 ) -> Res<Insn> {
-    let found = subprograms.binary_search_by_key(&to, |s| s.start);
-    if found.is_err() && subprograms.len() > 1 {
-        refuse!(
-            v,
-            EFAULT,
-            "verifier bug: No program to jit at insn {to} (subprog < 0)"
-        );
+    let mut insn = step.insn;
+    let old = step.target.unwrap_or_default();
+    let index_of = |place: u32| subprograms.binary_search_by_key(&place, |s| s.start);
+    let lives = v.aux.get(old as usize).is_some_and(|aux| aux.seen);
+    if lives && let Some(Ok(index)) = places.get(old as usize).map(|place| index_of(*place)) {
+        insn.imm = index as i32;
+        return Ok(insn);
     }
-    match found {
-        Ok(index) if v.aux[old as usize].seen => insn.imm = index as i32,
-        _ => (insn.src, insn.imm) = (0, 0),
+    // No path calls the function, so that nothing depends on the address that is loaded.
+    if subprograms.len() > 1 {
+        let (place, shown) = lost_function::place(v, draft, old, places);
+        if index_of(place).is_err() {
+            refuse!(
+                v,
+                EFAULT,
+                "verifier bug: No program to jit at insn {shown} (subprog < 0)"
+            );
+        }
     }
+    (insn.src, insn.imm) = (0, 0);
     Ok(insn)
 }
 

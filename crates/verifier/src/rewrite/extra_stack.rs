@@ -25,8 +25,7 @@ pub fn settle(v: &mut Verifier<'_>, draft: &Draft) {
         let subprog = v.subprog_at(step.old);
         kept[subprog] = true;
         may_goto[subprog] |= flow::is_may_goto(step.insn);
-        let inline = v.aux[step.old as usize].loop_inline;
-        loops[subprog] |= inline.initialized && inline.fits;
+        loops[subprog] |= inlines_loop(v, step.old);
     }
     for index in 0..count {
         let extra = [(loops[index], INLINED_LOOP), (may_goto[index], MAY_GOTO)];
@@ -47,4 +46,10 @@ pub fn settle(v: &mut Verifier<'_>, draft: &Draft) {
         let end = v.subprogs.len().saturating_sub(1);
         v.subprogs.insert(end, Default::default());
     }
+}
+
+/// Whether Linux replaces the call at `at`, of `bpf_loop`, by a loop.
+pub fn inlines_loop(v: &Verifier<'_>, at: u32) -> bool {
+    let inline = v.aux[at as usize].loop_inline;
+    inline.initialized && inline.fits
 }

@@ -6,6 +6,7 @@ pub mod ctx_convert;
 pub mod dead;
 pub mod draft;
 pub mod extra_stack;
+pub mod lost_function;
 
 use crate::context::{Res, Verifier};
 use crate::env::Executable;

@@ -6,9 +6,9 @@ use skep_isa::field::{class, jmp as op};
 
 use std::sync::Arc;
 
-use skep_abi::MapType;
+use skep_abi::{Errno, MapType};
 
-use crate::context::{INNER_MAP, Res, Verifier};
+use crate::context::{INNER_MAP, Res, Stop, Verifier};
 use crate::env::MapFacts;
 use crate::explore::backtrack::pack_linked;
 use crate::log::LEVEL;
@@ -71,7 +71,8 @@ impl Verifier<'_> {
                 (self.insn_idx + 1, self.target(i32::from(insn.off)))
             };
             if !self.request.privilege.bypass_spec_v1 {
-                self.push_speculative(insn, other)?;
+                self.push_speculative(insn, other)
+                    .map_err(too_many_branches)?;
             }
             self.say_changes();
             return Ok(Next::Insn(goes));
@@ -187,7 +188,8 @@ impl Verifier<'_> {
         let prev = self.insn_idx;
         // Linux puts the other way aside before it looks at pointers: where a refusal only
         // ends a speculative path, it goes that way later.
-        self.push_state(other, target, prev, false)?;
+        self.push_state(other, target, prev, false)
+            .map_err(too_many_branches)?;
         compared?;
         self.say_changes();
         Ok(Next::Insn(self.insn_idx + 1))
@@ -302,6 +304,14 @@ impl Verifier<'_> {
         }
         self.push_state(fallthrough, at + 1, at, false)?;
         Ok(Next::Insn(self.target(i32::from(insn.off))))
+    }
+}
+
+/// Of a conditional jump, Linux calls it a fault when no more paths can be put aside.
+fn too_many_branches(stop: Stop) -> Stop {
+    match stop {
+        Stop::Reject(Errno::ENOMEM) => Stop::Reject(Errno::EFAULT),
+        other => other,
     }
 }
 
