@@ -36,12 +36,14 @@ impl Skep {
     }
 
     fn kernel_btf(&self) -> Option<Arc<Btf>> {
-        let read = || {
-            let bytes = std::fs::read(Path::new(KERNEL_BTF)).ok()?;
-            Btf::parse_on(bytes, None).ok().map(Arc::new)
-        };
-        self.btf.get_or_init(read).clone()
+        self.btf.get_or_init(running_btf).clone()
     }
+}
+
+/// The types of the running kernel, where these can be read.
+pub(crate) fn running_btf() -> Option<Arc<Btf>> {
+    let bytes = std::fs::read(Path::new(KERNEL_BTF)).ok()?;
+    Btf::parse_on(bytes, None).ok().map(Arc::new)
 }
 
 impl Subject for Skep {

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use std::sync::Arc;
+
 use skep_abi::{Backend, Errno, ProgFlags};
 use skep_kernel::{Credentials, Kernel};
 use skep_smith::Program;
@@ -99,17 +101,22 @@ pub struct Owned(Kernels);
 impl Owned {
     /// Kernels for a caller with all capabilities or none.
     pub fn new(unprivileged: bool) -> Owned {
+        let btf = crate::skep::running_btf();
         let builder = || {
             let credentials = if unprivileged {
                 Credentials::unprivileged()
             } else {
                 Credentials::root()
             };
-            Kernel::builder()
+            let builder = Kernel::builder()
                 .cpus(CPUS)
                 .credentials(credentials)
                 .unprivileged_bpf(true)
-                .fuel(Some(FUEL))
+                .fuel(Some(FUEL));
+            match &btf {
+                Some(btf) => builder.kernel_btf(Arc::clone(btf)),
+                None => builder,
+            }
         };
         Owned(Kernels {
             plain: builder().build(),

@@ -50,8 +50,9 @@ impl IdMap {
     }
 
     /// An old number without an id is covered by any; a new one without an id counts as
-    /// having one of its own.
+    /// having one of its own. A number at a distance has the id of the one it is distant from.
     fn matches_scalar(&mut self, old: u32, new: u32) -> bool {
+        let (old, new) = (old & !ADD_CONST, new & !ADD_CONST);
         if old == 0 {
             return true;
         }

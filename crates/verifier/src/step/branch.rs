@@ -367,9 +367,11 @@ fn mark_or_null(
             return;
         }
         if let Some(null) = null {
-            // Null, whatever it would have pointed at; a later check can refer to it only
-            // as a number.
+            // A number now, but one that remembers what it would have pointed at: Linux
+            // counts that where it asks whether two states are exactly the same.
             *reg = Reg {
+                aux: reg.aux,
+                map_uid: reg.map_uid,
                 subreg_def: reg.subreg_def,
                 ..null
             };
