@@ -370,7 +370,7 @@ fn mark_or_null(
             // A number now, but one that remembers what it would have pointed at: Linux
             // counts that where it asks whether two states are exactly the same.
             *reg = Reg {
-                aux: reg.aux,
+                aux: origin_of_null(reg),
                 map_uid: reg.map_uid,
                 subreg_def: reg.subreg_def,
                 ..null
@@ -383,6 +383,16 @@ fn mark_or_null(
             reg.id = 0;
         }
     });
+}
+
+/// What tells nulls of different pointers apart; 0 for those of which Linux keeps nothing.
+fn origin_of_null(reg: &Reg) -> u32 {
+    match reg.kind {
+        Kind::MapValue | Kind::MapKey | Kind::Mem | Kind::BtfId => {
+            reg.aux ^ (reg.kind as u32 + 1).wrapping_shl(24)
+        }
+        _ => 0,
+    }
 }
 
 fn packet_taken(cmp: Cmp, a: &Reg, b: &Reg) -> Option<bool> {
