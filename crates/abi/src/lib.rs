@@ -30,7 +30,7 @@ pub use flags::{ElemFlags, LogLevel, MapFlags, ProgFlags, TestRunFlags};
 pub use layout::{Name, check_attr_size, object_name};
 pub use memory::{Buffers, copy_in, copy_in_string};
 pub use numbers::{AttachType, Cmd, LinkType, MapType, ProgType, XdpAction};
-pub use seam::{Backend, Bpf, Files, UserMemory};
+pub use seam::{Backend, Bpf, Files, Mapping, UserMemory};
 
 /// Bytes of `union bpf_attr` in Linux 6.18.
 pub const ATTR_SIZE: usize = attr::ATTR_SIZE;

@@ -33,6 +33,21 @@ pub trait Files {
     fn close(&self, fd: u32) -> Result<(), Errno>;
     /// Duplicates a descriptor.
     fn dup(&self, fd: u32) -> Result<u32, Errno>;
+    /// Maps memory behind a descriptor, shared: `mmap(2)` of `len` bytes from `offset` on, for
+    /// reading and perhaps writing.
+    ///
+    /// # Errors
+    /// As Linux; `EOPNOTSUPP` where this is not modelled.
+    fn mmap(
+        &self,
+        fd: u32,
+        offset: u64,
+        len: usize,
+        writable: bool,
+    ) -> Result<Box<dyn Mapping>, Errno> {
+        let _ = (fd, offset, len, writable);
+        Err(Errno::EOPNOTSUPP)
+    }
     /// The raw BTF of the kernel itself, when it has one (`ENOENT` otherwise).
     fn kernel_btf(&self) -> Result<Vec<u8>, Errno>;
     /// What `/proc/self/fdinfo` says of a descriptor, as lines of `name:\tvalue`: the facts
@@ -43,6 +58,27 @@ pub trait Files {
     fn fdinfo(&self, _fd: u32) -> Result<String, Errno> {
         Err(Errno::EOPNOTSUPP)
     }
+}
+
+/// Memory of a map that this process shares with the kernel, as `mmap(2)` gives it. Accesses
+/// are atomic byte by byte, or word by word.
+pub trait Mapping: Send + Sync {
+    /// Bytes of it.
+    fn len(&self) -> usize;
+    /// Whether there are none, which is never so.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Where it lies.
+    fn address(&self) -> u64;
+    /// Copies bytes out; `EFAULT` beyond the end.
+    fn read(&self, offset: usize, out: &mut [u8]) -> Result<(), Errno>;
+    /// Copies bytes in; `EFAULT` beyond the end, or where nothing may be written.
+    fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Errno>;
+    /// Reads an aligned word, and sees what was written before it; `EFAULT`, `EINVAL`.
+    fn load(&self, offset: usize) -> Result<u64, Errno>;
+    /// Writes an aligned word, after all that was written before; `EFAULT`, `EINVAL`.
+    fn store(&self, offset: usize, value: u64) -> Result<(), Errno>;
 }
 
 /// Both halves of the seam, which is what a loader asks for.

@@ -7,6 +7,7 @@
 
 mod bounce;
 mod call;
+mod mapping;
 mod object;
 mod plan;
 mod unprivileged;
@@ -14,7 +15,7 @@ mod unprivileged;
 pub use unprivileged::AllowUnprivileged;
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use skep_abi::{Bpf, Buffers, Cmd, Errno, Files, MapType, ProgType, UserMemory, attr};
@@ -167,6 +168,19 @@ impl Files for Host {
 
     fn dup(&self, fd: u32) -> Result<u32, Errno> {
         call::dup(fd).and_then(|fd| self.hand_out(fd))
+    }
+
+    fn mmap(
+        &self,
+        fd: u32,
+        offset: u64,
+        len: usize,
+        writable: bool,
+    ) -> Result<Box<dyn skep_abi::Mapping>, Errno> {
+        let table = self.table();
+        let file = table.get(&fd).ok_or(Errno::EBADF)?;
+        let shared = mapping::Shared::new(file.as_fd(), offset, len, writable)?;
+        Ok(Box::new(shared))
     }
 
     fn kernel_btf(&self) -> Result<Vec<u8>, Errno> {

@@ -182,6 +182,16 @@ impl Files for Kernel {
         self.fds.insert(file)
     }
 
+    fn mmap(
+        &self,
+        fd: u32,
+        offset: u64,
+        len: usize,
+        writable: bool,
+    ) -> Result<Box<dyn skep_abi::Mapping>, Errno> {
+        self.map_memory(fd, offset, len, writable)
+    }
+
     fn kernel_btf(&self) -> Result<Vec<u8>, Errno> {
         self.kernel_btf
             .as_ref()

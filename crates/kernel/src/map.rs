@@ -5,6 +5,7 @@ mod create;
 mod elem;
 mod fields;
 mod inner;
+mod mmap;
 pub(crate) mod references;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

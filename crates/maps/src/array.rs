@@ -1,18 +1,37 @@
 //! Arrays: every element exists from the start; a lookup is a bounds check and an address.
 
+use std::os::fd::OwnedFd;
+
 use skep_abi::Errno;
 
 use crate::region::{PAGE, Region};
+use crate::shared::{Shared, View};
 use crate::value::Shape;
+
+/// Where the values lie.
+enum Memory {
+    Own(Region),
+    /// In pages that can be mapped again.
+    Shared(Shared),
+}
 
 /// The elements of an array, one plane per CPU for the per-CPU kind.
 pub(crate) struct Array {
-    region: Region,
+    memory: Memory,
+    /// The address of the first value.
+    base: *mut u8,
+    len: usize,
     stride: usize,
     plane: usize,
     entries: u32,
     pub(crate) shape: Shape,
 }
+
+// SAFETY: `base` is an address in `memory`, which is itself shared between threads; accesses
+// go through atomics or are those of programs.
+unsafe impl Send for Array {}
+// SAFETY: as above.
+unsafe impl Sync for Array {}
 
 impl Array {
     /// `planes` is 1, or the number of CPUs.
@@ -34,10 +53,22 @@ impl Array {
                 .checked_next_multiple_of(PAGE as u64)
                 .ok_or(Errno::ENOMEM)?;
         }
-        let region = Region::new(len, mappable)?;
         let plane = usize::try_from(plane).map_err(|_| Errno::ENOMEM)?;
+        let memory = match mappable {
+            true => Memory::Shared(Shared::new(
+                usize::try_from(len).map_err(|_| Errno::ENOMEM)?,
+                0,
+            )?),
+            false => Memory::Own(Region::new(len, false)?),
+        };
+        let base = match &memory {
+            Memory::Own(region) => region.at(0),
+            Memory::Shared(shared) => shared.base(),
+        };
         Ok(Array {
-            region,
+            memory,
+            base,
+            len: usize::try_from(len).map_err(|_| Errno::ENOMEM)?,
             stride,
             plane,
             entries,
@@ -51,10 +82,31 @@ impl Array {
         if index >= self.entries {
             return None;
         }
-        Some(
-            self.region
-                .at(cpu as usize * self.plane + index as usize * self.stride),
-        )
+        let at = cpu as usize * self.plane + index as usize * self.stride;
+        // Address arithmetic only; what makes an access sound is said at the access.
+        Some(self.base.wrapping_add(at))
+    }
+
+    /// Maps a part of the values once more.
+    ///
+    /// # Errors
+    /// `EINVAL` beyond the end, and for an array that was not made for it.
+    pub(crate) fn map(&self, offset: usize, len: usize, writable: bool) -> Result<View, Errno> {
+        match &self.memory {
+            Memory::Own(_) => Err(Errno::EINVAL),
+            Memory::Shared(shared) => shared.map(offset, len, writable),
+        }
+    }
+
+    /// A descriptor of the memory.
+    ///
+    /// # Errors
+    /// As for [`map`](Self::map); `EMFILE`.
+    pub(crate) fn descriptor(&self) -> Result<OwnedFd, Errno> {
+        match &self.memory {
+            Memory::Own(_) => Err(Errno::EINVAL),
+            Memory::Shared(shared) => shared.descriptor(),
+        }
     }
 
     /// How many values a plane has.
@@ -80,7 +132,7 @@ impl Array {
     /// Whether the bytes lie in one plane's values. Elements of an array may be walked
     /// through with direct access, so the range may span several.
     pub(crate) fn owns(&self, addr: u64, len: u64) -> bool {
-        let Some(at) = addr.checked_sub(self.region.at(0) as u64) else {
+        let Some(at) = addr.checked_sub(self.base as u64) else {
             return false;
         };
         let Some(end) = at.checked_add(len) else {
@@ -88,12 +140,12 @@ impl Array {
         };
         let plane = self.plane.max(1) as u64;
         let start = at / plane * plane;
-        start < self.region.len() as u64 && end <= start + self.direct_len()
+        start < self.len as u64 && end <= start + self.direct_len()
     }
 
     /// The index and the start of the value that holds the byte at `addr`, in the first plane.
     pub(crate) fn element(&self, addr: u64) -> Option<(Vec<u8>, u64)> {
-        let start = self.region.at(0) as u64;
+        let start = self.base as u64;
         let index = addr.checked_sub(start)? / self.stride.max(1) as u64;
         let index = u32::try_from(index)
             .ok()
@@ -104,9 +156,8 @@ impl Array {
 
     /// Whether an element's value begins here.
     pub(crate) fn starts_value(&self, addr: u64) -> bool {
-        addr.checked_sub(self.region.at(0) as u64)
-            .is_some_and(|at| {
-                (at % self.plane.max(1) as u64).is_multiple_of(self.stride.max(1) as u64)
-            })
+        addr.checked_sub(self.base as u64).is_some_and(|at| {
+            (at % self.plane.max(1) as u64).is_multiple_of(self.stride.max(1) as u64)
+        })
     }
 }

@@ -32,12 +32,13 @@ mod reclaim;
 mod refs;
 mod region;
 mod ring;
+mod shared;
 mod slots;
 mod spec;
 mod value;
 
-pub use map::{Bucket, Entry, Map, Operation, Reach, Side};
-pub use ring::{Record, RingInfo};
+pub use map::{Bucket, Entry, Map, Operation, Reach, Side, finish_entry};
+pub use ring::{Record, RingInfo, Sample};
 pub use skep_sync::{Pass, Rcu};
 pub use slots::Held;
 pub use spec::{Limits, Spec};

@@ -7,7 +7,7 @@ mod references;
 
 use std::sync::Arc;
 
-pub use direct::{Entry, Operation, Reach};
+pub use direct::{Entry, Operation, Reach, finish_entry};
 use skep_abi::{ElemFlags, Errno, MapFlags, MapType};
 use skep_sync::Rcu;
 
@@ -127,7 +127,7 @@ impl Map {
             }
             BloomFilter => Storage::Bloom(Bloom::new(entries, spec.map_extra, spec.seed)?),
             StackTrace => Storage::Stacks,
-            Ringbuf => Storage::Ring(Ring::new(entries)?),
+            Ringbuf | UserRingbuf => Storage::Ring(Ring::new(entries)?),
             StructOps => Storage::StructOps,
             _ => Storage::Opaque,
         };

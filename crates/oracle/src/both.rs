@@ -193,6 +193,16 @@ impl<A: Backend, B: Backend> Files for Both<A, B> {
         Ok(new)
     }
 
+    fn mmap(
+        &self,
+        fd: u32,
+        offset: u64,
+        len: usize,
+        writable: bool,
+    ) -> Result<Box<dyn skep_abi::Mapping>, Errno> {
+        self.lead.mmap(fd, offset, len, writable)
+    }
+
     fn kernel_btf(&self) -> Result<Vec<u8>, Errno> {
         self.lead.kernel_btf()
     }

@@ -8,6 +8,7 @@
 mod ask;
 mod create;
 mod elements;
+mod memory;
 mod zoo;
 
 use std::collections::BTreeMap;

@@ -15,12 +15,12 @@ const OPS: f64 = 256.0;
 /// Bytes of a value.
 const VALUE: usize = 64;
 /// Samples of each case in each engine, taken in turn.
-const SAMPLES: usize = 11;
+const SAMPLES: usize = 151;
 /// About how long one sample takes, in nanoseconds.
-const SAMPLE_NS: u64 = 4_000_000;
+const SAMPLE_NS: u64 = 250_000;
 /// Bytes of a ring buffer, and how often a program may run before it is full.
-const RING: u32 = 1 << 24;
-const RING_RUNS: u32 = 800;
+const RING: u32 = 1 << 20;
+const RING_RUNS: u32 = 50;
 /// Elements that one command fills in.
 const CHUNK: usize = 4096;
 
@@ -299,14 +299,15 @@ fn data(entries: u32) -> Vec<u8> {
 /// Nanoseconds of one operation in each engine: the best of some samples, taken in turn.
 fn measure(engines: &[Engine], case: &Case, entries: u32, threads: usize) -> Vec<Option<f64>> {
     let data = data(entries);
-    let fresh = case.kind == MapType::Ringbuf;
+    let rings = case.kind == MapType::Ringbuf;
     let mut best = vec![None::<f64>; engines.len()];
     let mut kept: Vec<Option<(Ready, u32)>> = Vec::new();
     for engine in engines {
         let ready = Ready::new(engine, case, entries).and_then(|ready| {
             let once = run_once(&*engine.backend, ready.prog, &data, 20);
             let (_, ns) = once.map_err(|e| format!("run: {e}"))?;
-            let repeat = (SAMPLE_NS / u64::from(ns.max(1))).clamp(4, 20_000) as u32;
+            let most = if rings { RING_RUNS } else { 20_000 };
+            let repeat = (SAMPLE_NS / u64::from(ns.max(1))).clamp(4, most.into()) as u32;
             Ok((ready, repeat))
         });
         if let Err(why) = &ready {
@@ -319,15 +320,10 @@ fn measure(engines: &[Engine], case: &Case, entries: u32, threads: usize) -> Vec
             let Some((ready, repeat)) = kept else {
                 continue;
             };
-            let ns = if fresh {
-                Ready::new(engine, case, entries).ok().and_then(|ready| {
-                    let ns = sample(engine, ready.prog, &data, RING_RUNS, threads);
-                    ready.close(engine);
-                    ns
-                })
-            } else {
-                sample(engine, ready.prog, &data, *repeat, threads)
-            };
+            if rings && drain(&*engine.backend, ready.map).is_err() {
+                continue;
+            }
+            let ns = sample(engine, ready.prog, &data, *repeat, threads);
             if let Some(ns) = ns {
                 *best = Some(best.map_or(ns, |b: f64| b.min(ns)));
             }
@@ -339,6 +335,14 @@ fn measure(engines: &[Engine], case: &Case, entries: u32, threads: usize) -> Vec
         }
     }
     best
+}
+
+/// Takes everything out of a ring buffer, as a consumer does through its pages.
+fn drain(backend: &dyn Backend, map: u32) -> Result<(), Errno> {
+    const PAGE: usize = 4096;
+    let consumer = backend.mmap(map, 0, PAGE, true)?;
+    let producer = backend.mmap(map, PAGE as u64, PAGE, false)?;
+    consumer.store(0, producer.load(0)?)
 }
 
 /// Nanoseconds of one operation, the average of the threads.

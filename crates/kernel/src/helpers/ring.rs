@@ -5,6 +5,8 @@ use skep_catalog::helper_id as id;
 use skep_maps::Record;
 use skep_vm::Trap;
 
+use crate::map::MapObject;
+
 use super::{Call, Done, Rows, err, ok, status};
 
 pub(super) const ROWS: Rows = &[
@@ -36,7 +38,8 @@ impl Call<'_, '_, '_> {
     pub(super) fn reserve(&mut self, size: u64) -> Result<Option<Record>, Trap> {
         let map = self.host.map(self.arg(0))?.clone();
         let record = map.map.reserve(size);
-        if let Some(record) = record {
+        // Only a checked run asks what a program may touch.
+        if let Some(record) = record.filter(|_| self.host.kernel.checking) {
             self.host.reserved.push((record, size, map));
         }
         Ok(record)
@@ -50,6 +53,10 @@ impl Call<'_, '_, '_> {
             .iter()
             .position(|(record, ..)| record.0 == addr);
         let Some(at) = found else {
+            let given = |map: &MapObject| map.map.commit(Record(addr), discard);
+            if self.host.any_map(given) {
+                return ok(0);
+            }
             return Err(Trap::Host(format!("no reserved record at {addr:#x}")));
         };
         let (record, _, map) = self.host.reserved.swap_remove(at);

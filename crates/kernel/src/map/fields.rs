@@ -125,7 +125,17 @@ fn check_kind(spec: &Spec, types: &Types, btf: &Btf) -> Result<(), Errno> {
             let key = btf.resolve(types.key);
             let fits = match spec.key_size {
                 8 => key.and_then(|k| k.int()).is_some_and(|int| int.bits == 64),
-                _ => key.is_some_and(|k| k.kind() == Kind::Struct && k.vlen() == 2),
+                _ => key.is_some_and(|k| {
+                    // `struct bpf_cgroup_storage_key`.
+                    let mut members = k.members();
+                    let mut next = |at: u32, bits: u32| {
+                        members.next().is_some_and(|m| {
+                            let int = btf.resolve(m.ty).and_then(|t| t.int());
+                            m.bit_offset == at && int.is_some_and(|int| int.bits == bits)
+                        })
+                    };
+                    k.kind() == Kind::Struct && k.vlen() == 2 && next(0, 64) && next(64, 32)
+                }),
             };
             if fits { Ok(()) } else { Err(Errno::EINVAL) }
         }

@@ -348,7 +348,15 @@ impl skep_jit::Facts for References<'_> {
     fn direct(&self, helper: i32, map: Option<MapId>) -> Option<skep_jit::Direct> {
         let helper = u32::try_from(helper).ok()?;
         let Some(map) = map else {
-            return crate::memory::ask_world(helper, self.world?);
+            let finish = match helper {
+                helper_id::RINGBUF_SUBMIT => skep_maps::finish_entry(false),
+                helper_id::RINGBUF_DISCARD => skep_maps::finish_entry(true),
+                _ => return crate::memory::ask_world(helper, self.world?),
+            };
+            return Some(skep_jit::Direct {
+                function: finish.function,
+                object: finish.object,
+            });
         };
         let operation = match helper {
             helper_id::MAP_LOOKUP_ELEM => Operation::Lookup,
@@ -357,6 +365,7 @@ impl skep_jit::Facts for References<'_> {
             helper_id::MAP_PUSH_ELEM => Operation::Push,
             helper_id::MAP_POP_ELEM => Operation::Pop,
             helper_id::MAP_PEEK_ELEM => Operation::Peek,
+            helper_id::RINGBUF_RESERVE => Operation::Reserve,
             _ => return None,
         };
         let skep_maps::Entry { function, object } = self.find(map)?.map.entry(operation)?;

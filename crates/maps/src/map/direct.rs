@@ -8,6 +8,7 @@ use skep_abi::ElemFlags;
 use super::{Map, Side, Storage};
 use crate::array::Array;
 use crate::hash::Hash;
+use crate::ring::Ring;
 
 /// Where the elements of an array lie, which never move.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,6 +38,8 @@ pub enum Operation {
     Pop,
     /// `bpf_map_peek_elem(map, value)`
     Peek,
+    /// `bpf_ringbuf_reserve(map, size, flags)`
+    Reserve,
 }
 
 /// A function with the C calling convention: the map, the helper's other arguments, and the
@@ -107,6 +110,7 @@ impl Map {
             (Lookup, _) if keyed => (lookup as Code, self.place()),
             (Update, _) if keyed => (update as Code, self.place()),
             (Delete, _) if keyed => (delete as Code, self.place()),
+            (Reserve, Storage::Ring(ring)) => (reserve as Code, std::ptr::from_ref(ring) as u64),
             (Push, _) if lines => (push as Code, self.place()),
             (Pop, _) if lines => (take::<true> as Code, self.place()),
             (Peek, _) if lines => (take::<false> as Code, self.place()),
@@ -121,6 +125,42 @@ impl Map {
     fn place(&self) -> u64 {
         std::ptr::from_ref(self) as u64
     }
+}
+
+/// The function for `bpf_ringbuf_submit(record, flags)` or `bpf_ringbuf_discard`, which needs
+/// no map.
+pub fn finish_entry(discard: bool) -> Entry {
+    let function = match discard {
+        false => finish::<false> as Code,
+        true => finish::<true> as Code,
+    };
+    Entry {
+        function: function as usize as u64,
+        object: 0,
+    }
+}
+
+unsafe extern "C" fn finish<const DISCARD: bool>(
+    _: u64,
+    record: u64,
+    _: u64,
+    _: u64,
+    _: u64,
+    _: u64,
+) -> u64 {
+    // SAFETY: the verifier proved that the program holds the record, and that it holds it no
+    // more after this; the program keeps the map that the record lies in.
+    unsafe { crate::ring::finish_at(record, DISCARD) }
+    0
+}
+
+unsafe extern "C" fn reserve(ring: u64, size: u64, flags: u64, _: u64, _: u64, _: u64) -> u64 {
+    // SAFETY: as in `find`, for a ring.
+    let ring = unsafe { &*(ring as *const Ring) };
+    if flags != 0 {
+        return 0;
+    }
+    ring.reserve(size).map_or(0, |record| record.0)
 }
 
 /// Looks a key of fixed length up in a hash table.

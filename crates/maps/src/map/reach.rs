@@ -12,6 +12,7 @@ impl Map {
             Storage::Hash(h) => h.owns(addr, len, write),
             Storage::Local(l) => l.table().owns(addr, len, write),
             Storage::Lpm(l) => l.owns(addr, len),
+            Storage::Ring(r) => !write && r.owns(addr, len),
             _ => false,
         }
     }

@@ -193,7 +193,7 @@ fn usual_flags(source: &mut Source<'_>, map_type: MapType) -> MapFlags {
         Hash | PercpuHash | HashOfMaps if source.coin() => MapFlags::NO_PREALLOC,
         LruHash | LruPercpuHash if source.chance(300) => MapFlags::NO_COMMON_LRU,
         LpmTrie | SkStorage | TaskStorage | InodeStorage | CgrpStorage => MapFlags::NO_PREALLOC,
-        Array if source.chance(200) => MapFlags::MMAPABLE,
+        Array if source.chance(300) => MapFlags::MMAPABLE,
         Arena => MapFlags::MMAPABLE,
         _ => MapFlags(0),
     };

@@ -7,7 +7,7 @@ use skep_abi::{Backend, Buffers, Cmd, Errno, MapFlags, MapType, attr, info};
 use super::ask::{Ask, Data, Memory, differ, results_differ};
 use super::create::Plan;
 use super::zoo::Twin;
-use super::{Session, word};
+use super::{Session, memory, word};
 
 /// What is known of the map.
 pub(super) struct Model {
@@ -21,6 +21,7 @@ pub(super) struct Model {
     user_value: usize,
     /// Values that a bloom filter was given.
     given: Vec<Vec<u8>>,
+    pub(super) mappings: Vec<memory::Pair>,
 }
 
 /// Possible CPUs of both kernels.
@@ -48,7 +49,21 @@ impl Model {
                 value
             },
             given: Vec::new(),
+            mappings: Vec::new(),
         }
+    }
+
+    pub(super) fn twin(&self) -> Twin {
+        self.twin
+    }
+
+    pub(super) fn map_type(&self) -> MapType {
+        self.map_type
+    }
+
+    fn can_be_mapped(&self) -> bool {
+        use MapType::*;
+        matches!(self.map_type, Array | Ringbuf | UserRingbuf)
     }
 
     /// Whether keys come in an order that Linux does not promise.
@@ -81,7 +96,9 @@ pub(super) fn step(s: &mut Session<'_>, map: &mut Model) -> (bool, Option<String
         60..=67 => read(s, map, Cmd::MapLookupAndDeleteElem),
         68..=75 => next_key(s, map),
         76..=83 => walk(s, map),
-        84..=97 => batch(s, map),
+        92..=96 if map.can_be_mapped() => memory::step(s, map),
+        84..=96 => batch(s, map),
+        97 => memory::step(s, map),
         98 => (true, s.compare_info(map)),
         _ if s.source.chance(300) => freeze(s, map),
         _ => walk(s, map),

@@ -1,0 +1,119 @@
+//! `mmap(2)` of a descriptor of the running kernel.
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use skep_abi::{Errno, Mapping};
+
+/// Memory shared with the kernel; unmapped when dropped.
+pub(crate) struct Shared {
+    base: *mut u8,
+    len: usize,
+    writable: bool,
+}
+
+// SAFETY: the memory is at a stable address, and every access to it is atomic.
+unsafe impl Send for Shared {}
+// SAFETY: as above.
+unsafe impl Sync for Shared {}
+
+impl Shared {
+    /// # Errors
+    /// What the kernel says.
+    pub(crate) fn new(
+        fd: BorrowedFd<'_>,
+        offset: u64,
+        len: usize,
+        writable: bool,
+    ) -> Result<Shared, Errno> {
+        let offset = libc::off_t::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        let protection = match writable {
+            true => libc::PROT_READ | libc::PROT_WRITE,
+            false => libc::PROT_READ,
+        };
+        // SAFETY: the kernel chooses a free place; nothing of ours is replaced.
+        let base = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                len,
+                protection,
+                libc::MAP_SHARED,
+                fd.as_raw_fd(),
+                offset,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            let code = std::io::Error::last_os_error().raw_os_error();
+            return Err(Errno(code.unwrap_or(Errno::EINVAL.0)));
+        }
+        Ok(Shared {
+            base: base.cast(),
+            len,
+            writable,
+        })
+    }
+
+    fn check(&self, offset: usize, len: usize, writes: bool) -> Result<(), Errno> {
+        match offset.checked_add(len) {
+            Some(end) if end <= self.len && (self.writable || !writes) => Ok(()),
+            _ => Err(Errno::EFAULT),
+        }
+    }
+
+    fn word(&self, offset: usize, writes: bool) -> Result<&AtomicU64, Errno> {
+        self.check(offset, 8, writes)?;
+        if !offset.is_multiple_of(8) {
+            return Err(Errno::EINVAL);
+        }
+        // SAFETY: the word lies in the mapping, is aligned because the mapping is, and others
+        // who share it access it atomically.
+        Ok(unsafe { &*self.base.add(offset).cast::<AtomicU64>() })
+    }
+
+    fn byte(&self, offset: usize) -> &AtomicU8 {
+        // SAFETY: the callers have checked that the byte lies in the mapping.
+        unsafe { &*self.base.add(offset).cast::<AtomicU8>() }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // SAFETY: the range was mapped by `new` and is unmapped once.
+        unsafe { libc::munmap(self.base.cast(), self.len) };
+    }
+}
+
+impl Mapping for Shared {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn address(&self) -> u64 {
+        self.base as u64
+    }
+
+    fn read(&self, offset: usize, out: &mut [u8]) -> Result<(), Errno> {
+        self.check(offset, out.len(), false)?;
+        for (i, byte) in out.iter_mut().enumerate() {
+            *byte = self.byte(offset + i).load(Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Errno> {
+        self.check(offset, bytes.len(), true)?;
+        for (i, byte) in bytes.iter().enumerate() {
+            self.byte(offset + i).store(*byte, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn load(&self, offset: usize) -> Result<u64, Errno> {
+        Ok(self.word(offset, false)?.load(Ordering::Acquire))
+    }
+
+    fn store(&self, offset: usize, value: u64) -> Result<(), Errno> {
+        self.word(offset, true)?.store(value, Ordering::Release);
+        Ok(())
+    }
+}
