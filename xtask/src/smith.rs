@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use skep_abi::{Backend, ProgType};
+use skep_abi::{Backend, Capabilities, ProgType};
 use skep_oracle::generated::{Campaign, Finding, Oracles, Tally, Trouble, filetest};
 use skep_oracle::{AllowUnprivileged, Linux, Subject};
 
@@ -96,10 +96,14 @@ pub fn run(args: &[String]) -> Outcome {
     let mut report = |finding: Finding| show(&campaign, &finding);
     let tally = if linux {
         let unprivileged = campaign.config.unprivileged;
+        let capabilities = match unprivileged {
+            true => Capabilities::NONE,
+            false => Capabilities::ALL,
+        };
         let _switch = unprivileged.then(AllowUnprivileged::new).transpose()?;
         let linux = Linux::new().map_err(|errno| format!("bpf(2) does not work here: {errno}"))?;
         let mut tally = Tally::default();
-        linux.with(unprivileged, &mut |kernel: &dyn Backend| {
+        linux.with(capabilities, &mut |kernel: &dyn Backend| {
             tally = campaign.run(Some(kernel), &mut report);
         })?;
         tally

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attr;
+mod capabilities;
 pub mod context;
 mod errno;
 pub mod flags;
@@ -25,6 +26,7 @@ mod number;
 mod numbers;
 mod seam;
 
+pub use capabilities::Capabilities;
 pub use errno::Errno;
 pub use flags::{ElemFlags, LogLevel, MapFlags, ProgFlags, TestRunFlags};
 pub use layout::{Name, check_attr_size, object_name};

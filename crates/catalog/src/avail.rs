@@ -88,7 +88,8 @@ impl Caps {
         match needed {
             Capability::None => true,
             Capability::Bpf => self.bpf,
-            Capability::Perfmon => self.perfmon,
+            // Linux asks for the lesser right first.
+            Capability::Perfmon => self.bpf && self.perfmon,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use skep_abi::{Capabilities, ProgFlags};
 
 /// What `verify` and `run` have in common.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,10 @@ pub struct Verify {
     pub verbose: bool,
     /// Show accepted programs as the kernel rewrote them.
     pub xlated: bool,
+    /// What the caller may do; everything when not said.
+    pub capabilities: Option<Capabilities>,
+    /// Flags for all programs, besides those of their sections.
+    pub flags: ProgFlags,
     /// The rest.
     pub common: Common,
 }
@@ -78,6 +83,25 @@ pub fn command() -> Command {
                 .value_name("WHAT")
                 .value_parser(PossibleValuesParser::new(["xlated"]))
                 .help("Show accepted programs as the kernel rewrote them"),
+        )
+        .arg(
+            Arg::new("caps")
+                .long("caps")
+                .value_name("SET")
+                .value_parser(|text: &str| {
+                    Capabilities::parse(text).map_err(|name| format!("no capability '{name}'"))
+                })
+                .help("Load as a user with these capabilities: none, bpf, bpf,net_admin, …"),
+        )
+        .arg(
+            Arg::new("flag")
+                .long("flag")
+                .value_name("NAME")
+                .action(ArgAction::Append)
+                .value_parser(|name: &str| {
+                    ProgFlags::from_name(name).ok_or_else(|| format!("no program flag '{name}'"))
+                })
+                .help("Load with this flag: test_state_freq, strict_alignment, …"),
         );
     let run = Command::new("run")
         .about("Run a program of an object on given input")
@@ -178,6 +202,14 @@ impl From<&ArgMatches> for Verify {
             log_level: matches.get_one("log-level").copied(),
             verbose: matches.get_flag("verbose"),
             xlated: matches.contains_id("dump"),
+            capabilities: matches.get_one("caps").copied(),
+            flags: matches
+                .get_many("flag")
+                .into_iter()
+                .flatten()
+                .fold(ProgFlags(0), |all, one: &ProgFlags| {
+                    ProgFlags(all.0 | one.0)
+                }),
             common: Common::from(matches),
         }
     }

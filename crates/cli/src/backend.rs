@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skep::{Extern, ExternKind, KernelConfig, LoadOptions, Object};
-use skep_abi::Backend;
+use skep_abi::{Backend, Capabilities};
 use skep_btf::Btf;
 use skep_elf::ObjectFile;
 
@@ -37,6 +37,20 @@ impl Chosen {
         }
     }
 
+    /// Does `work` as a caller with these capabilities: with Linux the thread that does it
+    /// gives up the others, skep's kernel was made so.
+    pub fn with_capabilities<T: Send>(
+        &self,
+        capabilities: Option<Capabilities>,
+        work: impl FnOnce() -> T + Send,
+    ) -> Result<T, String> {
+        match (&self.kernel, capabilities) {
+            (Answering::Linux(_), Some(keep)) => skep_host::with_capabilities(keep, work)
+                .map_err(|errno| format!("capabilities cannot be given up: {errno}")),
+            _ => Ok(work()),
+        }
+    }
+
     /// Why the last run was stopped, when the kernel can tell more than an error number.
     pub fn stopped_because(&self) -> Option<String> {
         match &self.kernel {
@@ -48,6 +62,15 @@ impl Chosen {
 
 /// Makes the kernel that the command line asks for; `native` tells how skep runs programs.
 pub fn choose(common: &Common, native: bool) -> Result<Chosen, String> {
+    choose_for(common, native, None)
+}
+
+/// The same for a caller with these capabilities, if they are given.
+pub fn choose_for(
+    common: &Common,
+    native: bool,
+    capabilities: Option<Capabilities>,
+) -> Result<Chosen, String> {
     let given = match &common.btf {
         Some(path) => Some(Arc::new(read_btf(path)?)),
         None => None,
@@ -68,6 +91,12 @@ pub fn choose(common: &Common, native: bool) -> Result<Chosen, String> {
         });
     }
     let mut builder = skep::Kernel::builder().native(native);
+    if let Some(capabilities) = capabilities {
+        // The question is what the verifier says, not whether everybody may ask it.
+        builder = builder
+            .credentials(skep::Credentials::with(capabilities))
+            .unprivileged_bpf(true);
+    }
     if let Some(btf) = given.or_else(|| read_btf(RUNNING_KERNEL).ok().map(Arc::new)) {
         builder = builder.kernel_btf(btf);
     }

@@ -20,12 +20,13 @@ use crate::people;
 /// Carries the command out. Errors that concern one file are reports; the `Err` is for those
 /// that concern everything.
 pub fn command(args: &Verify) -> Result<Outcome, String> {
-    let chosen = backend::choose(&args.common, true)?;
-    let mut worst = Outcome::Good;
-    for file in &args.files {
-        worst = worst.max(verify_file(args, &chosen, file));
-    }
-    Ok(worst)
+    let chosen = backend::choose_for(&args.common, true, args.capabilities)?;
+    let all = || {
+        args.files.iter().fold(Outcome::Good, |worst, file| {
+            worst.max(verify_file(args, &chosen, file))
+        })
+    };
+    chosen.with_capabilities(args.capabilities, all)
 }
 
 fn verify_file(args: &Verify, chosen: &Chosen, file: &str) -> Outcome {
@@ -35,6 +36,9 @@ fn verify_file(args: &Verify, chosen: &Chosen, file: &str) -> Outcome {
     let object = match opened {
         Ok(mut object) => {
             size_maps(&mut object);
+            for program in &mut object.programs {
+                program.flags.0 |= args.flags.0;
+            }
             object
         }
         Err(message) => return no_programs(args, file, &message),

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use skep_abi::Errno;
+use skep_abi::{Capabilities, Errno};
 
 use crate::bounce::Bounces;
 
@@ -61,8 +61,8 @@ pub(crate) fn dup(fd: u32) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(new) })
 }
 
-/// Takes all capabilities from the calling thread, and from it alone.
-pub(crate) fn drop_capabilities() -> Result<(), Errno> {
+/// Takes from the calling thread, and from it alone, all capabilities but these.
+pub(crate) fn keep_capabilities(keep: Capabilities) -> Result<(), Errno> {
     #[repr(C)]
     struct Header {
         version: u32,
@@ -74,10 +74,20 @@ pub(crate) fn drop_capabilities() -> Result<(), Errno> {
         pid: 0,
     };
     // Two records of effective, permitted and inheritable sets: 64 capabilities.
-    let none = [0u32; 6];
+    let mut sets = [0u32; 6];
+    // SAFETY: version 3 fills two records of three words, which is what the second pointer
+    // leads to; pid 0 means the calling thread.
+    let answer = unsafe { libc::syscall(libc::SYS_capget, &raw const header, sets.as_mut_ptr()) };
+    if answer < 0 {
+        return Err(last_error());
+    }
+    let [low, high] = [keep.0 as u32, (keep.0 >> 32) as u32];
+    for (set, kept) in sets.iter_mut().zip([low, low, 0, high, high, 0]) {
+        *set &= kept;
+    }
     // SAFETY: version 3 reads the header and two records of three words, which is what
     // both pointers lead to; pid 0 means the calling thread.
-    let answer = unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) };
+    let answer = unsafe { libc::syscall(libc::SYS_capset, &raw const header, sets.as_ptr()) };
     if answer < 0 {
         Err(last_error())
     } else {

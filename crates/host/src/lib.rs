@@ -18,7 +18,9 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use skep_abi::{Bpf, Buffers, Cmd, Errno, Files, MapType, ProgType, UserMemory, attr};
+use skep_abi::{
+    Bpf, Buffers, Capabilities, Cmd, Errno, Files, MapType, ProgType, UserMemory, attr,
+};
 
 /// The BPF subsystem of the running kernel.
 ///
@@ -89,15 +91,18 @@ impl Host {
     }
 }
 
-/// Runs `work` on a thread of its own that has no capabilities, as an unprivileged user's
-/// would have none. The other threads keep theirs.
+/// Runs `work` on a thread of its own that has these capabilities at most, of those the
+/// caller has. The other threads keep theirs.
 ///
 /// # Errors
 /// What `capset(2)` said, or `EAGAIN` when there can be no thread.
-pub fn without_capabilities<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, Errno> {
+pub fn with_capabilities<T: Send>(
+    keep: Capabilities,
+    work: impl FnOnce() -> T + Send,
+) -> Result<T, Errno> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new()
-            .spawn_scoped(scope, || call::drop_capabilities().map(|()| work()))
+            .spawn_scoped(scope, || call::keep_capabilities(keep).map(|()| work()))
             .map_err(|_| Errno::EAGAIN)?;
         match thread.join() {
             Ok(result) => result,

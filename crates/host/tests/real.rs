@@ -197,7 +197,7 @@ fn a_thread_can_do_without_capabilities() {
     };
     assert!(create().is_ok());
     assert_eq!(
-        skep_host::without_capabilities(create),
+        skep_host::with_capabilities(skep_abi::Capabilities::NONE, create),
         Ok(Err(Errno::EPERM))
     );
     assert!(create().is_ok());

@@ -1,16 +1,22 @@
-//! What a task without capabilities may do.
+//! What a task may do with the capabilities it has.
 
-use skep_abi::{Errno, MapType, ProgType};
+use skep_abi::{Capabilities, Errno, MapType, ProgType};
+use skep_catalog::LoadRight;
 
 use crate::kernel::Kernel;
 
 impl Kernel {
-    /// What only an administrator may do.
+    /// Whether the task has a capability, or the administrator's.
+    pub(crate) fn allows(&self, needed: Capabilities) -> bool {
+        self.credentials.capabilities.allow(needed)
+    }
+
+    /// What needs a capability.
     ///
     /// # Errors
     /// `EPERM`.
-    pub(crate) fn need_capable(&self) -> Result<(), Errno> {
-        if self.credentials.capable {
+    pub(crate) fn need(&self, needed: Capabilities) -> Result<(), Errno> {
+        if self.allows(needed) {
             Ok(())
         } else {
             Err(Errno::EPERM)
@@ -22,10 +28,10 @@ impl Kernel {
     /// # Errors
     /// `EPERM`.
     pub(crate) fn need_bpf(&self) -> Result<(), Errno> {
-        if self.credentials.capable || self.unprivileged_bpf {
+        if self.unprivileged_bpf {
             Ok(())
         } else {
-            Err(Errno::EPERM)
+            self.need(Capabilities::BPF)
         }
     }
 
@@ -40,7 +46,8 @@ impl Kernel {
             Array | PercpuArray | ProgArray | PerfEventArray | CgroupArray | ArrayOfMaps | Hash
             | PercpuHash | HashOfMaps | Ringbuf | UserRingbuf | CgroupStorage
             | PercpuCgroupStorage => Ok(()),
-            _ => self.need_capable(),
+            Sockmap | Sockhash | Devmap | DevmapHash | Xskmap => self.need(Capabilities::NET_ADMIN),
+            _ => self.need(Capabilities::BPF),
         }
     }
 
@@ -49,14 +56,16 @@ impl Kernel {
     /// # Errors
     /// `EPERM`.
     pub(crate) fn may_load(&self, prog_type: u32) -> Result<(), Errno> {
-        let open_to_all = [
-            ProgType::SocketFilter.as_u32(),
-            ProgType::CgroupSkb.as_u32(),
-        ];
-        if open_to_all.contains(&prog_type) {
-            Ok(())
-        } else {
-            self.need_capable()
+        let row = ProgType::from_u32(prog_type).and_then(skep_catalog::prog_type);
+        let right = row.map_or(LoadRight::Bpf, |row| row.right);
+        match right {
+            LoadRight::Anybody => return Ok(()),
+            _ => self.need(Capabilities::BPF)?,
+        }
+        match right {
+            LoadRight::NetAdmin => self.need(Capabilities::NET_ADMIN),
+            LoadRight::Perfmon => self.need(Capabilities::PERFMON),
+            LoadRight::Anybody | LoadRight::Bpf => Ok(()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skep_abi::{Errno, UserMemory, attr, copy_in};
+use skep_abi::{Capabilities, Errno, UserMemory, attr, copy_in};
 use skep_btf::Btf;
 
 use crate::fds::File;
@@ -43,7 +43,7 @@ impl Kernel {
                 .get(u32::try_from(view.btf_token_fd()).map_err(|_| Errno::EBADF)?)?;
             return Err(Errno::EINVAL);
         }
-        self.need_capable()?;
+        self.need(Capabilities::BPF)?;
         if view.btf_size() > SIZE_MAX {
             return Err(Errno::E2BIG);
         }

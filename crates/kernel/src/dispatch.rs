@@ -1,6 +1,6 @@
 //! Which command goes where.
 
-use skep_abi::{Cmd, Errno, UserMemory, attr, check_attr_size};
+use skep_abi::{Capabilities, Cmd, Errno, UserMemory, attr, check_attr_size};
 
 use crate::kernel::Kernel;
 
@@ -68,7 +68,7 @@ impl Kernel {
                 if view.start_id() >= i32::MAX as u32 {
                     return Err(Errno::EINVAL);
                 }
-                self.need_capable()?;
+                self.need(Capabilities::SYS_ADMIN)?;
                 let next = match cmd {
                     Cmd::ProgGetNextId => self.progs.next(view.start_id()),
                     Cmd::MapGetNextId => self.maps.next(view.start_id()),
@@ -79,14 +79,14 @@ impl Kernel {
             }
             Cmd::ProgGetFdById => {
                 let view = attr::ProgGetFdById::checked(bytes)?;
-                self.need_capable()?;
+                self.need(Capabilities::SYS_ADMIN)?;
                 self.fds
                     .insert(crate::fds::File::Prog(self.progs.get(view.prog_id())?))
             }
             Cmd::MapGetFdById => self.map_fd_by_id(&attr::MapGetFdById::checked(bytes)?),
             Cmd::BtfGetFdById => {
                 let view = attr::BtfGetFdById::checked(bytes)?;
-                self.need_capable()?;
+                self.need(Capabilities::SYS_ADMIN)?;
                 self.fds
                     .insert(crate::fds::File::Btf(self.btfs.get(view.btf_id())?))
             }

@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use skep_abi::info::{BtfInfo, MapInfo, ProgInfo};
-use skep_abi::{Errno, UserMemory, attr, copy_in, object_name};
+use skep_abi::{Capabilities, Errno, UserMemory, attr, copy_in, object_name};
 
 use crate::btf::BtfObject;
 use crate::fds::File;
@@ -89,7 +89,7 @@ impl Kernel {
             .flat_map(|m| m.id.number().to_ne_bytes())
             .collect();
         info.set_nr_map_ids(fill(&ids, 4, given.map_ids(), given.nr_map_ids(), memory)?);
-        if !self.credentials.capable {
+        if !self.allows(Capabilities::BPF) {
             return Ok(info);
         }
         let insns: Vec<u8> = prog

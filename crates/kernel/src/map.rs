@@ -11,7 +11,7 @@ pub(crate) mod references;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use skep_abi::{Errno, MapFlags, MapType, attr};
+use skep_abi::{Capabilities, Errno, MapFlags, MapType, attr};
 use skep_maps::Map;
 use skep_verifier::{MapFacts, MapId};
 
@@ -203,7 +203,7 @@ impl Kernel {
         if !flags.beyond(rights).is_empty() {
             return Err(Errno::EINVAL);
         }
-        self.need_capable()?;
+        self.need(Capabilities::SYS_ADMIN)?;
         if flags.contains(rights) {
             return Err(Errno::EINVAL);
         }

@@ -1,6 +1,6 @@
 //! What is put to a kernel: one program with its maps, and the inputs it is run on.
 
-use skep_abi::{MapType, ProgType};
+use skep_abi::{Capabilities, MapType, ProgType};
 use skep_isa::Insn;
 
 /// A program and its surroundings, ready to be loaded into any kernel.
@@ -14,8 +14,8 @@ pub struct Case {
     pub flags: u32,
     /// The licence.
     pub license: String,
-    /// Whether the caller has no capability at all.
-    pub unprivileged: bool,
+    /// What the caller may do.
+    pub capabilities: Capabilities,
     /// The level of the log.
     pub level: u32,
     /// The maps to create before.
@@ -99,7 +99,7 @@ impl Case {
                     &self.license
                 ),
                 (
-                    self.unprivileged,
+                    self.capabilities != Capabilities::ALL,
                     self.level,
                     &self.map_slots,
                     &self.runs,
@@ -109,6 +109,9 @@ impl Case {
             )
         );
         hash.write(rest.as_bytes());
+        if ![Capabilities::ALL, Capabilities::NONE].contains(&self.capabilities) {
+            hash.write(format!("{}", self.capabilities).as_bytes());
+        }
         if !self.functions.is_empty() {
             hash.write(format!("{:?}", self.functions).as_bytes());
         }

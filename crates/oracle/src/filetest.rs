@@ -8,7 +8,7 @@
 //! attach: xdp_devmap             expected attach type
 //! license: GPL                   default GPL
 //! flags: strict_alignment, …     program flags by name, or a number
-//! caps: all | none               none: the caller has no capability; default all
+//! caps: all | none | bpf,…        the capabilities of the caller; default all
 //! btf: static                    BTF describes the functions, all but the first static
 //! level: 2                       level of the log, default 1
 //! map: NAME TYPE key=4 value=8 entries=16 [flags=…] [inner=NAME] [frozen]

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use skep_abi::{Backend, Errno};
+use skep_abi::{Backend, Capabilities, Errno};
 use skep_loader::{LoadOptions, LogOptions, Object, ProgIndex};
 
 use crate::answer::Answer;
@@ -116,9 +116,12 @@ impl Question {
         }
     }
 
-    /// Whether the caller has no capability.
-    pub fn unprivileged(&self) -> bool {
-        matches!(&self.what, What::Case(case) if case.unprivileged)
+    /// What the caller may do.
+    pub fn capabilities(&self) -> Capabilities {
+        match &self.what {
+            What::Case(case) => case.capabilities,
+            _ => Capabilities::ALL,
+        }
     }
 
     /// What `subject` answers.
@@ -135,7 +138,7 @@ impl Question {
                 ..
             } => {
                 let mut answer = None;
-                subject.with(false, &mut |kernel| {
+                subject.with(Capabilities::ALL, &mut |kernel| {
                     answer = Some(ask_program(kernel, object, *index, *level));
                 })?;
                 let nothing = Unasked {

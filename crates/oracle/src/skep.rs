@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use skep_abi::Errno;
+use skep_abi::{Capabilities, Errno};
 use skep_btf::Btf;
 use skep_kernel::{Credentials, Kernel};
 
@@ -52,11 +52,10 @@ impl Subject for Skep {
     }
 
     /// A panic of skep is a failure to ask, so that one report names every trouble.
-    fn with(&self, unprivileged: bool, work: Work<'_>) -> Result<(), Unasked> {
-        let credentials = if unprivileged {
-            Credentials::unprivileged()
-        } else {
-            Credentials::root()
+    fn with(&self, capabilities: Capabilities, work: Work<'_>) -> Result<(), Unasked> {
+        let credentials = match capabilities {
+            Capabilities::ALL => Credentials::root(),
+            some => Credentials::with(some),
         };
         let mut builder = Kernel::builder()
             .cpus(CPUS)

@@ -1,6 +1,6 @@
 //! Who is asked: a kernel that takes cases, each with the rights the case wants.
 
-use skep_abi::{Backend, Errno};
+use skep_abi::{Backend, Capabilities, Errno};
 use skep_host::{AllowUnprivileged, Host};
 
 use crate::answer::Answer;
@@ -12,12 +12,11 @@ pub trait Subject: Sync {
     /// The name in reports.
     fn name(&self) -> String;
 
-    /// Lets `work` speak to the kernel through the seam, as a caller with all capabilities
-    /// or with none.
+    /// Lets `work` speak to the kernel through the seam, as a caller with these capabilities.
     ///
     /// # Errors
     /// When such a caller cannot be had.
-    fn with(&self, unprivileged: bool, work: Work<'_>) -> Result<(), Unasked>;
+    fn with(&self, capabilities: Capabilities, work: Work<'_>) -> Result<(), Unasked>;
 
     /// The answer to one case.
     ///
@@ -25,7 +24,7 @@ pub trait Subject: Sync {
     /// When the case cannot be put.
     fn ask(&self, case: &Case) -> Result<Answer, Unasked> {
         let mut answer = None;
-        self.with(case.unprivileged, &mut |kernel| {
+        self.with(case.capabilities, &mut |kernel| {
             answer = Some(ask(kernel, case))
         })?;
         let nothing = Unasked {
@@ -91,8 +90,8 @@ impl Subject for Linux {
         format!("Linux {}", Host::release().unwrap_or_default())
     }
 
-    fn with(&self, unprivileged: bool, work: Work<'_>) -> Result<(), Unasked> {
-        if !unprivileged {
+    fn with(&self, capabilities: Capabilities, work: Work<'_>) -> Result<(), Unasked> {
+        if capabilities == Capabilities::ALL {
             work(&self.host);
             return Ok(());
         }
@@ -101,7 +100,8 @@ impl Subject for Linux {
             errno,
         };
         // Without the right to turn the switch, the answer is that of the kernel as it is.
-        let _switch = self.may_switch.then(AllowUnprivileged::new);
-        skep_host::without_capabilities(|| work(&self.host)).map_err(failed)
+        let needs_switch = !capabilities.allow(Capabilities::BPF);
+        let _switch = (needs_switch && self.may_switch).then(AllowUnprivileged::new);
+        skep_host::with_capabilities(capabilities, || work(&self.host)).map_err(failed)
     }
 }

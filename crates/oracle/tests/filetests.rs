@@ -98,7 +98,9 @@ impl Referee {
     fn ask(&self, question: &Question) -> Result<Answers, Failed> {
         let book = Book::read_for(&self.recorded, &question.name)?;
         let linux = self.linux.as_ref();
-        let linux = linux.filter(|linux| !question.unprivileged() || linux.takes_unprivileged());
+        let linux = linux.filter(|linux| {
+            question.capabilities().allow(skep_abi::Capabilities::BPF) || linux.takes_unprivileged()
+        });
         Ok(Answers {
             recorded: book.answer(&question.name, question.key()).cloned(),
             skep: question.ask(&self.skep)?,

@@ -39,7 +39,10 @@ fn a_whole_header_is_understood() {
         case.flags,
         (ProgFlags::STRICT_ALIGNMENT | ProgFlags::TEST_STATE_FREQ).0
     );
-    assert_eq!((case.license.as_str(), case.unprivileged), ("none", true));
+    assert_eq!(
+        (case.license.as_str(), case.capabilities),
+        ("none", skep_abi::Capabilities::NONE)
+    );
     assert_eq!(case.maps[0].flags, MapFlags::RDONLY_PROG.0);
     assert_eq!((case.maps[0].frozen, case.maps[1].inner), (true, Some(0)));
     assert_eq!(case.elements.len(), 1);

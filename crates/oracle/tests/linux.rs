@@ -8,7 +8,7 @@ use skep_oracle::{Filetest, Linux, Subject};
 fn check(text: &str) {
     let Ok(linux) = Linux::new() else { return };
     let test = Filetest::parse(text).unwrap();
-    if test.case.unprivileged && !linux.takes_unprivileged() {
+    if !test.case.capabilities.allow(skep_abi::Capabilities::BPF) && !linux.takes_unprivileged() {
         let answer = linux.ask(&test.case).unwrap();
         assert_eq!(answer.verdict, Err(Errno::EPERM));
         return;

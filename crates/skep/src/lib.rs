@@ -23,7 +23,7 @@ mod xlated;
 
 pub use helpers::{helper_name, helpers};
 pub use skep_abi as abi;
-pub use skep_kernel::Kernel;
+pub use skep_kernel::{Credentials, Kernel};
 pub use skep_loader::{
     AttachTarget, Extern, ExternKind, Fd, KernelConfig, LoadError, LoadOptions, Loaded, LogOptions,
     MapDef, MapIndex, MapOrigin, Object, OpenError, ProgIndex, Program, ProgramLoad, SECTIONS,

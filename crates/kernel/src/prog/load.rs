@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
 use skep_abi::{
-    Errno, MAX_INSNS_PRIVILEGED, MAX_INSNS_UNPRIVILEGED, ProgFlags, ProgType, UserMemory, attr,
-    copy_in, copy_in_string,
+    Capabilities, Errno, MAX_INSNS_PRIVILEGED, MAX_INSNS_UNPRIVILEGED, ProgFlags, ProgType,
+    UserMemory, attr, copy_in, copy_in_string,
 };
 use skep_catalog::helper_id;
 use skep_isa::{INSN_SIZE, Insn};
@@ -194,7 +194,7 @@ impl Kernel {
             return Err(Errno::EINVAL);
         }
         self.need_bpf()?;
-        let most = if self.credentials.capable {
+        let most = if self.allows(Capabilities::BPF) {
             MAX_INSNS_PRIVILEGED
         } else {
             MAX_INSNS_UNPRIVILEGED
@@ -242,15 +242,13 @@ impl Kernel {
     }
 
     fn privilege(&self) -> Privilege {
-        if self.credentials.capable {
-            return Privilege::FULL;
-        }
+        let perfmon = self.allows(Capabilities::PERFMON);
         Privilege {
-            allow_ptr_leaks: false,
-            allow_uninit_stack: false,
-            bypass_spec_v1: false,
-            bypass_spec_v4: false,
-            bpf_capable: false,
+            allow_ptr_leaks: perfmon,
+            allow_uninit_stack: perfmon,
+            bypass_spec_v1: perfmon,
+            bypass_spec_v4: perfmon,
+            bpf_capable: self.allows(Capabilities::BPF),
         }
     }
 }

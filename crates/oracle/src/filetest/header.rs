@@ -1,6 +1,6 @@
 //! How the header of a filetest is read, line by line.
 
-use skep_abi::{AttachType, Errno, MapFlags, MapType, ProgFlags, ProgType};
+use skep_abi::{AttachType, Capabilities, Errno, MapFlags, MapType, ProgFlags, ProgType};
 
 use super::Expected;
 use crate::case::{Case, Element, Input, MapSpec, Stored};
@@ -25,7 +25,7 @@ impl Default for Header {
                 attach_type: 0,
                 flags: 0,
                 license: "GPL".to_owned(),
-                unprivileged: false,
+                capabilities: Capabilities::ALL,
                 level: 1,
                 maps: Vec::new(),
                 elements: Vec::new(),
@@ -117,11 +117,8 @@ impl Header {
             "license" => value.clone_into(&mut case.license),
             "flags" => case.flags = flags(value, |name| ProgFlags::from_name(name).map(|f| f.0))?,
             "caps" => {
-                case.unprivileged = match value {
-                    "all" => false,
-                    "none" => true,
-                    other => return Err(format!("`caps: {other}` is neither all nor none")),
-                };
+                case.capabilities = Capabilities::parse(value)
+                    .map_err(|name| format!("there is no capability `{name}`"))?;
             }
             "btf" => match value {
                 "static" => self.btf = true,

@@ -248,6 +248,7 @@ impl Verifier<'_> {
     /// # Errors
     /// `EINVAL` for a stack pointer as result or a result a callback must not have.
     pub fn return_to_caller(&mut self) -> Res<u32> {
+        self.update_live_stack()?;
         let result = *self.reg(0);
         if result.kind == Kind::Stack {
             refuse!(self, EINVAL, "cannot return stack pointer to the caller");

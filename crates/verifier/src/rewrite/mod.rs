@@ -8,9 +8,12 @@ pub mod draft;
 pub mod extra_stack;
 pub mod lost_function;
 
-use crate::context::{Res, Verifier};
+use skep_catalog::helper_id::TAIL_CALL;
+
+use crate::context::{MapPoison, Res, Verifier};
 use crate::env::Executable;
-use crate::setup::kfuncs;
+use crate::refuse;
+use crate::setup::{flow, kfuncs};
 use draft::Draft;
 
 /// The executable form of a program of which every path was found safe.
@@ -20,7 +23,8 @@ use draft::Draft;
 /// around divisions (the instruction's meaning covers zero), inlined helpers.
 ///
 /// # Errors
-/// `ERANGE` when a jump would have to reach too far; unsupported for what cannot be run.
+/// `ERANGE` when a jump would have to reach too far, `EINVAL` for a tail call that cannot be
+/// made safe; unsupported for what cannot be run.
 pub fn run(v: &mut Verifier<'_>) -> Res<Executable> {
     let mut draft = Draft::of(v);
     if v.request.privilege.bpf_capable {
@@ -30,8 +34,26 @@ pub fn run(v: &mut Verifier<'_>) -> Res<Executable> {
     }
     kfuncs::check_left(v, &draft)?;
     ctx_convert::run(v, &mut draft)?;
+    check_tail_calls(v, &draft)?;
     barrier::insert(v, &mut draft);
     let executable = assemble::run(v, &draft);
     extra_stack::settle(v, &draft);
     executable
+}
+
+/// A tail call whose index must be masked against speculation needs to know its one map.
+///
+/// # Errors
+/// `EINVAL` for one that uses different maps on different paths.
+fn check_tail_calls(v: &mut Verifier<'_>, draft: &Draft) -> Res {
+    if v.request.privilege.bypass_spec_v1 {
+        return Ok(());
+    }
+    for step in draft.steps.iter().filter(|step| step.kept) {
+        let is_tail_call = flow::is_helper_call(step.insn) && step.insn.imm == TAIL_CALL as i32;
+        if is_tail_call && v.aux[step.old as usize].call_map == MapPoison::Poisoned {
+            refuse!(v, EINVAL, "tail_call abusing map_ptr");
+        }
+    }
+    Ok(())
 }

@@ -24,7 +24,6 @@ impl Verifier<'_> {
             return Ok(Next::PathEnds);
         }
         if !outermost {
-            self.update_live_stack()?;
             return Ok(Next::Returned(self.return_to_caller()?));
         }
         self.check_return_value(0)?;
