@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: `run` is told in its own file; `verify` says how long skep and Linux take to verify the same programs.
 
 mod maps;
+mod peers;
+mod picture;
 mod run;
 
 use std::path::PathBuf;
@@ -93,7 +95,7 @@ pub fn run(args: &[String]) -> Outcome {
         .split_first()
         .map(|(first, rest)| (first.as_str(), rest))
     else {
-        return Err("what is to be measured? `bench verify [OBJECT…] [--json]`, `bench run [NAME…] [--json]`, `bench maps [MAP/OP…] [--json]`".into());
+        return Err("what is to be measured? `bench verify [OBJECT…] [--json]`, `bench run [NAME…] [--json] [--docs] [--without-peers]`, `bench maps [MAP/OP…] [--json]`".into());
     };
     if cfg!(debug_assertions) {
         eprintln!("warning: not a release build (`cargo run --release -p xtask -- bench verify`)");

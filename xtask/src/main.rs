@@ -4,7 +4,8 @@
 use std::process::ExitCode;
 
 use xtask::{
-    Outcome, ask, bench, btf, ci, exactness, loom, mapmodel, oracle, prove, record, smith, speed,
+    Outcome, ask, bench, btf, ci, conformance, exactness, loom, mapmodel, oracle, prove, record, smith,
+    speed,
     tables, tidy,
 };
 
@@ -37,6 +38,10 @@ cargo xtask smith                 puts generated programs to skep and Linux
        --show N --effort N        findings shown (default 5), trials to make each small
 cargo xtask bench run [NAME…]     how long programs run in each engine
        --json                     one JSON object a program and engine
+       --bounded                  also native code that counts fuel
+       --without-peers            skep and Linux only
+       --docs                     writes docs/speed.md and its picture
+cargo xtask conformance DIR       runs a suite of instruction set test vectors (*.data)
 cargo xtask bench maps [MAP/OP…]  what operations of programs on maps cost, in skep and the kernel
        --json                     one JSON object a case and engine
        --entries N,… --threads N  sizes of the maps (default 16384), programs at once (default 1)
@@ -62,6 +67,7 @@ fn run() -> Outcome {
         "bench" => bench::run(&rest),
         "btf" => btf::run(&rest),
         "ci" => ci::run(),
+        "conformance" => conformance::run(&rest),
         "smith" => smith::run(&rest),
         "speed" => speed::run(&rest),
         "gen" => tables::run(&rest),

@@ -116,6 +116,7 @@ pub fn run(args: &[String]) -> Outcome {
         Trouble::WrongReject,
         Trouble::Panic,
         Trouble::Violation,
+        Trouble::Native,
         Trouble::Pruning,
     ];
     Ok(fatal.iter().all(|trouble| tally.count(*trouble) == 0))
@@ -166,6 +167,7 @@ fn table(campaign: &Campaign, tally: &Tally, seconds: f64) {
         println!("{:<22} {:>9}", "checked runs", tally.runs);
         row("violations", tally.count(Trouble::Violation));
         row("other results", tally.count(Trouble::Result));
+        row("native differs", tally.count(Trouble::Native));
     }
     if campaign.oracles.prune {
         row("judged unpruned", tally.unpruned);

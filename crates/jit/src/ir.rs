@@ -342,6 +342,18 @@ impl Op {
         )
     }
 
+    /// Whether it is a call of anything.
+    pub(crate) fn is_call(&self) -> bool {
+        matches!(
+            self,
+            Op::Helper { .. }
+                | Op::Direct { .. }
+                | Op::Local { .. }
+                | Op::TailCall { .. }
+                | Op::Packet { .. }
+        )
+    }
+
     /// Whether memory may differ afterwards, or an order of accesses is asked for.
     pub(crate) fn clobbers(&self) -> bool {
         self.has_effect()

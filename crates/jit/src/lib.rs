@@ -11,6 +11,7 @@
 //! What the verifier proved is taken as given: accesses are not checked. Code lies in pages
 //! that no mapping lets anybody write.
 
+pub mod bare;
 mod build;
 mod error;
 mod ir;

@@ -31,10 +31,10 @@ struct Run {
     /// The executable mapping, behind its first guard page.
     start: usize,
     len: usize,
-    /// Unused stretches, ascending and not touching: offset and length.
+    /// How far it was ever used.
+    fresh: usize,
+    /// Stretches that were given back, ascending and not touching: offset and length.
     free: Vec<(usize, usize)>,
-    /// Whether some image was given back, so that processors may remember what was there.
-    reused: bool,
 }
 
 impl Run {
@@ -78,13 +78,18 @@ impl Run {
             owner: std::process::id(),
             start,
             len,
-            free: vec![(0, len)],
-            reused: false,
+            fresh: 0,
+            free: Vec::new(),
         })
     }
 
-    /// Takes the first stretch that is long enough.
-    fn take(&mut self, len: usize) -> Option<usize> {
+    /// Takes a stretch that nothing was ever in, or else the first one that is long enough;
+    /// tells which.
+    fn take(&mut self, len: usize) -> Option<(usize, bool)> {
+        if self.len - self.fresh >= len {
+            self.fresh += len;
+            return Some((self.fresh - len, false));
+        }
         let at = self.free.iter().position(|(_, room)| *room >= len)?;
         let (offset, room) = self.free[at];
         if room == len {
@@ -92,7 +97,7 @@ impl Run {
         } else {
             self.free[at] = (offset + len, room - len);
         }
-        Some(offset)
+        Some((offset, true))
     }
 
     fn give(&mut self, offset: usize, len: usize) {
@@ -110,7 +115,11 @@ impl Run {
             self.free[before].1 += self.free[at].1;
             self.free.remove(at);
         }
-        self.reused = true;
+    }
+
+    /// Whether nothing is in use.
+    fn is_empty(&self) -> bool {
+        self.free.iter().map(|(_, len)| len).sum::<usize>() == self.fresh
     }
 
     fn write(&self, mut offset: usize, mut bytes: &[u8]) -> io::Result<()> {
@@ -193,13 +202,13 @@ impl Published {
             .enumerate()
             .filter(|(_, run)| run.owner == std::process::id())
             .find_map(|(at, run)| Some((at, run.take(len)?)));
-        let (at, offset) = match found {
+        let (at, (offset, reused)) = match found {
             Some(found) => found,
             None => {
                 let mut run = Run::new(len)?;
-                let offset = run.take(len).ok_or(io::ErrorKind::OutOfMemory)?;
+                let place = run.take(len).ok_or(io::ErrorKind::OutOfMemory)?;
                 runs.push(run);
-                (runs.len() - 1, offset)
+                (runs.len() - 1, place)
             }
         };
         let run = &mut runs[at];
@@ -207,7 +216,7 @@ impl Published {
             run.give(offset, len);
             return Err(error);
         }
-        if run.reused {
+        if reused {
             forget_fetched();
         }
         Ok(Published {
@@ -247,7 +256,7 @@ impl Drop for Published {
             run.give(offset, self.len);
         }
         // One empty run is kept for what comes next.
-        if runs.len() > 1 && runs[at].free == [(0, runs[at].len)] {
+        if runs.len() > 1 && runs[at].is_empty() {
             runs.swap_remove(at);
         }
     }
@@ -301,13 +310,17 @@ mod tests {
     #[test]
     fn stretches_join_again() {
         let mut run = Run::new(1).expect("memory");
-        let places: Vec<usize> = (0..4).filter_map(|_| run.take(128)).collect();
-        assert_eq!(places, [0, 128, 256, 384]);
-        for place in [128, 384, 0, 256] {
-            run.give(place, 128);
+        let quarter = run.len / 4;
+        let places: Vec<_> = (0..4).filter_map(|_| run.take(quarter)).collect();
+        assert_eq!(places, [0, 1, 2, 3].map(|n| (n * quarter, false)));
+        for place in [1, 3, 0, 2] {
+            assert!(!run.is_empty());
+            run.give(place * quarter, quarter);
         }
+        assert!(run.is_empty());
         assert_eq!(run.free, [(0, run.len)]);
         assert_eq!(run.take(run.len + 1), None);
+        assert_eq!(run.take(64), Some((0, true)));
         let large = Published::new(&vec![0x90; RUN + 1]).expect("memory");
         assert_eq!(large.bytes().len(), RUN + 1);
     }

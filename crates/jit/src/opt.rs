@@ -18,7 +18,7 @@ pub(crate) use direct::direct;
 pub(crate) use promote::promotable;
 pub(crate) use simplify::{low, use_counts};
 
-use crate::ir::Func;
+use crate::ir::{Func, Op};
 
 /// Rounds of simplification; each one sees what the one before made constant.
 const ROUNDS: usize = 6;
@@ -42,10 +42,25 @@ pub(crate) fn optimise(func: &mut Func) {
     depths(func);
 }
 
+/// Finds the addresses on the frame, for a function that is only looked at.
+pub(crate) fn find_frame(func: &mut Func) {
+    const ROUNDS: usize = 3;
+    let mut known = vec![64; func.ops.len()];
+    for _ in 0..ROUNDS {
+        let changed = simplify::simplify(func, &mut known);
+        dead::remove(func);
+        // Where ways meet, an address may take a round more to be known.
+        if !changed || !func.ops.contains(&Op::Phi) {
+            break;
+        }
+    }
+}
+
 /// Simplifies until nothing changes.
 pub(crate) fn settle(func: &mut Func) {
+    let mut known = significant(func);
     for _ in 0..ROUNDS {
-        let mut changed = simplify::simplify(func);
+        let mut changed = simplify::simplify(func, &mut known);
         dead::remove(func);
         changed |= blocks::clean(func);
         if !changed {

@@ -10,7 +10,7 @@ use crate::build::{Code, Slots, Source, build, params};
 use crate::error::{CompileError, Unsupported};
 use crate::ir::{Func, Op};
 use crate::memory::Published;
-use crate::opt::{charge, direct, optimise, promotable, settle};
+use crate::opt::{charge, direct, find_frame, optimise, promotable};
 #[cfg(target_arch = "x86_64")]
 use crate::state;
 use crate::x86;
@@ -158,7 +158,7 @@ fn function(
     bounded: bool,
 ) -> Result<Func, Unsupported> {
     let mut first = build(source, &Slots::default(), code, frame)?;
-    settle(&mut first.func);
+    find_frame(&mut first.func);
     let slots = promotable(&mut first);
     let mut func = match slots.slots.is_empty() {
         true => first.func,

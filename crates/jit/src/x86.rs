@@ -98,6 +98,7 @@ pub(crate) fn generate(funcs: &mut [Func], options: &Options) -> Result<Code, us
         stop,
         refill,
         bmi2,
+        bounded: options.bounded,
         keys: Keys::random(),
         lines: Vec::new(),
     };
@@ -106,7 +107,7 @@ pub(crate) fn generate(funcs: &mut [Func], options: &Options) -> Result<Code, us
         asm.align(15);
         let before = (asm.mark(), shared.lines.len());
         for spare in [false, true] {
-            let places = regs::allocate(func, bmi2, spare);
+            let places = regs::allocate(func, bmi2, options.bounded, spare);
             asm.bind(functions[index]);
             match emit(&mut asm, func, &places, &mut shared, index as u32, spare) {
                 Ok(()) => break,

@@ -128,7 +128,7 @@ impl Program {
 
     /// The native code with the slots of the program that it comes from, as it would be made
     /// now; `None` when there is none.
-    pub(crate) fn listing(&self) -> Option<skep_jit::Image> {
+    pub(crate) fn listing(&self, lines: bool) -> Option<skep_jit::Image> {
         let wanted = self.native?;
         let maps = self
             .maps
@@ -139,7 +139,7 @@ impl Program {
             world: Some(&self.world),
         };
         let options = skep_jit::Options {
-            lines: true,
+            lines,
             ..wanted.options()
         };
         skep_jit::compile_for(&self.executable, &facts, options).ok()

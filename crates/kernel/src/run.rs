@@ -13,7 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use skep_abi::{Errno, ProgType, UserMemory, attr};
-use skep_vm::Limits;
+use skep_vm::{Limits, Prepared};
 
 use crate::kernel::Kernel;
 use crate::memory::{Block, trusting};
@@ -95,6 +95,16 @@ impl Kernel {
         Ok(linked.native().map(|native| native.bytes().to_vec()))
     }
 
+    /// Notes why a run was stopped, and says it as an errno.
+    #[cold]
+    fn note_stop(&self, stopped: &skep_vm::Stopped) -> Errno {
+        self.note_trap(stopped.to_string());
+        match stopped.trap {
+            skep_vm::Trap::UnknownHelper(_) => Errno::EOPNOTSUPP,
+            _ => Errno::EFAULT,
+        }
+    }
+
     /// What a run that begins now is allowed.
     #[inline]
     fn limits(&self) -> Limits {
@@ -104,14 +114,18 @@ impl Kernel {
         }
     }
 
-    /// The native code of a program with where it comes from, for people to look at; `None`
-    /// when the program is interpreted.
+    /// The native code of a program, compiled once more, with where it comes from when `lines`
+    /// says so; `None` when the program is interpreted.
     ///
     /// # Errors
     /// `EBADF`, `EINVAL` when the descriptor is no program.
-    pub fn native_listing(&self, prog_fd: u32) -> Result<Option<NativeListing>, Errno> {
+    pub fn native_listing(
+        &self,
+        prog_fd: u32,
+        lines: bool,
+    ) -> Result<Option<NativeListing>, Errno> {
         let prog = self.fds.prog(prog_fd)?;
-        let Some(image) = prog.listing() else {
+        let Some(image) = prog.listing(lines) else {
             return Ok(None);
         };
         let running = prog.runnable().ok();
@@ -155,18 +169,13 @@ impl Kernel {
         };
         let started = Instant::now();
         let mut retval = 0;
+        let limited = self.fuel.is_some() || self.deadline.is_some();
+        let prepared = Prepared::new(&linked, mode, limited);
         for _ in 0..repeat {
-            let limits = self.limits();
             let ctx = host.ctx_address();
-            match skep_vm::run(&linked, &mut cpu, host, mode, ctx, limits) {
+            match prepared.run(&mut cpu, host, ctx, || self.limits()) {
                 Ok(r0) => retval = r0 as u32,
-                Err(stopped) => {
-                    self.note_trap(stopped.to_string());
-                    return Err(match stopped.trap {
-                        skep_vm::Trap::UnknownHelper(_) => Errno::EOPNOTSUPP,
-                        _ => Errno::EFAULT,
-                    });
-                }
+                Err(stopped) => return Err(self.note_stop(&stopped)),
             }
         }
         let spent = started.elapsed().as_nanos();

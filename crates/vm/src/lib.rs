@@ -32,4 +32,4 @@ pub use host::{Grants, Host, Linker, Stopped, Trap};
 pub use memory::{FRAME_BYTES, Trust};
 pub use native::{End, Leaf, Native, next_program, run_in_place};
 pub use program::{LinkError, Program};
-pub use run::{MAX_TAIL_CALLS, Machine, Mode, run, run_function};
+pub use run::{MAX_TAIL_CALLS, Machine, Mode, Prepared, run, run_function};

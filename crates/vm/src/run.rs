@@ -4,7 +4,7 @@ use crate::cell::{Cell, Exit, Regs, Run};
 use crate::cpu::{Cpu, Limits};
 use crate::host::{Host, Stopped, Trap};
 use crate::memory::{Access, Checked, Denied, Trust};
-use crate::native::{End, Native};
+use crate::native::{End, Leaf, Native};
 use crate::program::Program;
 
 /// How many tail calls a run may make, as on Linux.
@@ -46,6 +46,61 @@ pub fn run(
         return run_native(trust, &*compiled.native, program, cpu, host, ctx);
     }
     run_counted(program, cpu, host, mode, ctx, limits)
+}
+
+/// A program with the engine that runs it, chosen once for many runs.
+///
+/// Cost of a run: for native code that only computes, a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Prepared<'p> {
+    program: &'p Program,
+    mode: Mode,
+    engine: Engine<'p>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Engine<'p> {
+    Leaf(Trust, Leaf),
+    Native(Trust, &'p dyn Native),
+    Other,
+}
+
+impl<'p> Prepared<'p> {
+    /// Chooses; `limited` tells whether runs will have limits.
+    pub fn new(program: &'p Program, mode: Mode, limited: bool) -> Prepared<'p> {
+        let engine = match (mode, program.compiled(false)) {
+            (Mode::Trusting(trust), Some(compiled)) if !limited => match compiled.leaf {
+                Some(leaf) => Engine::Leaf(trust, leaf),
+                None => Engine::Native(trust, &*compiled.native),
+            },
+            _ => Engine::Other,
+        };
+        Prepared {
+            program,
+            mode,
+            engine,
+        }
+    }
+
+    /// Runs it, as [`run`]; `limits` is asked only where there can be some.
+    ///
+    /// Errors: as [`run`].
+    #[inline(always)]
+    pub fn run(
+        &self,
+        cpu: &mut Cpu,
+        host: &mut dyn Host,
+        ctx: u64,
+        limits: impl FnOnce() -> Limits,
+    ) -> Result<u64, Stopped> {
+        match self.engine {
+            Engine::Leaf(trust, leaf) => Ok(leaf.call(trust, self.program, ctx, cpu.id())),
+            Engine::Native(trust, native) => {
+                run_native(trust, native, self.program, cpu, host, ctx)
+            }
+            Engine::Other => run_counted(self.program, cpu, host, self.mode, ctx, limits()),
+        }
+    }
 }
 
 /// Runs a program in the interpreter, or in native code that counts.

@@ -2,7 +2,6 @@
 
 use skep_isa::{AluOp, Cond, Size, SwapKind, Width, meaning};
 
-use super::significant;
 use crate::ir::{BinOp, Block, Func, Op, Term, Test, Val, bits};
 
 /// What becomes of a value.
@@ -35,13 +34,13 @@ impl Better {
     }
 }
 
-/// One round over all instructions; whether anything changed.
-pub(crate) fn simplify(func: &mut Func) -> bool {
-    let known = significant(func);
+/// One round over all instructions; whether anything changed. `known` tells how many bits of
+/// each value count, which stays true whatever a value is replaced by.
+pub(crate) fn simplify(func: &mut Func, known: &mut Vec<u8>) -> bool {
     let mut round = Round {
         alias: (0..func.ops.len() as u32).map(Val).collect(),
         uses: use_counts(func),
-        known,
+        known: std::mem::take(known),
         fresh: Vec::new(),
         changed: false,
     };
@@ -97,16 +96,7 @@ pub(crate) fn simplify(func: &mut Func) -> bool {
             *operand = round.find(*operand);
         }
     }
-    for i in 0..func.ops.len() {
-        let mut op = func.ops[i];
-        op.visit(&mut |operand| *operand = round.find(*operand));
-        func.ops[i] = op;
-    }
-    for i in 0..func.blocks.len() {
-        func.blocks[i]
-            .term
-            .visit(&mut |operand| *operand = round.find(*operand));
-    }
+    *known = round.known;
     round.changed | unreachable(func)
 }
 

@@ -35,6 +35,10 @@ fn unroll_block(func: &mut Func, block: Block) -> bool {
     let Some(back) = body.preds.iter().position(|p| *p == block) else {
         return false;
     };
+    // A call costs more than what is saved around it.
+    if body.insts.iter().any(|v| func.op(*v).is_call()) {
+        return false;
+    }
     let size = body
         .insts
         .iter()
@@ -191,6 +195,7 @@ fn repeat(func: &mut Func, block: Block, back: usize, rounds: u64) {
             }
         }
         for &v in &rest {
+            func.origin = func.origins[v.at()];
             let mut op = func.op(v);
             // A counter counts from the start of the round, not from step to step.
             if let Some((phi, width, step)) = counters.iter().find(|c| c.0 == v).map(|c| c.1) {

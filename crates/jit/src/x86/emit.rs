@@ -7,7 +7,7 @@ use skep_isa::Size;
 use super::asm::{Asm, Group1, Label, Mem, R, R9, R10, R11, RAX, RDI, RDX, RSP, Rm, Shift, cc};
 use super::blind::Keys;
 use super::mir::{Addr, Arg, Base, Callee, M, MFunc, Src, UnOp, V};
-use super::regs::{ARGS, Loc, Places};
+use super::regs::{ARGS, FUEL, Loc, Places};
 use crate::layout;
 
 /// What the code of all functions shares.
@@ -21,6 +21,8 @@ pub(crate) struct Shared<'a> {
     /// Where more fuel is asked for.
     pub refill: Label,
     pub bmi2: bool,
+    /// Whether the code counts; [`FUEL`] then is what is left when functions begin and end.
+    pub bounded: bool,
     /// What hidden constants are combined with.
     pub keys: Keys,
     /// Places in the code, and the slots of the program that they come from.
@@ -49,12 +51,16 @@ pub(crate) fn emit(
 ) -> Result<(), Option<NeedsSpare>> {
     let saved: Vec<R> = SAVED
         .into_iter()
-        .filter(|r| places.saved >> r & 1 != 0)
+        .filter(|r| places.saved >> r & 1 != 0 && !(shared.bounded && *r == FUEL))
         .collect();
-    // The frame from its lower end: spilled values, the state, the allowance, the program's.
+    // The frame from its lower end: spilled values, the state, the fuel, the allowance, the
+    // program's.
     let mut size = 8 * places.slots;
     let state = size;
     size += if func.has_calls { 8 } else { 0 };
+    // Next to the state, where the code that asks for more looks for both.
+    let fuel = size;
+    size += if shared.bounded { 8 } else { 0 };
     let allowance = size;
     size += if func.has_may_goto { 8 } else { 0 };
     size += func.frame.next_multiple_of(8);
@@ -75,6 +81,7 @@ pub(crate) fn emit(
         index,
         size: size as i32,
         state: state as i32,
+        fuel: fuel as i32,
         allowance: allowance as i32,
         saved,
         labels,
@@ -100,6 +107,7 @@ struct Emit<'a, 's> {
     index: u32,
     size: i32,
     state: i32,
+    fuel: i32,
     allowance: i32,
     saved: Vec<R>,
     labels: Vec<Label>,
@@ -132,6 +140,9 @@ impl Emit<'_, '_> {
         if func.has_calls {
             self.asm.store(8, on_stack(self.state), R9);
         }
+        if self.shared.bounded {
+            self.asm.store(8, on_stack(self.fuel), FUEL);
+        }
         let heads = loop_heads(func);
         self.empty = (0..func.blocks.len())
             .map(|block| self.is_empty(block))
@@ -156,12 +167,14 @@ impl Emit<'_, '_> {
         }
         for (out, back) in std::mem::take(&mut self.cold) {
             self.asm.bind(out);
+            self.asm.lea(true, R11, on_stack(self.fuel));
             self.asm.call(self.shared.refill);
             self.asm.jump(back);
         }
     }
 
     fn leave(&mut self) {
+        self.carry_fuel();
         if self.size != 0 {
             self.asm.alu_imm(Group1::Add, 8, Rm::R(RSP), self.size);
         }
@@ -519,12 +532,7 @@ impl Emit<'_, '_> {
             }
             M::Charge { amount } => {
                 let (out, back) = (self.asm.label(), self.asm.label());
-                self.asm.mov(true, R11, Rm::M(on_stack(self.state)));
-                let fuel = Mem {
-                    base: R11,
-                    index: None,
-                    disp: layout::FUEL,
-                };
+                let fuel = on_stack(self.fuel);
                 self.asm.alu_imm(Group1::Sub, 8, Rm::M(fuel), amount as i32);
                 self.asm.jump_if(cc::S, out);
                 self.asm.bind(back);
@@ -599,6 +607,20 @@ impl Emit<'_, '_> {
                     self.asm.jump(self.done);
                 }
             }
+        }
+    }
+
+    /// Between functions, what is left of the fuel is in its register.
+    fn carry_fuel(&mut self) {
+        if self.shared.bounded {
+            self.asm.mov(true, FUEL, Rm::M(on_stack(self.fuel)));
+        }
+    }
+
+    /// Within a function it lies in the frame.
+    fn keep_fuel(&mut self) {
+        if self.shared.bounded {
+            self.asm.store(8, on_stack(self.fuel), FUEL);
         }
     }
 
@@ -693,13 +715,18 @@ impl Emit<'_, '_> {
         };
         let (number, entry) = match callee {
             Callee::Local(function) => {
+                self.carry_fuel();
                 self.asm.call(self.shared.functions[function as usize]);
+                self.keep_fuel();
                 return self.quotient(false, dst);
             }
             Callee::Loop(function) => {
                 let asm = &mut *self.asm;
                 let label = self.shared.loops[function as usize].get_or_insert_with(|| asm.label());
-                self.asm.call(*label);
+                let label = *label;
+                self.carry_fuel();
+                self.asm.call(label);
+                self.keep_fuel();
                 return self.quotient(false, dst);
             }
             Callee::Direct { function, object } => {
@@ -714,7 +741,21 @@ impl Emit<'_, '_> {
             Callee::Packet(size) => (size as i32, layout::LOAD_PACKET),
         };
         self.asm.store_imm(4, field(layout::NUMBER), number);
+        if self.shared.bounded {
+            self.asm.mov(true, R11, Rm::M(on_stack(self.fuel)));
+            self.asm.store(8, field(layout::FUEL), R11);
+        }
         self.asm.call_rm(Rm::M(field(entry)));
+        if self.shared.bounded {
+            self.asm.mov(true, R11, Rm::M(on_stack(self.state)));
+            let left = Mem {
+                base: R11,
+                index: None,
+                disp: layout::FUEL,
+            };
+            self.asm.mov(true, R11, Rm::M(left));
+            self.asm.store(8, on_stack(self.fuel), R11);
+        }
         self.asm.test(true, Rm::R(RDX), RDX);
         if matches!(callee, Callee::Helper(_)) {
             self.asm.jump_if(cc::NE, self.shared.stop);

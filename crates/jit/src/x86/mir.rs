@@ -348,9 +348,13 @@ impl M {
     }
 
     /// Registers, as a mask, that hold something else afterwards besides the result.
-    pub(crate) fn clobbers(&self, bmi2: bool) -> u32 {
+    pub(crate) fn clobbers(&self, bmi2: bool, bounded: bool) -> u32 {
         use super::asm::{RAX, RCX, RDX};
         match self {
+            M::Call {
+                callee: Callee::Local(_) | Callee::Loop(_),
+                ..
+            } if bounded => CALLER_SAVED | 1 << super::regs::FUEL,
             M::Call { .. } => CALLER_SAVED,
             M::Div { .. } => 1 << RAX | 1 << RDX,
             M::ShiftBy { op, .. } if !bmi2 || *op == Shift::Rol => 1 << RCX,

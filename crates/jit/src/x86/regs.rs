@@ -1,8 +1,6 @@
 //! Which machine register holds which virtual one: the values that are used most, in the
 //! deepest loops and over the shortest stretches, choose first.
 
-use std::collections::BTreeMap;
-
 use super::asm::{R, R8, R9, R10, RAX, RBP, RBX, RCX, RDI, RDX, RSI, Shift};
 use super::lower::for_each;
 use super::mir::{Arg, CALLER_SAVED, M, MFunc, Role, Src, V};
@@ -31,6 +29,8 @@ pub(crate) struct Places {
 const ORDER: [R; 14] = [
     RAX, RCX, RDX, RSI, RDI, R8, R9, R10, RBX, RBP, 12, 13, 14, 15,
 ];
+/// What is left of the fuel when functions begin and end, in code that counts.
+pub(crate) const FUEL: R = 15;
 /// The registers of r1 to r5 in calls.
 pub(crate) const ARGS: [R; 5] = [RDI, RSI, RDX, RCX, R8];
 
@@ -88,7 +88,7 @@ fn frequency(depth: u32) -> f64 {
     f64::from(10u32.pow(depth.min(6)))
 }
 
-fn lives(func: &MFunc, bmi2: bool) -> Lives {
+fn lives(func: &MFunc, bmi2: bool, bounded: bool) -> Lives {
     let regs = func.regs as usize;
     let words = regs.div_ceil(64);
     let blocks = func.blocks.len();
@@ -158,7 +158,7 @@ fn lives(func: &MFunc, bmi2: bool) -> Lives {
         let times = frequency(body.depth);
         for (i, m) in body.insts.iter().enumerate().rev() {
             let at = start + 2 * i as u32;
-            let clobbers = m.clobbers(bmi2);
+            let clobbers = m.clobbers(bmi2, bounded);
             for reg in (0..16).filter(|r| clobbers >> r & 1 != 0) {
                 add_range(&mut l.fixed[reg], at + 1, at + 2);
             }
@@ -210,6 +210,23 @@ fn find(parent: &mut [V], mut v: V) -> V {
     v
 }
 
+/// Adds stretches that are known to be free; neighbours become one.
+fn take(taken: &mut Ranges, ranges: &Ranges) {
+    for &(start, end) in ranges {
+        let at = taken.partition_point(|(s, _)| *s < start);
+        let joins = at > 0 && taken[at - 1].1 == start;
+        match (joins, taken.get(at).is_some_and(|next| next.0 == end)) {
+            (true, true) => {
+                taken[at - 1].1 = taken[at].1;
+                taken.remove(at);
+            }
+            (true, false) => taken[at - 1].1 = end,
+            (false, true) => taken[at].0 = start,
+            (false, false) => taken.insert(at, (start, end)),
+        }
+    }
+}
+
 /// A wish that two things share a register.
 enum Wish {
     Same(V, V),
@@ -217,8 +234,8 @@ enum Wish {
 }
 
 /// Chooses the places of all virtual registers; `spare` withholds r10 from them.
-pub(crate) fn allocate(func: &MFunc, bmi2: bool, spare: bool) -> Places {
-    let mut l = lives(func, bmi2);
+pub(crate) fn allocate(func: &MFunc, bmi2: bool, bounded: bool, spare: bool) -> Places {
+    let mut l = lives(func, bmi2, bounded);
     let regs = func.regs as usize;
     let mut parent: Vec<V> = (0..func.regs).collect();
     let mut moves: Vec<(u32, V, V)> = Vec::new();
@@ -274,19 +291,16 @@ pub(crate) fn allocate(func: &MFunc, bmi2: bool, spare: bool) -> Places {
         })
         .collect();
     order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    let mut taken: Vec<BTreeMap<u32, u32>> = l
-        .fixed
-        .iter()
-        .map(|ranges| ranges.iter().copied().collect())
-        .collect();
+    let mut taken = l.fixed.clone();
     let mut locs = vec![Loc::None; regs];
     let (mut slots, mut saved) = (0, 0u32);
     for (_, v) in order {
         let ranges = &l.ranges[v as usize];
         let free = |r: R| {
+            let taken = &taken[usize::from(r)];
             ranges.iter().all(|(start, end)| {
-                let before = taken[usize::from(r)].range(..end).next_back();
-                before.is_none_or(|(_, e)| e <= start)
+                let before = taken.partition_point(|(s, _)| s < end).checked_sub(1);
+                before.is_none_or(|at| taken[at].1 <= *start)
             })
         };
         let mut best: Option<(f64, R)> = None;
@@ -303,7 +317,7 @@ pub(crate) fn allocate(func: &MFunc, bmi2: bool, spare: bool) -> Places {
                 }
             }
             // Saving a register costs a push and a pop.
-            if CALLER_SAVED >> r & 1 == 0 && saved >> r & 1 == 0 {
+            if CALLER_SAVED >> r & 1 == 0 && saved >> r & 1 == 0 && !(bounded && r == FUEL) {
                 score -= 1.5;
             }
             if best.is_none_or(|(most, _)| score > most) {
@@ -312,7 +326,7 @@ pub(crate) fn allocate(func: &MFunc, bmi2: bool, spare: bool) -> Places {
         }
         locs[v as usize] = match (best, l.constant[v as usize]) {
             (Some((_, r)), _) => {
-                taken[usize::from(r)].extend(ranges.iter().copied());
+                take(&mut taken[usize::from(r)], ranges);
                 if CALLER_SAVED >> r & 1 == 0 {
                     saved |= 1 << r;
                 }

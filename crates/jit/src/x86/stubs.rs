@@ -4,6 +4,7 @@
 use super::asm::{
     Asm, Group1, Label, Mem, R, R8, R9, R10, R11, RAX, RBP, RBX, RCX, RDI, RDX, RSI, RSP, Rm, cc,
 };
+use super::regs::FUEL;
 use crate::layout;
 
 fn at(base: R, disp: i32) -> Mem {
@@ -24,9 +25,12 @@ pub(super) fn gate(asm: &mut Asm, entry: Label, leave: Label) {
     }
     asm.push(R9);
     asm.store(8, at(R9, layout::STACK), RSP);
+    asm.mov(true, FUEL, Rm::M(at(R9, layout::FUEL)));
     asm.call_rm(Rm::R(RAX));
+    asm.pop(R9);
+    // Code that does not count leaves the register as it was.
+    asm.store(8, at(R9, layout::FUEL), FUEL);
     let back = |asm: &mut Asm| {
-        asm.pop(R9);
         for r in SAVED.into_iter().rev() {
             asm.pop(r);
         }
@@ -35,6 +39,7 @@ pub(super) fn gate(asm: &mut Asm, entry: Label, leave: Label) {
     back(asm);
     asm.bind(leave);
     asm.mov(true, RSP, Rm::M(at(RDX, layout::STACK)));
+    asm.pop(R9);
     back(asm);
 }
 
@@ -44,21 +49,28 @@ pub(super) fn stop(asm: &mut Asm, stop: Label) {
     asm.jump_rm(Rm::M(at(RDX, layout::LEAVE)));
 }
 
-/// Asks for more fuel and changes no register but r11, which is the address of the state.
+/// Asks for more fuel and changes no register but r11, which is the address of what is left;
+/// the address of the state lies before it.
 pub(super) fn refill(asm: &mut Asm, refill: Label, stop: Label) {
-    const KEPT: [R; 9] = [RAX, RCX, RDX, RSI, RDI, R8, R9, R10, RBX];
+    const KEPT: [R; 10] = [RAX, RCX, RDX, RSI, RDI, R8, R9, R10, RBX, 12];
     asm.bind(refill);
     for r in KEPT {
         asm.push(r);
     }
+    asm.mov(true, 12, Rm::R(R11));
+    asm.mov(true, RDI, Rm::M(at(12, -8)));
+    asm.mov(true, RAX, Rm::M(at(12, 0)));
+    asm.store(8, at(RDI, layout::FUEL), RAX);
     asm.mov(true, RBX, Rm::R(RSP));
     asm.alu_imm(Group1::And, 8, Rm::R(RSP), -16);
-    asm.mov(true, RDI, Rm::R(R11));
-    asm.call_rm(Rm::M(at(R11, layout::REFILL)));
+    asm.call_rm(Rm::M(at(RDI, layout::REFILL)));
     asm.mov(true, RSP, Rm::R(RBX));
     asm.mov(true, RDX, Rm::R(RAX));
     asm.test(true, Rm::R(RDX), RDX);
     asm.jump_if(cc::NE, stop);
+    asm.mov(true, RDI, Rm::M(at(12, -8)));
+    asm.mov(true, RAX, Rm::M(at(RDI, layout::FUEL)));
+    asm.store(8, at(12, 0), RAX);
     for r in KEPT.into_iter().rev() {
         asm.pop(r);
     }

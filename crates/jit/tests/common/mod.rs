@@ -6,6 +6,7 @@
 #[path = "../../../vm/tests/common/mod.rs"]
 mod host;
 
+#[allow(unused_imports)]
 pub use host::{TestHost, executable, of_insns, run_checked};
 use skep_jit::{Facts, Features, Options, compile};
 use skep_verifier::Executable;

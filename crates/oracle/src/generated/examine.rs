@@ -16,6 +16,8 @@ use crate::log;
 const CPUS: u32 = 2;
 /// Instructions that one run may take.
 const FUEL: u64 = 2_000_000;
+/// Instructions that one run of native code may take, which counts others.
+const NATIVE_FUEL: u64 = 100_000_000;
 /// Instructions that are walked without pruning.
 const LIMIT: u32 = 60_000;
 
@@ -51,6 +53,8 @@ pub enum Trouble {
     Violation,
     /// A run came out differently in Linux.
     Result,
+    /// Native code computes something else than the interpreter.
+    Native,
     /// Pruning changed the verdict.
     Pruning,
 }
@@ -84,6 +88,8 @@ struct Kernels {
     plain: Kernel,
     checking: Kernel,
     unpruned: Kernel,
+    /// Native code, and native code that counts and hides constants.
+    native: [Kernel; 2],
 }
 
 /// Examines programs, with Linux or without.
@@ -93,6 +99,7 @@ pub struct Bench<'l> {
     plain: Session<'l>,
     checking: Session<'l>,
     unpruned: Session<'l>,
+    native: [Session<'l>; 2],
 }
 
 /// The kernels of a [`Bench`], which borrows them.
@@ -122,6 +129,10 @@ impl Owned {
             plain: builder().build(),
             checking: builder().checking(true).build(),
             unpruned: builder().every_path(Some(LIMIT)).build(),
+            native: [
+                builder().fuel(None).build(),
+                builder().fuel(Some(NATIVE_FUEL)).hardened(true).build(),
+            ],
         })
     }
 }
@@ -135,6 +146,11 @@ impl<'l> Bench<'l> {
             plain: Session::new(&kernels.0.plain),
             checking: Session::new(&kernels.0.checking),
             unpruned: Session::new(&kernels.0.unpruned),
+            native: kernels
+                .0
+                .native
+                .each_ref()
+                .map(|kernel| Session::new(kernel)),
         }
     }
 
@@ -195,6 +211,10 @@ impl<'l> Bench<'l> {
             }
             return;
         };
+        let native = self.native.each_ref().map(|session| {
+            let loaded = session.load(program, program.flags, 0);
+            (session, loaded.verdict.ok())
+        });
         for (number, input) in program.inputs.iter().enumerate() {
             let (ours, our_maps) = self.checking.run(fd, program, input);
             seen.runs = seen.runs.saturating_add(1);
@@ -204,6 +224,14 @@ impl<'l> Bench<'l> {
                     seen.note(Trouble::Violation, format!("run {number}: {why}"));
                 }
                 break;
+            }
+            for (session, fd) in native.iter().filter(|_| !program.volatile) {
+                let Some(fd) = fd else { continue };
+                let (compiled, maps) = session.run(*fd, program, input);
+                if (&compiled, &maps) != (&ours, &our_maps) {
+                    let detail = format!("run {number}: native {compiled:x?} instead of {ours:x?}");
+                    seen.note(Trouble::Native, detail);
+                }
             }
             if let (false, Some((linux, fd))) = (program.volatile, linux) {
                 let (theirs, their_maps) = linux.run(fd, program, input);
@@ -216,6 +244,9 @@ impl<'l> Bench<'l> {
                     seen.note(Trouble::Result, detail);
                 }
             }
+        }
+        for (session, fd) in native {
+            fd.into_iter().for_each(|fd| session.close(fd));
         }
         self.checking.close(fd);
     }
