@@ -1,5 +1,7 @@
 //! The command line.
 
+use std::time::Duration;
+
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use skep_abi::{Capabilities, ProgFlags};
@@ -47,10 +49,31 @@ pub struct Run {
     pub ctx: Option<String>,
     /// How many times to run.
     pub repeat: u32,
-    /// Whether skep runs native code.
-    pub native: bool,
+    /// How skep runs it.
+    pub engine: Engine,
     /// The rest.
     pub common: Common,
+}
+
+/// How skep runs programs.
+#[derive(Clone, Copy, Debug)]
+pub struct Engine {
+    /// As native code where it can.
+    pub native: bool,
+    /// The instructions that a run may take.
+    pub fuel: Option<u64>,
+    /// The time that a run may take.
+    pub deadline: Option<Duration>,
+}
+
+impl Default for Engine {
+    fn default() -> Engine {
+        Engine {
+            native: true,
+            fuel: None,
+            deadline: None,
+        }
+    }
 }
 
 pub fn command() -> Command {
@@ -123,6 +146,20 @@ pub fn command() -> Command {
                 .default_value("jit")
                 .value_parser(PossibleValuesParser::new(["jit", "interp"]))
                 .help("How skep runs it: as native code where it can, or interpreted"),
+        )
+        .arg(
+            Arg::new("fuel")
+                .long("fuel")
+                .value_name("N")
+                .value_parser(value_parser!(u64))
+                .help("Stop a run after about so many instructions"),
+        )
+        .arg(
+            Arg::new("deadline")
+                .long("deadline")
+                .value_name("MS")
+                .value_parser(value_parser!(u64))
+                .help("Stop a run after so many milliseconds"),
         );
     Command::new("skep")
         .about("The Linux BPF subsystem in user space")
@@ -222,7 +259,13 @@ impl From<&ArgMatches> for Run {
             data: text(matches, "in"),
             ctx: text(matches, "ctx-in"),
             repeat: matches.get_one("repeat").copied().unwrap_or(1),
-            native: text(matches, "engine").is_none_or(|engine| engine == "jit"),
+            engine: Engine {
+                native: text(matches, "engine").is_none_or(|engine| engine == "jit"),
+                fuel: matches.get_one("fuel").copied(),
+                deadline: matches
+                    .get_one::<u64>("deadline")
+                    .map(|ms| Duration::from_millis(*ms)),
+            },
             common: Common::from(matches),
         }
     }

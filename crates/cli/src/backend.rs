@@ -8,7 +8,7 @@ use skep_abi::{Backend, Capabilities};
 use skep_btf::Btf;
 use skep_elf::ObjectFile;
 
-use crate::args::Common;
+use crate::args::{Common, Engine};
 use crate::gunzip::gunzip;
 
 /// Where Linux shows its own types.
@@ -60,15 +60,15 @@ impl Chosen {
     }
 }
 
-/// Makes the kernel that the command line asks for; `native` tells how skep runs programs.
-pub fn choose(common: &Common, native: bool) -> Result<Chosen, String> {
-    choose_for(common, native, None)
+/// Makes the kernel that the command line asks for; `engine` tells how skep runs programs.
+pub fn choose(common: &Common, engine: Engine) -> Result<Chosen, String> {
+    choose_for(common, engine, None)
 }
 
 /// The same for a caller with these capabilities, if they are given.
 pub fn choose_for(
     common: &Common,
-    native: bool,
+    engine: Engine,
     capabilities: Option<Capabilities>,
 ) -> Result<Chosen, String> {
     let given = match &common.btf {
@@ -90,7 +90,10 @@ pub fn choose_for(
             options,
         });
     }
-    let mut builder = skep::Kernel::builder().native(native);
+    let mut builder = skep::Kernel::builder()
+        .native(engine.native)
+        .fuel(engine.fuel)
+        .deadline(engine.deadline);
     if let Some(capabilities) = capabilities {
         // The question is what the verifier says, not whether everybody may ask it.
         builder = builder

@@ -30,7 +30,7 @@ pub fn command(args: &Run) -> Result<Outcome, String> {
         ));
     };
     let input = input(args, prog_type)?;
-    let chosen = backend::choose(&args.common, args.native)?;
+    let chosen = backend::choose(&args.common, args.engine)?;
     let kernel = chosen.kernel();
     let mut loaded = object
         .prepare(kernel, chosen.options_for(&object))

@@ -12,7 +12,7 @@ use skep::{
 use skep_abi::MapType;
 
 use crate::Outcome;
-use crate::args::Verify;
+use crate::args::{Engine, Verify};
 use crate::backend::{self, Chosen};
 use crate::json::Line;
 use crate::people;
@@ -20,7 +20,7 @@ use crate::people;
 /// Carries the command out. Errors that concern one file are reports; the `Err` is for those
 /// that concern everything.
 pub fn command(args: &Verify) -> Result<Outcome, String> {
-    let chosen = backend::choose_for(&args.common, true, args.capabilities)?;
+    let chosen = backend::choose_for(&args.common, Engine::default(), args.capabilities)?;
     let all = || {
         args.files.iter().fold(Outcome::Good, |worst, file| {
             worst.max(verify_file(args, &chosen, file))
