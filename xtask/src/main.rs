@@ -4,9 +4,8 @@
 use std::process::ExitCode;
 
 use xtask::{
-    Outcome, ask, bench, btf, ci, conformance, exactness, loom, mapmodel, oracle, prove, record, smith,
-    speed,
-    tables, tidy,
+    Outcome, ask, bench, btf, ci, conformance, exactness, loom, mapmodel, oracle, prove, record,
+    smith, speed, tables, tidy,
 };
 
 const USAGE: &str = "\

@@ -40,10 +40,13 @@ impl Trust {
 
 /// How native code is called.
 #[cfg(target_arch = "x86_64")]
-type LeafCode = unsafe extern "sysv64" fn(u64, u64, u64, u64, u64, *const LeafState) -> u64;
+type LeafCode = unsafe extern "sysv64" fn(u64, Any, Any, Any, Any, *const LeafState) -> u64;
 /// Nothing is ever compiled here.
 #[cfg(not(target_arch = "x86_64"))]
-type LeafCode = unsafe extern "C" fn(u64, u64, u64, u64, u64, *const LeafState) -> u64;
+type LeafCode = unsafe extern "C" fn(u64, Any, Any, Any, Any, *const LeafState) -> u64;
+
+/// r2 to r5, which no entry function reads: whatever is there.
+type Any = MaybeUninit<u64>;
 
 /// All that such code is told besides its context.
 #[repr(C)]
@@ -81,8 +84,12 @@ impl Leaf {
             unused: MaybeUninit::uninit(),
             cpu,
         };
-        // SAFETY: the contract of `new`; the program keeps the code.
-        unsafe { (self.0)(ctx, 0, 0, 0, 0, &raw const state) }
+        // SAFETY: the contract of `new`; the program keeps the code, and its verifier lets the
+        // entry function read r1 only.
+        unsafe {
+            let any = Any::uninit();
+            (self.0)(ctx, any, any, any, any, &raw const state)
+        }
     }
 }
 

@@ -111,9 +111,10 @@ fn check_file(path: &str, text: &str, findings: &mut Findings) {
     }
 }
 
-/// Checks every source file of the project.
+/// Checks every source file of the project; `fuzz` and `benches/peers` are workspaces of their
+/// own.
 pub(super) fn check(project: &Path, findings: &mut Findings) -> std::io::Result<()> {
-    for folder in ["crates", "xtask", "examples", "benches"] {
+    for folder in ["crates", "xtask", "examples"] {
         for path in skep_oracle::corpus::files(&project.join(folder), ".rs")? {
             let name = skep_oracle::corpus::name(project, &path);
             check_file(&name, &std::fs::read_to_string(&path)?, findings);
