@@ -102,7 +102,8 @@ pub fn command(words: Vec<String>) -> ExitCode {
 }
 
 fn run(options: &Options, words: Vec<String>) -> Answer<u8> {
-    let chosen = backend::choose(&options.common, crate::args::Engine::default()).map_err(Failure::message)?;
+    let chosen = backend::choose(&options.common, crate::args::Engine::default())
+        .map_err(Failure::message)?;
     let session = Session::new(options, &chosen);
     for path in &options.objects {
         let bytes =
