@@ -8,6 +8,7 @@ pub mod ci;
 pub mod conformance;
 pub mod corpus;
 pub mod exactness;
+pub mod headers;
 pub mod loom;
 pub mod mapmodel;
 pub mod oracle;

@@ -19,7 +19,7 @@ cargo xtask oracle [PATH…]        compares skep with Linux over filetests and 
        --show N                   how many differing cases to show (default 40)
 cargo xtask record [PATH…]        writes down what the running kernel answers
        --missing                  only what has no answer yet
-cargo xtask gen                   writes the generated tables in docs/
+cargo xtask gen                   writes the generated tables and headers
        --check                    only says whether they are fresh
 cargo xtask exactness             writes docs/exactness.md: skep against the recorded answers
 cargo xtask loom                  all interleavings of small scenes of crates/sync

@@ -9,24 +9,31 @@ use skep_abi::{Bpf, Buffers, Cmd, Errno, MapType, ProgType, attr};
 use skep_isa::Insn;
 use skep_kernel::Kernel;
 
-use crate::{Outcome, project};
+use crate::{Outcome, headers, project};
 
 /// The page that is generated.
 fn page() -> PathBuf {
     project().join("docs/support.md")
 }
 
-/// Writes `docs/support.md`, or with `--check` says whether it is what would be written.
+/// Writes the generated files, or with `--check` says whether they are what would be written.
 ///
 /// # Errors
 /// When the file cannot be read or written.
 pub fn run(args: &[String]) -> Outcome {
-    let text = support();
-    if args.iter().any(|arg| arg == "--check") {
-        return Ok(fs::read_to_string(page())? == text);
+    let files = [
+        (page(), support()),
+        (headers::path(), headers::helper_defs()),
+    ];
+    let check = args.iter().any(|arg| arg == "--check");
+    let mut fresh = true;
+    for (path, text) in files {
+        match check {
+            true => fresh &= fs::read_to_string(path)? == text,
+            false => fs::write(path, text)?,
+        }
     }
-    fs::write(page(), text)?;
-    Ok(true)
+    Ok(fresh)
 }
 
 /// The text of `docs/support.md`.

@@ -9,3 +9,12 @@ fn support_is_fresh() {
         "docs/support.md is stale: run `cargo xtask gen`"
     );
 }
+
+#[test]
+fn the_header_of_helpers_is_fresh() {
+    let written = std::fs::read_to_string(xtask::headers::path()).expect("the header exists");
+    assert!(
+        written == xtask::headers::helper_defs(),
+        "include/bpf/bpf_helper_defs.h is stale: run `cargo xtask gen`"
+    );
+}

@@ -20,6 +20,7 @@ mod avail_rows;
 mod ctx;
 mod ctx_rows;
 mod helper;
+mod helper_c_rows;
 pub mod helper_id;
 mod helper_rows;
 mod kfunc;
@@ -47,6 +48,14 @@ pub use tracing::{FieldTrust, IterValue, field_trust, iterator, tracepoint_nulla
 #[must_use]
 pub fn helper(id: u32) -> Option<&'static Helper> {
     helper_rows::HELPERS.get(id.checked_sub(1)? as usize)
+}
+
+/// How C declares the helper with this number: what it returns, and what it takes.
+#[must_use]
+pub fn c_prototype(id: u32) -> Option<(&'static str, &'static str)> {
+    helper_c_rows::C_PROTOTYPES
+        .get(id.checked_sub(1)? as usize)
+        .copied()
 }
 
 /// The prototype of the helper with this number in a program of this kind.

@@ -403,8 +403,8 @@ fn given(session: &Session<'_>, map: &Open<'_>, words: &mut Words, full: bool) -
             words.next();
             given.flags = match word.as_str() {
                 word if is_prefix(word, "any") => 0,
-                word if is_prefix(word, "noexist") => u64::from(ElemFlags::NOEXIST.0),
-                word if is_prefix(word, "exist") => u64::from(ElemFlags::EXIST.0),
+                word if is_prefix(word, "noexist") => ElemFlags::NOEXIST.0,
+                word if is_prefix(word, "exist") => ElemFlags::EXIST.0,
                 other => {
                     let text = format!("expected key or value, got: {other}");
                     return Err(Failure::message(text));
