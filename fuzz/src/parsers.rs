@@ -71,7 +71,14 @@ pub fn btf(data: &[u8]) {
 
 fn btf_blob(data: &[u8]) {
     let _ = BtfExt::parse(data);
-    let Ok(btf) = Btf::parse(data) else { return };
+    let taken = skep_btf::check(data, true).verdict.is_ok();
+    let Ok(btf) = Btf::parse(data) else {
+        assert!(!taken, "Linux takes what the parser refuses");
+        return;
+    };
+    let mut text = String::new();
+    skep_btf::dump::raw::all(&btf, &mut text).expect("a string takes all");
+    let _ = skep_btf::dump::c::all(&btf);
     for ty in btf.types() {
         let _ = (
             ty.name(),

@@ -16,6 +16,7 @@
 mod blob;
 mod builder;
 mod check;
+pub mod dump;
 mod error;
 mod ext;
 mod kind;

@@ -4,6 +4,7 @@
 //! skep's kernel ends with the process, so these commands bring what they look at: objects
 //! given with `--object`, or the commands before them in a batch.
 
+mod btf;
 mod clock;
 mod complete;
 mod dump;
@@ -56,6 +57,12 @@ const FAMILIES: &[Family] = &[
         verbs: link::VERBS,
         usage: link::USAGE,
         command: link::command,
+    },
+    Family {
+        name: "btf",
+        verbs: btf::VERBS,
+        usage: btf::USAGE,
+        command: btf::command,
     },
     Family {
         name: "feature",

@@ -1,0 +1,7 @@
+//! Types as text: one line a record ([`raw`]), or C that describes the same layouts ([`c`]).
+
+pub mod c;
+mod declare;
+mod layout;
+mod order;
+pub mod raw;
