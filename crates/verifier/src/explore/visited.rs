@@ -54,8 +54,8 @@ impl StateStore {
         for chain in &mut self.chains {
             chain.clear();
         }
-        // Linux goes on counting from function to function.
-        self.retired = 0;
+        // Linux goes on counting from function to function, also what was retired and waits
+        // for a loop that is left.
         self.back_edges = 0;
         self.bytes = 0;
     }
