@@ -1,0 +1,323 @@
+//! Many threads on one map: nothing is lost that Linux promises to keep, nothing leaks, and no
+//! address dies under who holds it. Short here; with `SKEP_STRESS` set to a number of rounds
+//! this is what the sanitizers run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use skep_abi::{ElemFlags, Errno, MapFlags, MapType};
+use skep_maps::{Field, FieldKind, Held, Limits, Map, Rcu, Side, Spec};
+
+const THREADS: u32 = 4;
+const ANY: ElemFlags = ElemFlags(0);
+
+fn rounds() -> u64 {
+    let asked = std::env::var("SKEP_STRESS").ok();
+    asked.and_then(|n| n.parse().ok()).unwrap_or(4_000)
+}
+
+fn map_with(rcu: &Arc<Rcu>, map_type: MapType, key: u32, value: u32, entries: u32) -> Map {
+    let lock = Field {
+        offset: 0,
+        size: 4,
+        kind: FieldKind::SpinLock,
+    };
+    let spec = Spec {
+        map_type,
+        key_size: key,
+        value_size: value,
+        max_entries: entries,
+        flags: match map_type {
+            MapType::LpmTrie => MapFlags::NO_PREALLOC,
+            _ => MapFlags(0),
+        },
+        map_extra: 0,
+        typed: false,
+        fields: match (map_type, value) {
+            (MapType::Hash | MapType::Array, 72) => vec![lock],
+            _ => Vec::new(),
+        },
+        limits: Limits {
+            cpus: THREADS,
+            cpus_built: 256,
+        },
+        seed: 7,
+    };
+    Map::new(spec, rcu.clone()).expect("a map")
+}
+
+fn next(state: &mut u64) -> u32 {
+    *state = state
+        .wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1);
+    (*state >> 33) as u32
+}
+
+fn on_threads(body: impl Fn(u32) + Sync) {
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let body = &body;
+            scope.spawn(move || body(thread));
+        }
+    });
+}
+
+/// Every kind of keyed map, hammered from both sides; afterwards it can be emptied, and is
+/// then as large as it was.
+#[test]
+fn keyed_maps_stand() {
+    for (map_type, key) in [
+        (MapType::Hash, 4),
+        (MapType::PercpuHash, 4),
+        (MapType::LruHash, 4),
+        (MapType::LruPercpuHash, 4),
+        (MapType::LpmTrie, 8),
+    ] {
+        let rcu = Arc::new(Rcu::default());
+        let map = map_with(&rcu, map_type, key, 16, 64);
+        let key_of = |n: u32| match map_type {
+            MapType::LpmTrie => [(n % 9 * 4).to_ne_bytes(), (n << 20).to_be_bytes()].concat(),
+            _ => n.to_ne_bytes().to_vec(),
+        };
+        on_threads(|thread| {
+            let side = Side::Program { cpu: thread };
+            let mut state = u64::from(thread) + 1;
+            for _ in 0..rounds() {
+                let number = next(&mut state) % 100;
+                let key = key_of(number);
+                let value = [number.to_ne_bytes(); 4].concat();
+                match next(&mut state) % 6 {
+                    0 | 1 => match map.update(&key, &value, ANY, side) {
+                        Ok(()) | Err(Errno::E2BIG | Errno::ENOSPC) => {}
+                        Err(other) => panic!("{map_type:?}: {other}"),
+                    },
+                    2 => {
+                        let _ = map.delete(&key);
+                    }
+                    3 => {
+                        let _pass = rcu.plain.enter();
+                        if let Some(addr) = map.lookup(&key, thread) {
+                            assert!(map.owns(addr, 16, true), "{map_type:?}");
+                        }
+                    }
+                    4 => {
+                        let mut out = vec![0; key.len()];
+                        let _ = map.next_key(Some(&key), &mut out);
+                    }
+                    _ => {
+                        let mut out = vec![0; map.user_value_size()];
+                        let _ = map.read(&key, ANY, &mut out);
+                    }
+                }
+            }
+        });
+        if let Some(count) = map.count() {
+            let mut seen = 0;
+            let mut before: Option<Vec<u8>> = None;
+            let mut key = vec![0; key as usize];
+            while map.next_key(before.as_deref(), &mut key).is_ok() {
+                seen += 1;
+                before = Some(key.clone());
+            }
+            assert_eq!(seen, count, "{map_type:?}");
+        }
+        for number in 0..100 {
+            let _ = map.delete(&key_of(number));
+        }
+        let mut key = vec![0; key as usize];
+        assert_eq!(
+            map.next_key(None, &mut key),
+            Err(Errno::ENOENT),
+            "{map_type:?}"
+        );
+        assert!(matches!(map.count(), None | Some(0)), "{map_type:?}");
+        assert_eq!(rcu.plain.waiting(), 0, "{map_type:?}");
+    }
+}
+
+/// Atomic additions through addresses, and updates under the value's lock, are all there.
+#[test]
+fn no_update_is_lost() {
+    let rcu = Arc::new(Rcu::default());
+    for map_type in [MapType::Array, MapType::Hash] {
+        let map = map_with(&rcu, map_type, 4, 72, 4);
+        let key = 0u32.to_ne_bytes();
+        map.update(&key, &[0; 72], ANY, Side::User).expect("room");
+        let taken = AtomicU64::new(0);
+        on_threads(|thread| {
+            for _ in 0..rounds() {
+                let addr = map.lookup(&key, thread).expect("an element");
+                // SAFETY: the word is aligned and lives as long as the map.
+                unsafe { &*((addr + 8) as *const AtomicU64) }.fetch_add(1, Ordering::Relaxed);
+                assert!(map.spin(addr, true), "the lock is there");
+                // SAFETY: as above; the lock makes the two accesses one.
+                let word = unsafe { &*((addr + 16) as *const AtomicU64) };
+                word.store(word.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                assert!(map.spin(addr, false), "the lock is there");
+                taken.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let mut value = [0; 72];
+        map.read(&key, ElemFlags::LOCK, &mut value)
+            .expect("an element");
+        let word = |at: usize| u64::from_ne_bytes(value[at..at + 8].try_into().expect("a word"));
+        let want = taken.load(Ordering::Relaxed);
+        assert_eq!((word(8), word(16)), (want, want), "{map_type:?}");
+    }
+}
+
+/// What is locked is never seen half written.
+#[test]
+fn locked_values_are_whole() {
+    let rcu = Arc::new(Rcu::default());
+    let map = map_with(&rcu, MapType::Hash, 4, 72, 4);
+    let key = 0u32.to_ne_bytes();
+    map.update(&key, &[0; 72], ANY, Side::User).expect("room");
+    on_threads(|thread| {
+        let mut state = u64::from(thread) + 9;
+        for _ in 0..rounds() {
+            if thread.is_multiple_of(2) {
+                let mut value = [next(&mut state) as u8; 72];
+                value[..4].fill(0);
+                map.update(&key, &value, ElemFlags::LOCK, Side::User)
+                    .expect("an element");
+            } else {
+                let mut value = [0; 72];
+                map.read(&key, ElemFlags::LOCK, &mut value)
+                    .expect("an element");
+                assert!(value[4..].iter().all(|b| *b == value[4]), "{value:?}");
+            }
+        }
+    });
+}
+
+/// An object that counts itself.
+struct Counted(Arc<AtomicU32>);
+
+impl Counted {
+    fn new(count: &Arc<AtomicU32>) -> Counted {
+        count.fetch_add(1, Ordering::SeqCst);
+        Counted(count.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// References are followed while they are exchanged, and every one is dropped in the end.
+#[test]
+fn references_do_not_leak() {
+    for map_type in [
+        MapType::ArrayOfMaps,
+        MapType::HashOfMaps,
+        MapType::DevmapHash,
+    ] {
+        let (rcu, count) = (Arc::new(Rcu::new(THREADS as usize)), Arc::default());
+        let map = map_with(&rcu, map_type, 4, 4, 8);
+        on_threads(|thread| {
+            let mut state = u64::from(thread) + 3;
+            for _ in 0..rounds() {
+                let key = (next(&mut state) % 8).to_ne_bytes();
+                match next(&mut state) % 4 {
+                    0 => {
+                        let held = Held {
+                            shown: 5,
+                            who: 1 + u64::from(thread),
+                            object: Arc::new(Counted::new(&count)),
+                        };
+                        map.hold(&key, held, ANY).expect("room for all keys");
+                    }
+                    1 => {
+                        let _ = map.delete(&key);
+                    }
+                    2 if next(&mut state) % 16 == 0 => map.forget(1 + u64::from(thread)),
+                    _ => {
+                        let pass = rcu.plain.enter();
+                        if let Some(held) = map.held(&key, &pass) {
+                            let object = held.object.downcast_ref::<Counted>();
+                            assert!(object.is_some_and(|o| o.0.load(Ordering::SeqCst) > 0));
+                        }
+                    }
+                }
+            }
+        });
+        drop(map);
+        assert_eq!(rcu.plain.waiting(), 0, "{map_type:?}");
+        assert_eq!(count.load(Ordering::SeqCst), 0, "{map_type:?}");
+    }
+}
+
+/// Records of several producers come whole and once, while somebody writes nonsense to the
+/// consumer's page; afterwards the ring works.
+#[test]
+fn rings_stand_a_hostile_consumer() {
+    let rcu = Arc::new(Rcu::default());
+    let map = map_with(&rcu, MapType::Ringbuf, 0, 0, 4096);
+    let page = map.mmap(0, 4096, true).expect("the consumer's page");
+    let refused = map.mmap(4096, 4096, true).map(|_| ());
+    assert_eq!(refused, Err(Errno::EPERM), "the producers' page");
+    let data = map.mmap(0, 4 * 4096, false).expect("all pages, to be read");
+    on_threads(|thread| {
+        let mut state = u64::from(thread) + 5;
+        for round in 0..rounds() {
+            match thread {
+                0 => {
+                    let nonsense = [0, 1, 7, 4096, u64::MAX, u64::MAX - 7, 1 << 63];
+                    let at = next(&mut state) as usize % nonsense.len();
+                    page.store(0, nonsense[at]).expect("a place to write");
+                }
+                1 => {
+                    map.consume(&mut |bytes| assert!(bytes.len() <= 4096));
+                }
+                _ => {
+                    let len = u64::from(next(&mut state) % 300);
+                    if let Some(record) = map.reserve(len) {
+                        // SAFETY: the record is ours until it is committed.
+                        unsafe { (record.0 as *mut u8).write_bytes(thread as u8, len as usize) };
+                        assert!(map.commit(record, round % 3 == 0));
+                    }
+                }
+            }
+        }
+    });
+    assert_eq!(data.len(), 4 * 4096);
+    let end = map.ring().expect("a ring").producer;
+    page.store(0, end).expect("a place to write");
+    map.output(b"again").expect("room");
+    let mut seen = Vec::new();
+    map.consume(&mut |bytes| seen.push(bytes.to_vec()));
+    assert_eq!(seen, [b"again".to_vec()]);
+}
+
+/// With a consumer that keeps to the rules nothing is lost and nothing comes twice.
+#[test]
+fn records_are_whole() {
+    let rcu = Arc::new(Rcu::default());
+    let map = map_with(&rcu, MapType::Ringbuf, 0, 0, 8192);
+    let (sent, seen) = (AtomicU64::new(0), AtomicU64::new(0));
+    let mut body = |bytes: &[u8]| {
+        assert!(bytes.iter().all(|b| *b == bytes[0]) && bytes.len() >= 8);
+        seen.fetch_add(1, Ordering::Relaxed);
+    };
+    on_threads(|thread| {
+        let mut state = u64::from(thread) + 5;
+        for _ in 0..rounds() {
+            if thread == 0 {
+                map.consume(&mut |bytes| {
+                    assert!(bytes.iter().all(|b| *b == bytes[0]) && bytes.len() >= 8);
+                    seen.fetch_add(1, Ordering::Relaxed);
+                });
+                continue;
+            }
+            let bytes = vec![thread as u8; 8 + next(&mut state) as usize % 200];
+            if map.output(&bytes).is_ok() {
+                sent.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    });
+    map.consume(&mut body);
+    assert_eq!(seen.load(Ordering::Relaxed), sent.load(Ordering::Relaxed));
+}
