@@ -31,6 +31,7 @@ pub struct Builder {
     pub(crate) fuel: Option<u64>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) interfaces: u32,
+    pub(crate) map_memory: u64,
 }
 
 impl Default for Builder {
@@ -51,6 +52,7 @@ impl Default for Builder {
             fuel: None,
             deadline: None,
             interfaces: 1,
+            map_memory: u64::MAX,
         }
     }
 }
@@ -135,6 +137,13 @@ impl Builder {
     /// default there is only that one.
     pub fn interfaces(mut self, count: u32) -> Self {
         self.interfaces = count.max(1);
+        self
+    }
+
+    /// How many bytes all maps together may take; by default as many as there are. A map or an
+    /// element past that answers `ENOMEM`.
+    pub fn map_memory(mut self, bytes: u64) -> Self {
+        self.map_memory = bytes;
         self
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use skep_abi::{Bpf, Errno, Files, UserMemory};
 use skep_btf::Btf;
-use skep_maps::Rcu;
+use skep_maps::{Ledger, Rcu};
 use skep_verifier::Stats;
 use skep_vm::Cpus;
 use skep_vm::world::World;
@@ -47,6 +47,7 @@ pub struct Kernel {
     last_trap: Mutex<Option<String>>,
     last_stats: Mutex<Stats>,
     pub(crate) rcu: Arc<Rcu>,
+    pub(crate) memory: Arc<Ledger>,
     pub(crate) fds: Fds,
     /// How many objects of the embedding program were opened.
     pub(crate) cookies: AtomicU64,
@@ -78,6 +79,7 @@ impl Kernel {
             fuel,
             deadline,
             interfaces,
+            map_memory,
             ..
         } = config;
         Kernel {
@@ -100,6 +102,7 @@ impl Kernel {
             trace: Mutex::default(),
             last_trap: Mutex::default(),
             last_stats: Mutex::default(),
+            memory: Arc::new(Ledger::new(map_memory)),
             rcu: Arc::new(Rcu::new(cpus as usize)),
             fds: Fds::default(),
             cookies: AtomicU64::new(0),
@@ -125,6 +128,11 @@ impl Kernel {
             .min(trace.len());
         trace.drain(..over);
         trace.extend_from_slice(text);
+    }
+
+    /// Bytes that all maps take now.
+    pub fn map_memory(&self) -> u64 {
+        self.memory.used()
     }
 
     /// The figures of the last verification.
@@ -189,7 +197,7 @@ impl Files for Kernel {
         len: usize,
         writable: bool,
     ) -> Result<Box<dyn skep_abi::Mapping>, Errno> {
-        self.map_memory(fd, offset, len, writable)
+        self.mmap_map(fd, offset, len, writable)
     }
 
     fn kernel_btf(&self) -> Result<Vec<u8>, Errno> {

@@ -1,9 +1,11 @@
 //! Arrays: every element exists from the start; a lookup is a bounds check and an address.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use skep_abi::Errno;
 
+use crate::ledger::Ledger;
 use crate::region::{PAGE, Region};
 use crate::shared::{Shared, View};
 use crate::value::Shape;
@@ -40,6 +42,7 @@ impl Array {
         entries: u32,
         planes: u32,
         mappable: bool,
+        ledger: &Arc<Ledger>,
     ) -> Result<Array, Errno> {
         let stride = shape.stride();
         let plane = (stride as u64)
@@ -58,8 +61,9 @@ impl Array {
             true => Memory::Shared(Shared::new(
                 usize::try_from(len).map_err(|_| Errno::ENOMEM)?,
                 0,
+                ledger,
             )?),
-            false => Memory::Own(Region::new(len, false)?),
+            false => Memory::Own(Region::new(len, ledger)?),
         };
         let base = match &memory {
             Memory::Own(region) => region.at(0),

@@ -1,9 +1,11 @@
 //! Bloom filters: a set of values that may answer yes for one that was never added.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use skep_abi::{ElemFlags, Errno};
 
+use crate::ledger::Ledger;
 use crate::region::Region;
 
 /// Hash functions when the creator names no number.
@@ -17,7 +19,12 @@ pub(crate) struct Bloom {
 }
 
 impl Bloom {
-    pub(crate) fn new(entries: u32, functions: u64, seed: u64) -> Result<Bloom, Errno> {
+    pub(crate) fn new(
+        entries: u32,
+        functions: u64,
+        seed: u64,
+        ledger: &Arc<Ledger>,
+    ) -> Result<Bloom, Errno> {
         let functions = if functions == 0 {
             DEFAULT_FUNCTIONS
         } else {
@@ -28,7 +35,7 @@ impl Bloom {
             .clamp(64, 1 << 32)
             .next_power_of_two();
         Ok(Bloom {
-            bits: Region::new(bits / 8, false)?,
+            bits: Region::new(bits / 8, ledger)?,
             mask: bits - 1,
             functions,
             seed,

@@ -16,8 +16,8 @@ mod key;
 mod reach;
 mod walk;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use skep_abi::{ElemFlags, Errno, MapFlags, MapType};
 
@@ -25,6 +25,7 @@ use elem::Elem;
 use key::padded;
 
 use crate::Spec;
+use crate::ledger::Ledger;
 use crate::map::Side;
 use crate::pool::Pool;
 use crate::region::{Region, copy_in};
@@ -81,7 +82,7 @@ impl Drop for Locked<'_> {
 }
 
 impl Hash {
-    pub(crate) fn new(spec: &Spec) -> Result<Hash, Errno> {
+    pub(crate) fn new(spec: &Spec, ledger: &Arc<Ledger>) -> Result<Hash, Errno> {
         let percpu = matches!(spec.map_type, MapType::PercpuHash | MapType::LruPercpuHash);
         let lru = matches!(spec.map_type, MapType::LruHash | MapType::LruPercpuHash);
         let capacity = spec.capacity();
@@ -93,9 +94,9 @@ impl Hash {
         let planes = if percpu { spec.limits.cpus.max(1) } else { 1 };
         let value_at = HEADER + (spec.key_size as usize).next_multiple_of(8);
         Ok(Hash {
-            heads: Region::new(buckets * 8, false)?,
+            heads: Region::new(buckets * 8, ledger)?,
             mask: buckets - 1,
-            pool: Pool::new(value_at + shape.stride() * planes as usize),
+            pool: Pool::new(value_at + shape.stride() * planes as usize, ledger),
             spare: AtomicUsize::new(0),
             count: AtomicU32::new(0),
             capacity,
@@ -115,10 +116,10 @@ impl Hash {
     }
 
     /// A table that is never full; `max_entries` says how many buckets it has.
-    pub(crate) fn unbounded(spec: &Spec) -> Result<Hash, Errno> {
+    pub(crate) fn unbounded(spec: &Spec, ledger: &Arc<Ledger>) -> Result<Hash, Errno> {
         Ok(Hash {
             capacity: u32::MAX,
-            ..Hash::new(spec)?
+            ..Hash::new(spec, ledger)?
         })
     }
 
@@ -261,11 +262,6 @@ impl Hash {
     /// Elements in the table.
     pub(crate) fn len(&self) -> u32 {
         self.count.load(Ordering::Relaxed)
-    }
-
-    /// Bytes of heads and of elements that were used at some time.
-    pub(crate) fn bytes(&self) -> u64 {
-        (self.mask + 1) * 8 + self.pool.bytes()
     }
 
     /// Bytes of a value as system calls see it.

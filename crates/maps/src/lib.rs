@@ -23,6 +23,7 @@
 mod array;
 mod bloom;
 mod hash;
+mod ledger;
 mod local;
 mod lpm;
 mod map;
@@ -37,6 +38,7 @@ mod slots;
 mod spec;
 mod value;
 
+pub use ledger::Ledger;
 pub use map::{Bucket, Entry, Map, Operation, Reach, Side, finish_entry};
 pub use ring::{Record, RingInfo, Sample};
 pub use skep_sync::{Pass, Rcu};

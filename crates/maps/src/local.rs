@@ -1,9 +1,12 @@
 //! Local storages: one value for each socket, task, inode or cgroup, by the number of its owner.
 
+use std::sync::Arc;
+
 use skep_abi::{ElemFlags, Errno, MapFlags};
 
 use crate::Spec;
 use crate::hash::Hash;
+use crate::ledger::Ledger;
 use crate::map::Side;
 
 /// Elements for which the table has buckets; more owners share them.
@@ -15,7 +18,7 @@ pub(crate) struct Local {
 }
 
 impl Local {
-    pub(crate) fn new(spec: &Spec) -> Result<Local, Errno> {
+    pub(crate) fn new(spec: &Spec, ledger: &Arc<Ledger>) -> Result<Local, Errno> {
         let keyed = Spec {
             key_size: 8,
             max_entries: BUCKETS,
@@ -23,7 +26,7 @@ impl Local {
             ..spec.clone()
         };
         Ok(Local {
-            table: Hash::unbounded(&keyed)?,
+            table: Hash::unbounded(&keyed, ledger)?,
         })
     }
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use skep_abi::{ElemFlags, Errno};
 
+use crate::ledger::Ledger;
 use crate::reclaim::Reclaim;
 use crate::value::Shape;
 use trie::{Key, Leaf, Trie};
@@ -74,6 +75,7 @@ impl Lpm {
         shape: Shape,
         entries: u32,
         grace: Arc<Reclaim>,
+        ledger: &Arc<Ledger>,
     ) -> Result<Lpm, Errno> {
         let data_size = key_size.saturating_sub(4) as usize;
         let nodes = Nodes {
@@ -83,7 +85,7 @@ impl Lpm {
         Ok(Lpm {
             data_size,
             capacity: entries as usize,
-            trie: Trie::new(data_size, shape.stride(), grace.clone())?,
+            trie: Trie::new(data_size, shape.stride(), grace.clone(), ledger)?,
             shape,
             nodes: RwLock::new(nodes),
             grace,
@@ -182,11 +184,6 @@ impl Lpm {
         drop(nodes);
         self.trie.retire(old.leaf);
         Ok(())
-    }
-
-    /// Bytes of prefixes and the branches between them.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.trie.bytes()
     }
 
     /// The prefix after this one, or the first when it is absent or not given.
@@ -292,8 +289,14 @@ mod tests {
     fn trie_and_order_agree() {
         for size in [1, 2, 4, 7, 8, 9, 16, 256] {
             let shape = Shape::new(8, &[]);
-            let map = Lpm::new(size as u32 + 4, shape, 1000, Reclaim::new(Arc::default()))
-                .expect("a map");
+            let map = Lpm::new(
+                size as u32 + 4,
+                shape,
+                1000,
+                Reclaim::new(Arc::default()),
+                &Arc::default(),
+            )
+            .expect("a map");
             let mut state = size as u64;
             let mut keys = Vec::new();
             for round in 0..3000u64 {

@@ -14,6 +14,7 @@ use skep_sync::Rcu;
 use crate::array::Array;
 use crate::bloom::Bloom;
 use crate::hash::Hash;
+use crate::ledger::Ledger;
 use crate::local::Local;
 use crate::lpm::Lpm;
 use crate::queue::Queue;
@@ -63,6 +64,7 @@ pub struct Map {
     spec: Spec,
     storage: Storage,
     reclaim: Arc<Reclaim>,
+    ledger: Arc<Ledger>,
 }
 
 enum Storage {
@@ -90,7 +92,17 @@ impl Map {
     ///
     /// # Errors
     /// Those of [`Spec::check`], and `ENOMEM`.
-    pub fn new(mut spec: Spec, rcu: Arc<Rcu>) -> Result<Map, Errno> {
+    pub fn new(spec: Spec, rcu: Arc<Rcu>) -> Result<Map, Errno> {
+        Map::with_ledger(spec, rcu, Ledger::default())
+    }
+
+    /// Makes a map whose memory `ledger` pays for.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new); `ENOMEM` also when the account does not reach.
+    pub fn with_ledger(mut spec: Spec, rcu: Arc<Rcu>, ledger: Ledger) -> Result<Map, Errno> {
+        let paid = Arc::new(ledger);
+        let ledger = &paid;
         use MapType::*;
         spec.check()?;
         let reclaim = Reclaim::new(rcu);
@@ -100,34 +112,39 @@ impl Map {
         let storage = match spec.map_type {
             Array => {
                 let mappable = spec.flags.contains(MapFlags::MMAPABLE);
-                Storage::Array(crate::array::Array::new(shape, entries, 1, mappable)?)
+                Storage::Array(crate::array::Array::new(
+                    shape, entries, 1, mappable, ledger,
+                )?)
             }
             PercpuArray => {
                 let cpus = spec.limits.cpus.max(1);
                 let shape = shape.of_each_cpu();
-                Storage::Percpu(crate::array::Array::new(shape, entries, cpus, false)?)
+                Storage::Percpu(crate::array::Array::new(
+                    shape, entries, cpus, false, ledger,
+                )?)
             }
             Hash | PercpuHash | LruHash | LruPercpuHash => {
-                Storage::Hash(crate::hash::Hash::new(&spec)?)
+                Storage::Hash(crate::hash::Hash::new(&spec, ledger)?)
             }
-            LpmTrie => Storage::Lpm(Lpm::new(spec.key_size, shape, entries, grace)?),
+            LpmTrie => Storage::Lpm(Lpm::new(spec.key_size, shape, entries, grace, ledger)?),
             ProgArray | PerfEventArray | CgroupArray | ArrayOfMaps | Devmap | Cpumap | Xskmap
-            | Sockmap | ReuseportSockarray => Storage::Slots(Slots::new(entries, grace)?),
-            HashOfMaps | DevmapHash | Sockhash => Storage::Refs(Refs::new(&spec, grace)?),
+            | Sockmap | ReuseportSockarray => Storage::Slots(Slots::new(entries, grace, ledger)?),
+            HashOfMaps | DevmapHash | Sockhash => Storage::Refs(Refs::new(&spec, grace, ledger)?),
             Queue | Stack => {
                 let last_first = spec.map_type == Stack;
                 Storage::Queue(crate::queue::Queue::new(
                     spec.value_size,
                     entries,
                     last_first,
+                    ledger,
                 )?)
             }
             SkStorage | TaskStorage | InodeStorage | CgrpStorage => {
-                Storage::Local(Local::new(&spec)?)
+                Storage::Local(Local::new(&spec, ledger)?)
             }
-            BloomFilter => Storage::Bloom(Bloom::new(entries, spec.map_extra, spec.seed)?),
+            BloomFilter => Storage::Bloom(Bloom::new(entries, spec.map_extra, spec.seed, ledger)?),
             StackTrace => Storage::Stacks,
-            Ringbuf | UserRingbuf => Storage::Ring(Ring::new(entries)?),
+            Ringbuf | UserRingbuf => Storage::Ring(Ring::new(entries, ledger)?),
             StructOps => Storage::StructOps,
             _ => Storage::Opaque,
         };
@@ -136,6 +153,7 @@ impl Map {
             spec,
             storage,
             reclaim,
+            ledger: paid,
         })
     }
 
@@ -168,17 +186,14 @@ impl Map {
         }
     }
 
-    /// About how many bytes the map takes.
+    /// Bytes of the memory that its elements and tables take now.
     pub fn bytes(&self) -> u64 {
-        let values = self.user_value_size() as u64 * u64::from(self.spec.max_entries);
-        match &self.storage {
-            Storage::Hash(h) => h.bytes(),
-            Storage::Refs(r) => r.table.bytes(),
-            Storage::Lpm(l) => l.bytes(),
-            Storage::Local(l) => l.table().bytes(),
-            Storage::Ring(r) => r.info().size,
-            _ => values,
-        }
+        self.ledger.used()
+    }
+
+    /// The account that its memory is charged to.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// The address of the value under `key` on `cpu`: what `bpf_map_lookup_elem` returns to

@@ -1,10 +1,11 @@
 //! The pool that hash elements and trie nodes come from: type-stable and never moved.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use skep_abi::Errno;
 
+use crate::ledger::Ledger;
 use crate::region::Region;
 
 /// Bytes of the first block; each further block is twice as long, up to a limit.
@@ -17,6 +18,7 @@ const LAST_BLOCK: usize = 8 << 20;
 /// it; a piece is at least 16 bytes.
 pub(crate) struct Pool {
     piece: usize,
+    ledger: Arc<Ledger>,
     inner: Mutex<Inner>,
     /// Pieces ever handed out, which is what the memory in use grows with.
     made: AtomicUsize,
@@ -35,7 +37,7 @@ struct Inner {
 }
 
 impl Pool {
-    pub(crate) fn new(piece: usize) -> Pool {
+    pub(crate) fn new(piece: usize, ledger: &Arc<Ledger>) -> Pool {
         let inner = Inner {
             blocks: Vec::new(),
             next: 0,
@@ -45,6 +47,7 @@ impl Pool {
         let piece = piece.next_multiple_of(8).max(16);
         Pool {
             piece,
+            ledger: ledger.clone(),
             inner: Mutex::new(inner),
             made: AtomicUsize::new(0),
         }
@@ -70,10 +73,10 @@ impl Pool {
         }
         if inner.next + self.piece > inner.end {
             let wanted = (FIRST_BLOCK << inner.blocks.len().min(16)).min(LAST_BLOCK);
-            let block = Region::new(wanted.max(self.piece) as u64, false)?;
+            inner.blocks.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            let block = Region::new(wanted.max(self.piece) as u64, &self.ledger)?;
             inner.next = block.at(0) as usize;
             inner.end = inner.next + wanted.max(self.piece);
-            inner.blocks.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
             inner.blocks.push(block);
         }
         let piece = inner.next as *mut u8;
@@ -107,10 +110,5 @@ impl Pool {
             inside(start, start + block.len() / self.piece * self.piece)
         });
         block.or_else(|| inside(last.at(0) as usize, inner.next))
-    }
-
-    /// Bytes taken from the system for pieces that were used at some time.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.made.load(Relaxed) as u64 * self.piece as u64
     }
 }

@@ -1,9 +1,10 @@
 //! Queues and stacks: values without keys, first or last in first out.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use skep_abi::{ElemFlags, Errno};
 
+use crate::ledger::Ledger;
 use crate::region::{Region, copy_in, copy_out};
 
 /// A ring of values; a stack takes from the end that a queue puts to.
@@ -22,13 +23,18 @@ struct Ends {
 }
 
 impl Queue {
-    pub(crate) fn new(size: u32, capacity: u32, last_first: bool) -> Result<Queue, Errno> {
+    pub(crate) fn new(
+        size: u32,
+        capacity: u32,
+        last_first: bool,
+        ledger: &Arc<Ledger>,
+    ) -> Result<Queue, Errno> {
         let stride = u64::from(size).next_multiple_of(8);
         let len = stride
             .checked_mul(u64::from(capacity))
             .ok_or(Errno::ENOMEM)?;
         Ok(Queue {
-            values: Region::new(len, false)?,
+            values: Region::new(len, ledger)?,
             size: size as usize,
             capacity: u64::from(capacity),
             last_first,

@@ -13,6 +13,7 @@ use skep_sync::Pass;
 
 use crate::Spec;
 use crate::hash::Hash;
+use crate::ledger::Ledger;
 use crate::map::{Bucket, Side};
 use crate::reclaim::Reclaim;
 use crate::slots::{Held, Slot, take};
@@ -27,7 +28,11 @@ pub(crate) struct Refs {
 }
 
 impl Refs {
-    pub(crate) fn new(spec: &Spec, grace: Arc<Reclaim>) -> Result<Refs, Errno> {
+    pub(crate) fn new(
+        spec: &Spec,
+        grace: Arc<Reclaim>,
+        ledger: &Arc<Ledger>,
+    ) -> Result<Refs, Errno> {
         // A word is larger than the value that system calls see.
         let words = Spec {
             value_size: 8,
@@ -35,7 +40,7 @@ impl Refs {
             ..spec.clone()
         };
         Ok(Refs {
-            table: Hash::new(&words)?,
+            table: Hash::new(&words, ledger)?,
             writing: Mutex::default(),
             grace,
         })

@@ -1,9 +1,12 @@
 //! Memory for elements: where it comes from, and how racing sides copy to and from it.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 
 use skep_abi::Errno;
+
+use crate::ledger::Ledger;
 
 /// Bytes of the pages that a mappable array is made of.
 pub(crate) const PAGE: usize = 4096;
@@ -12,11 +15,10 @@ pub(crate) const PAGE: usize = 4096;
 ///
 /// Large blocks come untouched from the system, so that a map costs what is used of it.
 pub(crate) struct Region {
-    block: *mut u8,
-    layout: Layout,
-    /// The first byte that is aligned as asked for.
     start: *mut u8,
+    layout: Layout,
     len: usize,
+    ledger: Arc<Ledger>,
 }
 
 // SAFETY: a region is plain memory; every access goes through atomics (see `copy_in` and
@@ -26,34 +28,31 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Region {
-    /// `len` zero bytes at an address aligned to 8, or to a page when `paged`.
+    /// `len` zero bytes at an address aligned to 8, paid for by `ledger`.
     ///
     /// # Errors
-    /// `ENOMEM` when there is no such block.
-    pub(crate) fn new(len: u64, paged: bool) -> Result<Region, Errno> {
-        let slack = if paged { PAGE } else { 0 };
+    /// `ENOMEM` when there is no such block, or the account does not reach.
+    pub(crate) fn new(len: u64, ledger: &Arc<Ledger>) -> Result<Region, Errno> {
         let len = usize::try_from(len).map_err(|_| Errno::ENOMEM)?;
         let len = len
             .max(8)
             .checked_next_multiple_of(8)
             .ok_or(Errno::ENOMEM)?;
-        let whole = len.checked_add(slack).ok_or(Errno::ENOMEM)?;
         // The alignment stays small on purpose: with it the allocator hands out fresh pages
         // without writing zeros to them.
-        let layout = Layout::from_size_align(whole, 8).map_err(|_| Errno::ENOMEM)?;
+        let layout = Layout::from_size_align(len, 8).map_err(|_| Errno::ENOMEM)?;
+        ledger.charge(len as u64)?;
         // SAFETY: the layout has a size of at least 8.
-        let block = unsafe { alloc_zeroed(layout) };
-        if block.is_null() {
+        let start = unsafe { alloc_zeroed(layout) };
+        if start.is_null() {
+            ledger.refund(len as u64);
             return Err(Errno::ENOMEM);
         }
-        let skip = if paged { block.align_offset(PAGE) } else { 0 };
-        // SAFETY: `skip` is less than a page and the block is a page longer than `len`.
-        let start = unsafe { block.add(skip.min(slack)) };
         Ok(Region {
-            block,
-            layout,
             start,
+            layout,
             len,
+            ledger: ledger.clone(),
         })
     }
 
@@ -66,6 +65,7 @@ impl Region {
         self.start.wrapping_add(offset)
     }
 
+    /// Bytes of it.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -82,8 +82,9 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        // SAFETY: `block` came from `alloc_zeroed` with this layout.
-        unsafe { dealloc(self.block, self.layout) }
+        // SAFETY: `start` came from `alloc_zeroed` with this layout.
+        unsafe { dealloc(self.start, self.layout) }
+        self.ledger.refund(self.len as u64);
     }
 }
 

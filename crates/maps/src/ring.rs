@@ -10,11 +10,12 @@
 //! they keep to themselves.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use skep_abi::Errno;
 use skep_sync::SpinLock;
 
+use crate::ledger::Ledger;
 use crate::region::{PAGE, copy_in, copy_out};
 use crate::shared::{Shared, View};
 
@@ -76,10 +77,10 @@ struct Ends {
 }
 
 impl Ring {
-    pub(crate) fn new(size: u32) -> Result<Ring, Errno> {
+    pub(crate) fn new(size: u32, ledger: &Arc<Ledger>) -> Result<Ring, Errno> {
         let data = size as usize;
         Ok(Ring {
-            memory: Shared::new(DATA + data, data)?,
+            memory: Shared::new(DATA + data, data, ledger)?,
             size: size.into(),
             ends: SpinLock::new(Ends {
                 producer: 0,

@@ -8,9 +8,11 @@
 //! The second copy of a ring's data makes every record contiguous.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
 
 use skep_abi::{Errno, Mapping};
 
+use crate::ledger::Ledger;
 use crate::region::PAGE;
 
 /// Rings up to this many bytes have all their pages from the start.
@@ -24,6 +26,29 @@ pub(crate) struct Shared {
     len: usize,
     /// How much of its end is mapped a second time behind it.
     again: usize,
+    _paid: Paid,
+}
+
+/// A charge that is given back when dropped.
+struct Paid {
+    ledger: Arc<Ledger>,
+    bytes: u64,
+}
+
+impl Paid {
+    fn new(ledger: &Arc<Ledger>, bytes: u64) -> Result<Paid, Errno> {
+        ledger.charge(bytes)?;
+        Ok(Paid {
+            ledger: ledger.clone(),
+            bytes,
+        })
+    }
+}
+
+impl Drop for Paid {
+    fn drop(&mut self) {
+        self.ledger.refund(self.bytes);
+    }
 }
 
 /// One mapping; unmapped when dropped.
@@ -50,7 +75,8 @@ impl Shared {
     ///
     /// # Errors
     /// `ENOMEM`, or what the system says.
-    pub(crate) fn new(len: usize, again: usize) -> Result<Shared, Errno> {
+    pub(crate) fn new(len: usize, again: usize, ledger: &Arc<Ledger>) -> Result<Shared, Errno> {
+        let paid = Paid::new(ledger, len as u64)?;
         // SAFETY: the name is a constant that ends in a zero.
         let fd = unsafe { libc::memfd_create(c"skep-map".as_ptr(), libc::MFD_CLOEXEC) };
         if fd < 0 {
@@ -75,6 +101,7 @@ impl Shared {
             view,
             len,
             again,
+            _paid: paid,
         })
     }
 

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use skep_abi::{ElemFlags, Errno};
 
+use crate::ledger::Ledger;
 use crate::reclaim::Reclaim;
 use crate::region::Region;
 use skep_sync::Pass;
@@ -78,8 +79,12 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
-    pub(crate) fn new(entries: u32, grace: Arc<Reclaim>) -> Result<Slots, Errno> {
-        let words = Region::new(u64::from(entries) * 8, false)?;
+    pub(crate) fn new(
+        entries: u32,
+        grace: Arc<Reclaim>,
+        ledger: &Arc<Ledger>,
+    ) -> Result<Slots, Errno> {
+        let words = Region::new(u64::from(entries) * 8, ledger)?;
         Ok(Slots {
             words,
             entries,

@@ -68,6 +68,16 @@ impl skep_abi::Files for Shared {
         self.0.dup(fd)
     }
 
+    fn mmap(
+        &self,
+        fd: u32,
+        offset: u64,
+        len: usize,
+        writable: bool,
+    ) -> Result<Box<dyn skep_abi::Mapping>, Errno> {
+        self.0.mmap(fd, offset, len, writable)
+    }
+
     fn kernel_btf(&self) -> Result<Vec<u8>, Errno> {
         skep_abi::Files::kernel_btf(&*self.0)
     }

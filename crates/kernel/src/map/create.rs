@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 
 use skep_abi::{Errno, MapFlags, MapType, attr};
-use skep_maps::{Limits, Map, Spec};
+use skep_maps::{Ledger, Limits, Map, Spec};
 
 use super::fields::Fields;
 use super::{MapFile, MapObject, Types};
@@ -83,7 +83,7 @@ impl Kernel {
             None => Fields::default(),
         };
         spec.fields = fields.list;
-        let map = Map::new(spec, self.rcu.clone())?;
+        let map = Map::with_ledger(spec, self.rcu.clone(), Ledger::under(self.memory.clone()))?;
         let object = self.maps.register(|id| MapObject {
             id,
             name,

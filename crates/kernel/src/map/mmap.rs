@@ -23,7 +23,7 @@ impl Kernel {
     /// As Linux: `EINVAL` for places that are none, `EBADF`, `ENODEV` when there is nothing to
     /// map behind the descriptor, `EACCES` for what it does not allow, `EPERM` for writing to
     /// a frozen map, `ENOTSUPP` for types that cannot be mapped.
-    pub(crate) fn map_memory(
+    pub(crate) fn mmap_map(
         &self,
         fd: u32,
         offset: u64,

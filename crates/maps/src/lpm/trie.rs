@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use skep_abi::Errno;
 
+use crate::ledger::Ledger;
 use crate::pool::Pool;
 use crate::reclaim::Reclaim;
 use crate::region::{copy_in, copy_out};
@@ -138,15 +139,20 @@ pub(super) struct Trie {
 }
 
 impl Trie {
-    pub(super) fn new(data_size: usize, stride: usize, grace: Arc<Reclaim>) -> Result<Trie, Errno> {
+    pub(super) fn new(
+        data_size: usize,
+        stride: usize,
+        grace: Arc<Reclaim>,
+        ledger: &Arc<Ledger>,
+    ) -> Result<Trie, Errno> {
         let long = if data_size > 8 {
             data_size.next_multiple_of(8)
         } else {
             0
         };
-        let nodes = Arc::new(Pool::new(PATH + long));
+        let nodes = Arc::new(Pool::new(PATH + long, ledger));
         let value_at = DATA + long;
-        let leaves = Arc::new(Pool::new(value_at + stride));
+        let leaves = Arc::new(Pool::new(value_at + stride, ledger));
         let mut trie = Trie {
             root: Node(0),
             all: AtomicU64::new(0),
@@ -162,10 +168,6 @@ impl Trie {
 
     pub(super) fn pool(&self) -> &Pool {
         &self.leaves
-    }
-
-    pub(super) fn bytes(&self) -> u64 {
-        self.nodes.bytes() + self.leaves.bytes()
     }
 
     pub(super) fn value_at(&self) -> usize {
