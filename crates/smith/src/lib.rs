@@ -11,6 +11,7 @@
 
 mod config;
 mod emit;
+mod kfuncs;
 mod layout;
 mod model;
 mod mutate;
@@ -23,6 +24,7 @@ mod types;
 mod world;
 
 pub use config::Config;
+pub use kfuncs::{KFUNCS, kfunc_of};
 pub use program::{Input, Program};
 pub use shrink::{Effort, shrink};
 pub use smith::generate;

@@ -1,10 +1,12 @@
 //! One kernel that is asked about many generated programs, with their common maps.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use skep_abi::{Backend, Buffers, Cmd, Errno, MapType, attr, object_name};
+use skep_btf::Kind;
 use skep_isa::Insn;
-use skep_smith::{MAPS, MapDef, Program};
+use skep_smith::{KFUNCS, MAPS, MapDef, Program};
 
 use crate::answer::Ran;
 use crate::ask::{self, functions};
@@ -77,6 +79,12 @@ impl<'k> Session<'k> {
                 insn.imm = fd.unwrap_or(-1);
             }
         }
+        for insn in insns
+            .iter_mut()
+            .filter(|insn| insn.code == 0x85 && insn.src == 2)
+        {
+            insn.imm = skep_smith::kfunc_of(insn.imm).map_or(insn.imm, id_of);
+        }
         let bytes = Insn::slice_to_bytes(&insns);
         let mut log = vec![0; if level == 0 { 0 } else { size }];
         let starts = functions_of(program);
@@ -117,7 +125,7 @@ impl<'k> Session<'k> {
         log.truncate(end);
         Loaded {
             verdict,
-            log: normalise(&String::from_utf8_lossy(&log)),
+            log: without_layout(normalise(&String::from_utf8_lossy(&log))),
         }
     }
 
@@ -268,6 +276,33 @@ impl<'k> Session<'k> {
         }
         all
     }
+}
+
+/// The log without the one number that counts instructions after Linux's own rewriting,
+/// whose growth is not modelled in full.
+fn without_layout(log: String) -> String {
+    const BEFORE: &str = "No program to jit at insn ";
+    let Some(at) = log.find(BEFORE).map(|at| at + BEFORE.len()) else {
+        return log;
+    };
+    let (before, after) = log.split_at(at);
+    let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
+    format!("{before}N{after}")
+}
+
+/// The BTF id of a function of the running kernel; 0 where its types cannot be read, or do
+/// not have it.
+pub(super) fn id_of(name: &str) -> i32 {
+    static IDS: OnceLock<BTreeMap<&'static str, i32>> = OnceLock::new();
+    let read = || {
+        let btf = crate::skep::running_btf();
+        let id = |name: &'static str| {
+            let id = btf.as_ref()?.find_by_name_kind(name, Kind::Func)?;
+            Some((name, i32::try_from(id.0).ok()?))
+        };
+        KFUNCS.iter().filter_map(|name| id(name)).collect()
+    };
+    IDS.get_or_init(read).get(name).copied().unwrap_or(0)
 }
 
 /// Makes one of the maps, where the caller may.

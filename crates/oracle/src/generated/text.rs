@@ -8,7 +8,7 @@ use skep_abi::{AttachType, ProgFlags, ProgType};
 use skep_isa::{Insn, Names, decode, text};
 use skep_smith::{MAPS, Program};
 
-use super::session::Loaded;
+use super::session::{Loaded, id_of};
 use crate::log;
 
 /// The names that a filetest's assembler knows.
@@ -115,6 +115,12 @@ fn instructions(out: &mut String, program: &Program) -> std::fmt::Result {
             writeln!(out, "f{at}:")?;
         }
         match decode(&program.insns, at) {
+            // A function of the kernel has no name here that an assembler would know.
+            Ok(_) if insn.code == 0x85 && insn.src == 2 => {
+                let id = skep_smith::kfunc_of(insn.imm).map_or(insn.imm, id_of);
+                writeln!(out, ".raw 0x85 0 2 {} {id}", insn.off)?;
+                at = at.saturating_add(1);
+            }
             Ok(op) => {
                 writeln!(out, "{at}: {}", text(&program.insns, at, &Symbols(program)))?;
                 at = at.saturating_add(op.slots());

@@ -7,13 +7,25 @@ use crate::smith::Smith;
 
 /// Prepares for a body that runs more than once: what holds at its head must hold at its
 /// end. Returns what held before, to be given to [`close`].
-struct Round {
+pub(super) struct Round {
     head: Model,
     locked: u16,
     locked_slots: u16,
 }
 
-fn open(s: &mut Smith<'_, '_>) -> Round {
+impl Round {
+    /// Whether a register held a number at the head.
+    pub(super) fn is_number(&self, reg: u8) -> bool {
+        self.head.get(reg).is_number()
+    }
+
+    /// What holds where the loop may have ended at its head.
+    pub(super) fn rejoin(&self, s: &mut Smith<'_, '_>) {
+        s.model.join(&self.head);
+    }
+}
+
+pub(super) fn open(s: &mut Smith<'_, '_>) -> Round {
     // Calls in the body leave nothing in these.
     for reg in 0..=5 {
         if s.model.get(reg).is_pointer() {
@@ -39,7 +51,7 @@ fn open(s: &mut Smith<'_, '_>) -> Round {
 }
 
 /// Makes numbers again of what was one at the head.
-fn restore(s: &mut Smith<'_, '_>, round: &Round) {
+pub(super) fn restore(s: &mut Smith<'_, '_>, round: &Round) {
     for reg in 0..10 {
         if round.head.get(reg).is_number() && !s.model.get(reg).is_number() && !s.slip() {
             let imm = s.source.imm();
@@ -58,7 +70,7 @@ fn restore(s: &mut Smith<'_, '_>, round: &Round) {
     }
 }
 
-fn close(s: &mut Smith<'_, '_>, round: &Round) {
+pub(super) fn close(s: &mut Smith<'_, '_>, round: &Round) {
     s.loops -= 1;
     s.locked = round.locked;
     s.locked_slots = round.locked_slots;

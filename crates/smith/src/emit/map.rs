@@ -20,7 +20,10 @@ const RING_SUBMIT: i32 = 132;
 const RING_DISCARD: i32 = 133;
 
 /// One of the maps that fit, by number.
-fn choose(s: &mut Smith<'_, '_>, fits: impl Fn(&MapDef) -> bool) -> Option<(usize, MapDef)> {
+pub(super) fn choose(
+    s: &mut Smith<'_, '_>,
+    fits: impl Fn(&MapDef) -> bool,
+) -> Option<(usize, MapDef)> {
     let anybody = s.profile.unprivileged;
     let of: Vec<usize> = (0..MAPS.len())
         .filter(|at| {

@@ -5,7 +5,9 @@ mod atomic;
 mod branch;
 mod call;
 mod ctx;
+mod dynptr;
 mod helper;
+mod kernel;
 mod loops;
 mod map;
 mod memory;
@@ -32,6 +34,9 @@ const STATEMENTS: &[(u32, Statement)] = &[
     (4, loops::counted),
     (2, loops::may_goto),
     (3, call::subprogram),
+    (3, kernel::iterator),
+    (1, kernel::section),
+    (2, dynptr::dynptr),
     (3, call::callback),
     (10, map::lookup),
     (3, map::change),

@@ -264,24 +264,27 @@ impl Verifier<'_> {
     /// The nearest ancestor of the current path that stands at `insn`, of the states that
     /// are still compared with others.
     pub fn previous_state_at(&self, insn: u32) -> Option<StateId> {
-        self.previous_state_from(self.cur.parent, insn)
+        self.previous_state_above(self.cur.dfs_depth, insn)
     }
 
     /// The same, but above the state that was just kept for the current instruction.
     pub fn previous_round_at(&self, insn: u32) -> Option<StateId> {
         let kept = self.store.state(self.cur.parent?)?;
-        self.previous_state_from(kept.parent, insn)
+        self.previous_state_above(kept.dfs_depth, insn)
     }
 
-    fn previous_state_from(&self, mut parent: Option<StateId>, insn: u32) -> Option<StateId> {
-        while let Some(id) = parent {
-            let state = self.store.state(id)?;
-            if state.insn == insn && !self.store.is_retired(id) && self.same_calls(state) {
-                return Some(id);
-            }
-            parent = state.parent;
-        }
-        None
+    /// An unfinished state is an ancestor of the path that is being walked; looking among
+    /// those of one instruction does not get longer with the path.
+    fn previous_state_above(&self, depth: u32, insn: u32) -> Option<StateId> {
+        let at = self.store.compared_at(insn, self.cur.frame().callsite);
+        at.rev().find(|id| {
+            self.store.state(*id).is_some_and(|state| {
+                state.insn == insn
+                    && state.branches > 0
+                    && state.dfs_depth < depth
+                    && self.same_calls(state)
+            })
+        })
     }
 
     fn same_calls(&self, state: &State) -> bool {

@@ -82,9 +82,14 @@ impl StateStore {
         Some(&mut self.kept.get_mut(id.0 as usize)?.as_mut()?.state)
     }
 
-    /// Whether a kept state is no longer compared with others.
-    pub fn is_retired(&self, id: StateId) -> bool {
-        matches!(self.kept.get(id.0 as usize), Some(Some(kept)) if kept.retired)
+    /// The states that are compared with at an instruction and others that share its chain,
+    /// the newest last.
+    pub fn compared_at(
+        &self,
+        insn: u32,
+        callsite: u32,
+    ) -> impl DoubleEndedIterator<Item = StateId> + '_ {
+        self.chains[self.chain_of(insn, callsite)].iter().copied()
     }
 
     fn add(&mut self, chain: usize, state: State) -> StateId {
