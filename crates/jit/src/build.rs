@@ -622,6 +622,7 @@ impl Builder<'_> {
                 src,
             } => {
                 let (addr, value) = (self.read(base), self.read(src));
+                self.emit(Op::Ordered);
                 self.emit(Op::Store {
                     size,
                     addr,

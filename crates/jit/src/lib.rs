@@ -11,6 +11,7 @@
 //! What the verifier proved is taken as given: accesses are not checked. Code lies in pages
 //! that no mapping lets anybody write.
 
+mod arm;
 pub mod bare;
 mod build;
 mod error;
@@ -27,7 +28,7 @@ mod x86;
 use skep_verifier::MapId;
 
 pub use error::{CompileError, Unsupported};
-pub use program::{Image, Native, Options, compile, compile_for};
+pub use program::{Image, Native, Options, compile, compile_for, compile_for_arm};
 pub use x86::Features;
 
 /// An array whose elements lie one after the other, and live as long as the program.

@@ -8,6 +8,7 @@ mod convert;
 mod dead;
 mod direct;
 mod promote;
+mod reduce;
 mod simplify;
 mod sink;
 mod unroll;
@@ -31,6 +32,7 @@ pub(crate) fn optimise(func: &mut Func) {
     // A loop that vanishes may leave its surroundings a loop of one block.
     for _ in 0..LOOPS {
         let mut changed = combine::combine(func);
+        changed |= reduce::reduce(func);
         changed |= convert::convert(func);
         changed |= unroll::unroll(func);
         if !changed {

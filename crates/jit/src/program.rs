@@ -6,6 +6,7 @@ use skep_verifier::Executable;
 use skep_vm::{Cpu, End, Host, Program, Trap, Trust};
 
 use crate::Facts;
+use crate::arm;
 use crate::build::{Code, Slots, Source, build, params};
 use crate::error::{CompileError, Unsupported};
 use crate::ir::{Func, Op};
@@ -89,6 +90,50 @@ pub fn compile_for(
     facts: &dyn Facts,
     options: Options,
 ) -> Result<Image, CompileError> {
+    let functions = starts(executable);
+    let mut funcs = lowered(executable, facts, &functions, options.bounded)?;
+    let code = x86::generate(&mut funcs, &options).map_err(|index| too_large(&functions, index))?;
+    Ok(Image {
+        bytes: code.bytes,
+        functions: code.functions,
+        lines: code.lines,
+        leaf: code.leaf,
+    })
+}
+
+/// Compiles a program for a 64-bit Arm machine with the atomic operations of version 8.1.
+///
+/// Errors: [`CompileError`].
+pub fn compile_for_arm(
+    executable: &Executable,
+    facts: &dyn Facts,
+    bounded: bool,
+) -> Result<Image, CompileError> {
+    let functions = starts(executable);
+    let mut funcs = lowered(executable, facts, &functions, bounded)?;
+    let code = arm::generate(&mut funcs).map_err(|index| too_large(&functions, index))?;
+    Ok(Image {
+        bytes: code.bytes,
+        functions: code.functions,
+        lines: Vec::new(),
+        leaf: false,
+    })
+}
+
+fn too_large(functions: &[(u32, u32, u32)], index: usize) -> Unsupported {
+    Unsupported {
+        at: functions.get(index).map_or(0, |f| f.0),
+        what: "a function that needs so much stack",
+    }
+}
+
+/// The functions of a program in the form that is the same for all machines, improved.
+fn lowered(
+    executable: &Executable,
+    facts: &dyn Facts,
+    functions: &[(u32, u32, u32)],
+    bounded: bool,
+) -> Result<Vec<Func>, CompileError> {
     if executable.insns.len() > MAX_SLOTS {
         return Err(Unsupported {
             at: 0,
@@ -96,9 +141,8 @@ pub fn compile_for(
         }
         .into());
     }
-    let functions = starts(executable);
     let mut codes = Vec::new();
-    for &(start, end, _) in &functions {
+    for &(start, end, _) in functions {
         codes.push(Code::decode(&executable.insns, start, end)?);
     }
     let reads = reads(executable, facts, &codes)?;
@@ -108,19 +152,10 @@ pub fn compile_for(
         reads: &reads,
     };
     let mut funcs = Vec::new();
-    for (code, &(_, _, frame)) in codes.iter().zip(&functions) {
-        funcs.push(function(&source, code, frame, options.bounded)?);
+    for (code, &(_, _, frame)) in codes.iter().zip(functions) {
+        funcs.push(function(&source, code, frame, bounded)?);
     }
-    let code = x86::generate(&mut funcs, &options).map_err(|index| Unsupported {
-        at: functions.get(index).map_or(0, |f| f.0),
-        what: "a function that needs so much stack",
-    })?;
-    Ok(Image {
-        bytes: code.bytes,
-        functions: code.functions,
-        lines: code.lines,
-        leaf: code.leaf,
-    })
+    Ok(funcs)
 }
 
 /// Which of r1 to r5 each function reads.

@@ -140,9 +140,7 @@ impl Emit<'_, '_> {
         if func.has_calls {
             self.asm.store(8, on_stack(self.state), R9);
         }
-        if self.shared.bounded {
-            self.asm.store(8, on_stack(self.fuel), FUEL);
-        }
+        self.keep_fuel();
         let heads = loop_heads(func);
         self.empty = (0..func.blocks.len())
             .map(|block| self.is_empty(block))
@@ -167,8 +165,14 @@ impl Emit<'_, '_> {
         }
         for (out, back) in std::mem::take(&mut self.cold) {
             self.asm.bind(out);
+            if self.places.fuel_held {
+                self.asm.store(8, on_stack(self.fuel), FUEL);
+            }
             self.asm.lea(true, R11, on_stack(self.fuel));
             self.asm.call(self.shared.refill);
+            if self.places.fuel_held {
+                self.asm.mov(true, FUEL, Rm::M(on_stack(self.fuel)));
+            }
             self.asm.jump(back);
         }
     }
@@ -532,8 +536,11 @@ impl Emit<'_, '_> {
             }
             M::Charge { amount } => {
                 let (out, back) = (self.asm.label(), self.asm.label());
-                let fuel = on_stack(self.fuel);
-                self.asm.alu_imm(Group1::Sub, 8, Rm::M(fuel), amount as i32);
+                let fuel = match self.places.fuel_held {
+                    true => Rm::R(FUEL),
+                    false => Rm::M(on_stack(self.fuel)),
+                };
+                self.asm.alu_imm(Group1::Sub, 8, fuel, amount as i32);
                 self.asm.jump_if(cc::S, out);
                 self.asm.bind(back);
                 self.cold.push((out, back));
@@ -612,14 +619,14 @@ impl Emit<'_, '_> {
 
     /// Between functions, what is left of the fuel is in its register.
     fn carry_fuel(&mut self) {
-        if self.shared.bounded {
+        if self.shared.bounded && !self.places.fuel_held {
             self.asm.mov(true, FUEL, Rm::M(on_stack(self.fuel)));
         }
     }
 
-    /// Within a function it lies in the frame.
+    /// Within a function it lies in the frame, unless it keeps its register.
     fn keep_fuel(&mut self) {
-        if self.shared.bounded {
+        if self.shared.bounded && !self.places.fuel_held {
             self.asm.store(8, on_stack(self.fuel), FUEL);
         }
     }
@@ -742,8 +749,14 @@ impl Emit<'_, '_> {
         };
         self.asm.store_imm(4, field(layout::NUMBER), number);
         if self.shared.bounded {
-            self.asm.mov(true, R11, Rm::M(on_stack(self.fuel)));
-            self.asm.store(8, field(layout::FUEL), R11);
+            let left = match self.places.fuel_held {
+                true => FUEL,
+                false => {
+                    self.asm.mov(true, R11, Rm::M(on_stack(self.fuel)));
+                    R11
+                }
+            };
+            self.asm.store(8, field(layout::FUEL), left);
         }
         self.asm.call_rm(Rm::M(field(entry)));
         if self.shared.bounded {
@@ -753,8 +766,13 @@ impl Emit<'_, '_> {
                 index: None,
                 disp: layout::FUEL,
             };
-            self.asm.mov(true, R11, Rm::M(left));
-            self.asm.store(8, on_stack(self.fuel), R11);
+            match self.places.fuel_held {
+                true => self.asm.mov(true, FUEL, Rm::M(left)),
+                false => {
+                    self.asm.mov(true, R11, Rm::M(left));
+                    self.asm.store(8, on_stack(self.fuel), R11);
+                }
+            }
         }
         self.asm.test(true, Rm::R(RDX), RDX);
         if matches!(callee, Callee::Helper(_)) {

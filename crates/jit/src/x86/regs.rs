@@ -23,6 +23,8 @@ pub(crate) struct Places {
     pub slots: u32,
     /// Callee-saved registers that are used, as a mask.
     pub saved: u32,
+    /// Whether [`FUEL`] holds the fuel all the time, rather than the frame.
+    pub fuel_held: bool,
 }
 
 /// Registers in the order in which they are given away. r11 is for the emitter alone.
@@ -233,8 +235,20 @@ enum Wish {
     In(V, R),
 }
 
-/// Chooses the places of all virtual registers; `spare` withholds r10 from them.
+/// Chooses the places of all virtual registers; `spare` withholds r10 from them. In code that
+/// counts, the fuel has a register of its own where no value has to lie in memory for it.
 pub(crate) fn allocate(func: &MFunc, bmi2: bool, bounded: bool, spare: bool) -> Places {
+    if !bounded {
+        return places(func, bmi2, false, spare, false);
+    }
+    let held = places(func, bmi2, true, spare, true);
+    match held.slots {
+        0 => held,
+        _ => places(func, bmi2, true, spare, false),
+    }
+}
+
+fn places(func: &MFunc, bmi2: bool, bounded: bool, spare: bool, held: bool) -> Places {
     let mut l = lives(func, bmi2, bounded);
     let regs = func.regs as usize;
     let mut parent: Vec<V> = (0..func.regs).collect();
@@ -306,7 +320,7 @@ pub(crate) fn allocate(func: &MFunc, bmi2: bool, bounded: bool, spare: bool) -> 
         let mut best: Option<(f64, R)> = None;
         for r in ORDER
             .into_iter()
-            .filter(|r| !(spare && *r == R10) && free(*r))
+            .filter(|r| !(spare && *r == R10) && !(held && *r == FUEL) && free(*r))
         {
             let mut score = 0.0;
             for (times, hint) in &hints[v as usize] {
@@ -343,7 +357,12 @@ pub(crate) fn allocate(func: &MFunc, bmi2: bool, bounded: bool, spare: bool) -> 
         let root = find(&mut parent, v);
         locs[v as usize] = locs[root as usize];
     }
-    Places { locs, slots, saved }
+    Places {
+        locs,
+        slots,
+        saved,
+        fuel_held: held,
+    }
 }
 
 /// What an instruction would like.

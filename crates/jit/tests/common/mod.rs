@@ -5,6 +5,7 @@
 
 #[path = "../../../vm/tests/common/mod.rs"]
 mod host;
+pub mod random;
 
 #[allow(unused_imports)]
 pub use host::{TestHost, executable, of_insns, run_checked};
