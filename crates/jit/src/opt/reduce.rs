@@ -11,6 +11,29 @@ struct Term {
     addr: Val,
     off: i32,
     swapped: bool,
+    /// The parts of the address that are no constants, and the sum of those that are.
+    place: ([Val; 2], i64),
+}
+
+/// Takes the constants out of an address.
+fn place(func: &Func, addr: Val, off: i32) -> ([Val; 2], i64) {
+    let mut sum = i64::from(off);
+    let mut strip = |mut v: Val| {
+        while let Some((Width::W64, [a, b])) = self::sum(func, v)
+            && let Some(c) = func.constant(b)
+        {
+            sum = sum.wrapping_add(c as i64);
+            v = a;
+        }
+        v
+    };
+    let addr = strip(addr);
+    let mut parts = match self::sum(func, addr) {
+        Some((Width::W64, [a, b])) => [strip(a), strip(b)],
+        _ => [addr, addr],
+    };
+    parts.sort_unstable();
+    (parts, sum)
 }
 
 /// Four numbers in one word.
@@ -106,7 +129,12 @@ fn term(func: &Func, known: &Known<'_>, v: Val) -> Option<Term> {
     };
     let once = |v: Val| known.uses[v.at()] == 1;
     let own = once(v) && once(load) && known.fresh[load.at()];
-    own.then_some(Term { addr, off, swapped })
+    own.then(|| Term {
+        addr,
+        off,
+        swapped,
+        place: place(func, addr, off),
+    })
 }
 
 /// Replaces the summands of one sum; the instructions go before its place.
@@ -127,15 +155,15 @@ fn side_by_side(
             },
         }
     }
-    terms.sort_by_key(|(_, t)| (t.swapped, t.addr, t.off));
+    terms.sort_by_key(|(_, t)| (t.swapped, t.place));
     let mut words: Vec<(bool, Val, i32)> = Vec::new();
     let mut left = terms.as_slice();
     while let Some((first, more)) = left.split_first() {
         let run = left.get(..LANES as usize).filter(|run| {
-            let mut wanted = first.1.off;
+            let (parts, mut wanted) = first.1.place;
             run.iter().all(|(_, t)| {
-                let next = t.off == wanted && t.addr == first.1.addr;
-                wanted = wanted.saturating_add(2);
+                let next = t.place == (parts, wanted);
+                wanted = wanted.wrapping_add(2);
                 next && t.swapped == first.1.swapped
             })
         });
@@ -313,6 +341,10 @@ mod tests {
                 v
             };
             let addr = push(&mut func, Op::Param(0));
+            let four = push(&mut func, Op::Const(4));
+            let (op, width) = (BinOp::Alu(AluOp::Add), Width::W64);
+            let (a, b) = (addr, four);
+            let behind = push(&mut func, Op::Bin { op, width, a, b });
             let mut sum = push(&mut func, Op::Const(5));
             for n in 0..9 {
                 let mut v = push(
@@ -320,8 +352,9 @@ mod tests {
                     Op::Load {
                         size: Size::B16,
                         signed: false,
-                        addr,
-                        off: 2 * n,
+                        // Some of the addresses have a constant of their own.
+                        addr: if n % 3 == 1 { behind } else { addr },
+                        off: if n % 3 == 1 { 2 * n - 4 } else { 2 * n },
                     },
                 );
                 if swapped {
