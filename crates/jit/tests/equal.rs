@@ -73,6 +73,11 @@ fn programs() {
         "r2 = -2; *(u64 *)(r10 -8) = r2; r0 = *(u8 *)(r10 -7); exit",
         "*(u64 *)(r10 -8) = 0; r2 = r10; r2 += -8; *(u32 *)(r2 +4) = 5; r0 = *(u64 *)(r10 -8); exit",
         "r2 = -5; *(u32 *)(r10 -8) = r2; r0 = *(s32 *)(r10 -8); exit",
+        // Sums of short numbers, also with a store between.
+        "r2 = 0x1122334455667788 ll; *(u64 *)(r1 +0) = r2; r2 = 0x99aabbccddeeff01 ll; *(u64 *)(r1 +8) = r2; r2 = -3; *(u64 *)(r1 +16) = r2; *(u64 *)(r1 +24) = r2; r0 = 7; r2 = r1; r3 = 16; l: r4 = *(u16 *)(r2 +0); r4 = be16 r4; w0 += w4; r2 += 2; r3 += -1; if r3 != 0 goto l; exit",
+        "r2 = 0x1122334455667788 ll; *(u64 *)(r1 +0) = r2; r2 = 0x99aabbccddeeff01 ll; *(u64 *)(r1 +8) = r2; r2 = -3; *(u64 *)(r1 +16) = r2; *(u64 *)(r1 +24) = r2; r0 = -2; r2 = r1; r3 = 16; l: r4 = *(u16 *)(r2 +0); r0 += r4; r2 += 2; r3 += -1; if r3 != 0 goto l; exit",
+        "r2 = 0x1122334455667788 ll; *(u64 *)(r1 +0) = r2; r2 = 0x99aabbccddeeff01 ll; *(u64 *)(r1 +8) = r2; r2 = -3; *(u64 *)(r1 +16) = r2; *(u64 *)(r1 +24) = r2; r0 = -2; r3 = 0; l: r2 = r1; r2 += r3; r4 = *(u16 *)(r2 +0); w0 += w4; r3 += 2; if r3 != 32 goto l; exit",
+        "r2 = 0x1122334455667788 ll; *(u64 *)(r1 +0) = r2; r2 = 0x99aabbccddeeff01 ll; *(u64 *)(r1 +8) = r2; r2 = -3; *(u64 *)(r1 +16) = r2; *(u64 *)(r1 +24) = r2; r0 = 0; r2 = *(u16 *)(r1 +0); r0 += r2; r2 = *(u16 *)(r1 +2); r0 += r2; r2 = *(u16 *)(r1 +4); r0 += r2; *(u16 *)(r1 +0) = r0; r2 = *(u16 *)(r1 +6); r0 += r2; exit",
         // Loops: sums, two values that change places, a counter down.
         "r0 = 0; r2 = 10; l: r0 += r2; r2 += -1; if r2 != 0 goto l; exit",
         "r0 = 1; r2 = 2; r3 = 7; l: r4 = r0; r0 = r2; r2 = r4; r3 += -1; if r3 != 0 goto l; r0 <<= 4; r0 |= r2; exit",
