@@ -146,6 +146,28 @@ impl Kernel {
         }))
     }
 
+    /// Where the native code of all programs lies, in the form in which profilers read it from
+    /// `/tmp/perf-PID.map`: start and length in hexadecimal, and a name as Linux gives it.
+    /// Programs that never ran have none.
+    pub fn perf_map(&self) -> String {
+        let mut out = String::new();
+        let mut id = 0;
+        while let Ok(next) = self.progs.next(id) {
+            id = next;
+            let Ok(prog) = self.progs.get(id) else {
+                continue;
+            };
+            let Ok(linked) = &prog.linked else { continue };
+            let Some(native) = linked.native() else {
+                continue;
+            };
+            let tag: String = prog.tag.iter().map(|byte| format!("{byte:02x}")).collect();
+            let (at, len) = (native.bytes().as_ptr() as u64, native.bytes().len());
+            out.push_str(&format!("{at:x} {len:x} bpf_prog_{tag}_{}\n", prog.name));
+        }
+        out
+    }
+
     /// Runs the program `repeat` times on the host's input. Answers r0 of the last run and
     /// the average nanoseconds of one.
     fn repeat(

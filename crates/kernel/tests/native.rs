@@ -1,0 +1,98 @@
+//! What can be asked of native code: its listing, where it lies, and its limits.
+
+use std::time::Duration;
+
+use skep_abi::{Bpf, Buffers, Cmd, Errno, ProgType, attr};
+use skep_isa::Insn;
+use skep_kernel::{Builder, Kernel};
+
+fn load(kernel: &Kernel, insns: &[Insn]) -> u32 {
+    let bytes = Insn::slice_to_bytes(insns);
+    let mut memory = Buffers::new();
+    let mut load = attr::ProgLoad::new();
+    load.set_prog_type(ProgType::SocketFilter.into())
+        .set_insn_cnt(insns.len() as u32)
+        .set_insns(memory.input(&bytes))
+        .set_license(memory.input(b"GPL\0"));
+    kernel
+        .bpf(Cmd::ProgLoad.into(), load.as_attr(), &mut memory)
+        .expect("a program")
+}
+
+fn run(kernel: &Kernel, fd: u32) -> Result<u32, Errno> {
+    let data = [0u8; 64];
+    let mut memory = Buffers::new();
+    let mut run = attr::ProgTestRun::new();
+    run.set_prog_fd(fd)
+        .set_data_size_in(64)
+        .set_data_in(memory.input(&data))
+        .set_repeat(1);
+    kernel.bpf(Cmd::ProgTestRun.into(), run.as_attr(), &mut memory)?;
+    Ok(run.retval())
+}
+
+/// `r0 = 0; r1 = COUNT; do { r0 += r1; r1 -= 1 } while r1 != 0`, without knowledge of the count.
+fn counting() -> Vec<Insn> {
+    let mut insns = vec![
+        Insn::new(0x61, 1, 1, 0, 0), // r1 = skb->len, 50 behind the Ethernet header
+        Insn::mov64_imm(0, 0),
+    ];
+    insns.extend([
+        Insn::new(0x57, 1, 0, 0, 0xff),
+        Insn::new(0x07, 1, 0, 0, 1),
+        Insn::new(0x0f, 0, 1, 0, 0),
+        Insn::new(0x07, 1, 0, 0, -1),
+        Insn::new(0x55, 1, 0, -3, 0),
+        Insn::exit(),
+    ]);
+    insns
+}
+
+#[test]
+fn listings_and_maps() {
+    if !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    let kernel = Kernel::builder().build();
+    let fd = load(&kernel, &counting());
+    assert_eq!(kernel.perf_map(), "", "nothing ran yet");
+    assert_eq!(run(&kernel, fd), Ok((1..=51).sum()));
+    let listing = kernel.native_listing(fd, true).expect("a program");
+    let listing = listing.expect("native code");
+    let code = kernel.native_code(fd).expect("a program");
+    assert_eq!(Some(&listing.code), code.as_ref());
+    assert_eq!(listing.functions, [0]);
+    assert!(listing.lines.len() > 3 && listing.lines.is_sorted_by_key(|line| line.place));
+    assert!(listing.lines.iter().all(|line| line.insn.is_some()));
+    let shown = format!("{:x} {:x} bpf_prog_", listing.address, listing.code.len());
+    assert!(
+        kernel.perf_map().starts_with(&shown),
+        "{}",
+        kernel.perf_map()
+    );
+}
+
+#[test]
+fn limits_and_hardening() {
+    let result = |builder: Builder| {
+        let kernel = builder.build();
+        let fd = load(&kernel, &counting());
+        (run(&kernel, fd), kernel.last_trap())
+    };
+    let sum = Ok((1..=51).sum());
+    for native in [true, false] {
+        let builder = || Kernel::builder().native(native);
+        assert_eq!(result(builder().hardened(true)).0, sum);
+        assert_eq!(result(builder().fuel(Some(100_000))).0, sum);
+        assert_eq!(
+            result(builder().deadline(Some(Duration::from_secs(60)))).0,
+            sum
+        );
+        let (ran, why) = result(builder().fuel(Some(20)));
+        assert_eq!(ran, Err(Errno::EFAULT));
+        assert!(
+            why.is_some_and(|why| why.contains("out of fuel")),
+            "native {native}"
+        );
+    }
+}
