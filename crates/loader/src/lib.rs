@@ -33,6 +33,7 @@ mod program;
 mod relocs;
 mod resolve;
 mod section_table;
+pub mod skeleton;
 mod struct_ops;
 mod struct_ops_value;
 

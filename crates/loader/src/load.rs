@@ -167,6 +167,11 @@ impl<'k> Loaded<'k> {
         self.backend.0
     }
 
+    /// How many CPUs the kernel may have, as the options said.
+    pub fn possible_cpus(&self) -> u32 {
+        self.options.possible_cpus
+    }
+
     /// What the kernel said to the object's BTF, when it did not take it.
     pub fn btf_refused(&self) -> Option<Errno> {
         self.btf_refused

@@ -15,21 +15,29 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod build;
 mod helpers;
+mod map;
 mod test_run;
 mod verifier_log;
 mod verify;
 mod xlated;
 
+pub use build::write_skeleton;
 pub use helpers::{helper_name, helpers};
+pub use map::{
+    Map, OfObject, PerCpuMap, Plain, Prog, RawMap, plain_at, plain_at_mut, read_variable,
+    set_initial, typed_map,
+};
 pub use skep_abi as abi;
 pub use skep_kernel::{Credentials, Kernel};
+pub use skep_loader::object_name;
 pub use skep_loader::{
     AttachTarget, Extern, ExternKind, Fd, KernelConfig, LoadError, LoadOptions, Loaded, LogOptions,
     MapDef, MapIndex, MapOrigin, Object, OpenError, ProgIndex, Program, ProgramLoad, SECTIONS,
     SectionDef,
 };
-pub use skep_loader::{features, inspect};
+pub use skep_loader::{features, inspect, skeleton};
 pub use test_run::{RunInput, RunOutput, test_run};
 pub use verifier_log::{LogStats, VerifierLog};
 pub use verify::{Fault, Verdict, VerifyReport, verify_program};

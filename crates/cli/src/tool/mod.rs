@@ -11,12 +11,14 @@ mod dump;
 mod elem;
 mod failure;
 mod feature;
+mod generate;
 mod json;
 mod link;
 mod map;
 mod options;
 mod prog;
 mod session;
+mod skeleton;
 mod typed;
 mod words;
 
@@ -69,6 +71,12 @@ const FAMILIES: &[Family] = &[
         verbs: feature::VERBS,
         usage: feature::USAGE,
         command: feature::command,
+    },
+    Family {
+        name: "gen",
+        verbs: generate::VERBS,
+        usage: generate::USAGE,
+        command: generate::command,
     },
     Family {
         name: "batch",
