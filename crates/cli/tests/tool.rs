@@ -288,3 +288,48 @@ fn shells_complete_the_verbs() {
     assert!(ran.out.contains("complete -F _skep skep"), "{}", ran.out);
     assert!(ran.out.contains("getnext"), "{}", ran.out);
 }
+
+#[test]
+fn skeletons_name_what_an_object_has() {
+    let check = |args: &[&str], wanted: &[&str]| {
+        let ran = skep(args, "");
+        assert_eq!(ran.code, 0, "{args:?} {}", ran.err);
+        for words in wanted {
+            assert!(ran.out.contains(words), "no '{words}' in:\n{}", ran.out);
+        }
+    };
+    check(
+        &["gen", "skeleton", FIREWALL],
+        &[
+            "#ifndef __XDP_FIREWALL_BPF_SKEL_H__",
+            "struct xdp_firewall_bpf {\n\tstruct bpf_object_skeleton *skeleton;",
+            "\t\tstruct bpf_map *denied_sources;",
+            "\tstruct xdp_firewall_bpf__rodata {\n\t\tu32 default_action;\n\t\tbool allow_icmp;\n\t} *rodata;",
+            "s->maps[3].name = \"xdp_fire.rodata\"",
+            "s->maps[3].mmaped = (void **)&obj->rodata;",
+            "s->progs[0].link = &obj->links.xdp_firewall;",
+            "\\x7f\\x45\\x4c\\x46",
+        ],
+    );
+    check(
+        &["gen", "subskeleton", FIREWALL, "name", "wall"],
+        &[
+            "struct wall *wall__open(const struct bpf_object *src)",
+            "\t\tu32 *default_action;",
+        ],
+    );
+    check(
+        &["gen", "skeleton", FIREWALL, "lang", "rust"],
+        &[
+            "pub struct XdpFirewall {",
+            "pub ports: skep::Map<'l, PortKey, Verdict>,",
+        ],
+    );
+    let ran = skep(&["gen", "skeleton", FIREWALL, "name", "9x"], "");
+    assert_eq!(ran.code, 255);
+    assert!(
+        ran.err.contains("'9x' is no name for a skeleton"),
+        "{}",
+        ran.err
+    );
+}

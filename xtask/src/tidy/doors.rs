@@ -27,6 +27,7 @@ const STOREYS: &[(&str, u8)] = &[
     ("skep-macros", 4),
     ("skep", 4),
     ("skep-cli", 5),
+    ("skep-examples", 5),
     ("skep-shim", 5),
     ("skep-smith", 6),
     ("skep-oracle", 6),

@@ -98,7 +98,7 @@ fn base(btf: &Btf, ty: Type<'_>, depth: usize, left: usize) -> Option<String> {
             let text = declare_at(btf, member.ty, member.name.to_string(), depth + 1, left)?;
             if member.bitfield_size != 0 {
                 // Bits that nobody named lie between.
-                if member.bit_offset > end && end % 8 != 0 {
+                if member.bit_offset > end && !end.is_multiple_of(8) {
                     out += &format!("{tabs}\tint: {};\n", member.bit_offset - end);
                 }
                 out += &format!("{tabs}\t{text}: {};\n", member.bitfield_size);

@@ -113,14 +113,18 @@ impl Types<'_> {
             let field = ident(member.name);
             let text = self.name(member.ty, depth)?;
             let at = member.bit_offset / 8;
-            let _ = write!(fields, "    pub {field}: {text},\n");
-            let _ = write!(
-                read,
-                "            {field}: skep::Plain::read(skep::plain_at(bytes, {at})),\n"
+            let _ = writeln!(
+                fields,
+                "    /// `{}`\n    pub {field}: {text},",
+                member.name
             );
-            let _ = write!(
+            let _ = writeln!(
+                read,
+                "            {field}: skep::Plain::read(skep::plain_at(bytes, {at})),"
+            );
+            let _ = writeln!(
                 write,
-                "        skep::Plain::write(&self.{field}, skep::plain_at_mut(bytes, {at}));\n"
+                "        skep::Plain::write(&self.{field}, skep::plain_at_mut(bytes, {at}));"
             );
         }
         let text = format!(
@@ -209,9 +213,9 @@ pub fn rust(object: &Object, file: &str, name: &str) -> Result<String, SkeletonE
             "    /// Map `{}`.\n    pub {field}: {ty},\n",
             map.name
         );
-        let _ = write!(
+        let _ = writeln!(
             fill,
-            "            {field}: skep::typed_map(&self.0, {index})?,\n"
+            "            {field}: skep::typed_map(&self.0, {index})?,"
         );
     }
     let (mut progs, mut fill_progs) = (String::new(), String::new());
@@ -221,9 +225,9 @@ pub fn rust(object: &Object, file: &str, name: &str) -> Result<String, SkeletonE
             progs,
             "    /// Program `{program}`.\n    pub {field}: skep::Prog<'l>,\n"
         );
-        let _ = write!(
+        let _ = writeln!(
             fill_progs,
-            "            {field}: skep::Prog::of(&self.0, {index})?,\n"
+            "            {field}: skep::Prog::of(&self.0, {index})?,"
         );
     }
     let getters = getters(object, &mut types);
@@ -281,7 +285,12 @@ fn all_variables(object: &Object, types: &mut Types<'_>) -> Vec<(usize, String, 
             let Some(ty) = types.name(variable.ty, MAX_DEPTH) else {
                 continue;
             };
-            all.push((index, variable.name.to_string(), ty, variable.offset));
+            let taken = ["open", "load", "maps", "progs"].contains(&variable.name);
+            let name = match taken {
+                true => format!("{}_", variable.name),
+                false => variable.name.to_string(),
+            };
+            all.push((index, name, ty, variable.offset));
         }
     }
     all
