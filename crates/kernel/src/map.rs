@@ -135,6 +135,15 @@ impl MapFile {
         &self.object
     }
 
+    /// Whether the elements go with the last descriptor.
+    fn drops_elements(&self) -> bool {
+        match self.object.kind() {
+            MapType::ProgArray => true,
+            MapType::PerfEventArray => !self.object.flags.contains(MapFlags::PRESERVE_ELEMS),
+            _ => false,
+        }
+    }
+
     /// # Errors
     /// `EPERM` when the descriptor is not for reading.
     pub(crate) fn need_read(&self) -> Result<&MapObject, Errno> {
@@ -168,10 +177,9 @@ impl Clone for MapFile {
 
 impl Drop for MapFile {
     fn drop(&mut self) {
-        if self.object.users.fetch_sub(1, Ordering::AcqRel) == 1
-            && self.object.kind() == MapType::ProgArray
-        {
-            // Programs in the array may use the array, so without this neither would go.
+        if self.object.users.fetch_sub(1, Ordering::AcqRel) == 1 && self.drops_elements() {
+            // Programs in an array may use the array, so without this neither would go; and
+            // events are there for who put them in.
             self.object.map.release();
         }
     }

@@ -54,6 +54,8 @@ pub(crate) struct Hash {
     evict: Option<Mutex<evict::Clock>>,
     /// Whether a key is its own hash, which makes the order that Linux's device maps have.
     by_index: bool,
+    /// Whether values are words that readers follow.
+    pub(crate) references: bool,
 }
 
 const LIVE: u32 = 1;
@@ -112,6 +114,7 @@ impl Hash {
             },
             evict: lru.then(Mutex::default),
             by_index: spec.map_type == MapType::DevmapHash,
+            references: false,
         })
     }
 
@@ -329,6 +332,13 @@ impl Hash {
     /// Writes the value of an element that is not in the table yet. A program sets the value
     /// of its own CPU only; the other CPUs start from zero.
     fn init(&self, elem: Elem, value: &[u8], side: Side) {
+        if let (true, Some(word)) = (self.references, value.first_chunk()) {
+            // SAFETY: the value is one aligned word of a live element, only accessed
+            // atomically.
+            let to = unsafe { &*self.value(elem, 0).cast::<AtomicU64>() };
+            // Who still knows the element from before follows the new word, too.
+            return to.store(u64::from_ne_bytes(*word), Ordering::Release);
+        }
         // SAFETY: as in `read_elem`.
         unsafe {
             for cpu in 0..self.planes {

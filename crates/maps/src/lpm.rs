@@ -301,7 +301,7 @@ mod tests {
             let mut keys = Vec::new();
             for round in 0..3000u64 {
                 let some = key(&mut state, size);
-                if next(&mut state) % 3 == 0 && !keys.is_empty() {
+                if next(&mut state).is_multiple_of(3) && !keys.is_empty() {
                     let at = next(&mut state) as usize % keys.len();
                     let gone: Vec<u8> = keys.swap_remove(at);
                     // The same prefix may have been added, and deleted, twice.

@@ -39,8 +39,10 @@ impl Refs {
             fields: Vec::new(),
             ..spec.clone()
         };
+        let mut table = Hash::new(&words, ledger)?;
+        table.references = true;
         Ok(Refs {
-            table: Hash::new(&words, ledger)?,
+            table,
             writing: Mutex::default(),
             grace,
         })
@@ -101,13 +103,12 @@ impl Refs {
             let word = AtomicU64::new(u64::from_ne_bytes(*word));
             let shown = Slot(&word).get(&pass).map_or(0, |held| held.shown);
             bucket.values.extend((shown as u32).to_ne_bytes());
+            if !delete {
+                continue;
+            }
             // SAFETY: the element owned one count of its word and is out of the table; only
             // holders of the lock take counts out.
-            let gone = if delete {
-                unsafe { take(word.into_inner()) }
-            } else {
-                None
-            };
+            let gone = unsafe { take(word.into_inner()) };
             if let Some(held) = gone {
                 self.grace.retire(held);
             }

@@ -11,12 +11,24 @@ use crate::ledger::Ledger;
 /// Bytes of the pages that a mappable array is made of.
 pub(crate) const PAGE: usize = 4096;
 
+/// Blocks from this size on lie on huge pages.
+const HUGE_FROM: usize = 1 << 20;
+/// Bytes of a huge page.
+const HUGE: usize = 2 << 20;
+
+/// Where a region's memory came from; given back when dropped.
+enum Block {
+    Small(*mut u8, Layout),
+    /// A mapping: its start and its bytes.
+    Huge(*mut u8, usize),
+}
+
 /// One zeroed block of memory with a stable address, freed when dropped.
 ///
 /// Large blocks come untouched from the system, so that a map costs what is used of it.
 pub(crate) struct Region {
     start: *mut u8,
-    layout: Layout,
+    _block: Block,
     len: usize,
     ledger: Arc<Ledger>,
 }
@@ -38,19 +50,19 @@ impl Region {
             .max(8)
             .checked_next_multiple_of(8)
             .ok_or(Errno::ENOMEM)?;
-        // The alignment stays small on purpose: with it the allocator hands out fresh pages
-        // without writing zeros to them.
-        let layout = Layout::from_size_align(len, 8).map_err(|_| Errno::ENOMEM)?;
         ledger.charge(len as u64)?;
-        // SAFETY: the layout has a size of at least 8.
-        let start = unsafe { alloc_zeroed(layout) };
-        if start.is_null() {
+        let block = if len >= HUGE_FROM {
+            Block::huge(len)
+        } else {
+            Block::small(len)
+        };
+        let Some((block, start)) = block else {
             ledger.refund(len as u64);
             return Err(Errno::ENOMEM);
-        }
+        };
         Ok(Region {
             start,
-            layout,
+            _block: block,
             len,
             ledger: ledger.clone(),
         })
@@ -80,10 +92,57 @@ impl Region {
     }
 }
 
+impl Block {
+    /// From the allocator. The alignment stays small on purpose: with it the allocator hands
+    /// out fresh pages without writing zeros to them.
+    fn small(len: usize) -> Option<(Block, *mut u8)> {
+        let layout = Layout::from_size_align(len, 8).ok()?;
+        // SAFETY: the callers ask for at least 8 bytes.
+        let start = unsafe { alloc_zeroed(layout) };
+        (!start.is_null()).then_some((Block::Small(start, layout), start))
+    }
+
+    /// From the system, on huge pages where it has them: elements all over a large map are
+    /// then found without a walk through page tables.
+    fn huge(len: usize) -> Option<(Block, *mut u8)> {
+        let whole = len.checked_next_multiple_of(HUGE)?.checked_add(HUGE)?;
+        // SAFETY: a fresh mapping of our own; nothing of anyone's is replaced.
+        let base = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                whole,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            return None;
+        }
+        let base = base.cast::<u8>();
+        let start = base.wrapping_add(base.align_offset(HUGE).min(HUGE));
+        // SAFETY: the range lies in the mapping. That there are no huge pages is no error.
+        unsafe { libc::madvise(start.cast(), whole - HUGE, libc::MADV_HUGEPAGE) };
+        Some((Block::Huge(base, whole), start))
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        match *self {
+            // SAFETY: the block came from `alloc_zeroed` with this layout.
+            Block::Small(start, layout) => unsafe { dealloc(start, layout) },
+            // SAFETY: the range was mapped by `huge`, and is unmapped once.
+            Block::Huge(base, whole) => unsafe {
+                libc::munmap(base.cast(), whole);
+            },
+        }
+    }
+}
+
 impl Drop for Region {
     fn drop(&mut self) {
-        // SAFETY: `start` came from `alloc_zeroed` with this layout.
-        unsafe { dealloc(self.start, self.layout) }
         self.ledger.refund(self.len as u64);
     }
 }

@@ -62,7 +62,7 @@ fn play(map: &Map, model: &mut BTreeMap<Vec<u8>, u8>) -> Result<(), Errno> {
             map.update(&key, &value, ANY, Side::User)?;
         }
         model.insert(key.clone(), number as u8);
-        if number % 3 == 0 && spec.map_type != Array && spec.map_type != PercpuArray {
+        if number.is_multiple_of(3) && spec.map_type != Array && spec.map_type != PercpuArray {
             map.delete(&key)?;
             model.remove(&key);
         }

@@ -233,7 +233,7 @@ fn references_do_not_leak() {
                     1 => {
                         let _ = map.delete(&key);
                     }
-                    2 if next(&mut state) % 16 == 0 => map.forget(1 + u64::from(thread)),
+                    2 if next(&mut state).is_multiple_of(16) => map.forget(1 + u64::from(thread)),
                     _ => {
                         let pass = rcu.plain.enter();
                         if let Some(held) = map.held(&key, &pass) {
@@ -277,7 +277,7 @@ fn rings_stand_a_hostile_consumer() {
                     if let Some(record) = map.reserve(len) {
                         // SAFETY: the record is ours until it is committed.
                         unsafe { (record.0 as *mut u8).write_bytes(thread as u8, len as usize) };
-                        assert!(map.commit(record, round % 3 == 0));
+                        assert!(map.commit(record, round.is_multiple_of(3)));
                     }
                 }
             }

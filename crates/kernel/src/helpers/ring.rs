@@ -2,7 +2,7 @@
 
 use skep_abi::Errno;
 use skep_catalog::helper_id as id;
-use skep_maps::Record;
+use skep_maps::{Record, Sample};
 use skep_vm::Trap;
 
 use crate::map::MapObject;
@@ -21,6 +21,7 @@ pub(super) const ROWS: Rows = &[
     (id::RINGBUF_SUBMIT, |c| c.commit(c.arg(0), false)),
     (id::RINGBUF_DISCARD, |c| c.commit(c.arg(0), true)),
     (id::RINGBUF_QUERY, query),
+    (id::USER_RINGBUF_DRAIN, drain),
     (id::PERF_EVENT_OUTPUT, perf_output),
     (id::PERF_EVENT_READ, perf_read),
     (id::PERF_EVENT_READ_VALUE, perf_read_value),
@@ -72,6 +73,52 @@ fn output(c: &mut Call<'_, '_, '_>) -> Done {
     let map = c.host.map(c.arg(0))?.clone();
     let bytes = c.read(c.arg(1), c.arg(2))?;
     status(map.map.output(&bytes))
+}
+
+/// The most samples that one call takes (`BPF_MAX_USER_RINGBUF_SAMPLES`).
+const SAMPLES_MAX: u64 = 128 << 10;
+
+/// Shows each sample of a user ring buffer to a callback, until it answers 1.
+fn drain(c: &mut Call<'_, '_, '_>) -> Done {
+    if c.arg(3) & !WAKEUP != 0 {
+        return err(Errno::EINVAL);
+    }
+    let map = c.host.map(c.arg(0))?.clone();
+    match map.map.drain_alone(|| drain_samples(c, &map)) {
+        Ok(done) => done,
+        Err(errno) => err(errno),
+    }
+}
+
+fn drain_samples(c: &mut Call<'_, '_, '_>, map: &MapObject) -> Done {
+    let (function, data) = (c.arg(1), c.arg(2));
+    let shown = c.scratch(16)?;
+    c.host.lent = Some((shown.at(0), 16));
+    let (mut seen, mut dropped, mut answer) = (0, 0, Ok(0));
+    while seen < SAMPLES_MAX && answer == Ok(0) {
+        let (addr, len, total) = match map.map.sample() {
+            Ok(Sample::Record { addr, len, total }) => (addr, len, total),
+            Ok(Sample::Dropped(total)) => {
+                map.map.release_sample(total);
+                seen += 1;
+                dropped += 1;
+                continue;
+            }
+            Err(Errno::ENODATA) => break,
+            Err(errno) => {
+                c.host.lent = None;
+                return err(errno);
+            }
+        };
+        shown.set_u64(0, addr);
+        shown.set_u64(8, len.into());
+        answer = c.call_back(function, [shown.at(0), data, 0, 0, 0]);
+        map.map.release_sample(total);
+        seen += 1;
+    }
+    c.host.lent = None;
+    answer?;
+    ok(seen - dropped)
 }
 
 fn query(c: &mut Call<'_, '_, '_>) -> Done {

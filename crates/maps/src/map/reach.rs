@@ -12,7 +12,10 @@ impl Map {
             Storage::Hash(h) => h.owns(addr, len, write),
             Storage::Local(l) => l.table().owns(addr, len, write),
             Storage::Lpm(l) => l.owns(addr, len),
-            Storage::Ring(r) => !write && r.owns(addr, len),
+            Storage::Ring(r) => {
+                let from_user = self.spec.map_type == skep_abi::MapType::UserRingbuf;
+                (from_user || !write) && r.owns(addr, len)
+            }
             _ => false,
         }
     }
