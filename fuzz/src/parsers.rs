@@ -55,6 +55,15 @@ pub fn elf(data: &[u8]) {
     for symbol in object.symbols() {
         let _ = (symbol.section(), symbol.is_global());
     }
+    let input = skep_elf::Input {
+        name: "input",
+        bytes: data,
+    };
+    for inputs in [&[input][..], &[input, input]] {
+        if let Ok(linked) = skep_elf::link(inputs) {
+            ObjectFile::parse(&linked).expect("what was linked can be read");
+        }
+    }
 }
 
 /// Parsed types can all be looked at, and written and parsed again. Takes a blob, or an
@@ -79,6 +88,8 @@ fn btf_blob(data: &[u8]) {
     let mut text = String::new();
     skep_btf::dump::raw::all(&btf, &mut text).expect("a string takes all");
     let _ = skep_btf::dump::c::all(&btf);
+    let once = skep_btf::dedup(&btf, &Default::default());
+    Btf::parse(&once.raw).expect("types without repetitions can be read");
     for ty in btf.types() {
         let _ = (
             ty.name(),

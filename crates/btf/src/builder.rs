@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::blob::{Btf, HEADER_LEN, MAGIC};
 use crate::kind::{Kind, Linkage, TypeId};
+use crate::view::Type;
 
 /// A blob under construction.
 ///
@@ -196,6 +197,36 @@ impl Builder {
     /// A declaration tag on a type (-1) or one of its components.
     pub fn decl_tag(&mut self, tag: &str, on: TypeId, component: i32) -> TypeId {
         self.add(Kind::DeclTag, tag, (0, false), on.0, &[component as u32])
+    }
+
+    /// The id that the next type gets.
+    pub fn next_id(&self) -> TypeId {
+        let own = u32::try_from(self.records.len()).unwrap_or(u32::MAX);
+        TypeId(self.first_id.saturating_add(own))
+    }
+
+    /// Adds a copy of a type of another blob; `map` gives the ids that it refers to here.
+    pub fn copy(&mut self, ty: &Type<'_>, map: impl Fn(TypeId) -> TypeId) -> TypeId {
+        let mut words = vec![0, ty.info(), ty.size_or_type()];
+        let extra = ty.extra().chunks_exact(4);
+        words.extend(extra.filter_map(|c| Some(u32::from_le_bytes(c.try_into().ok()?))));
+        let btf = ty.btf();
+        let mut put = |at: usize, word: u32| {
+            if let Some(place) = words.get_mut(at) {
+                *place = word;
+            }
+        };
+        let _ = ty.each_reference(|at, id| {
+            put(at, map(TypeId(id)).0);
+            Ok::<(), core::convert::Infallible>(())
+        });
+        let _ = ty.each_name(|at, name| {
+            put(at, self.string(btf.string(name).unwrap_or("")));
+            Ok::<(), core::convert::Infallible>(())
+        });
+        self.records.push(words);
+        let own = u32::try_from(self.records.len() - 1).unwrap_or(u32::MAX);
+        TypeId(self.first_id.saturating_add(own))
     }
 
     /// Word `index` of a record (0 name, 1 info, 2 size or type, then the rest).

@@ -6,7 +6,7 @@
 //!  each part: u32 record size, then per section: u32 name, u32 count, count records
 //! ```
 
-use crate::blob::{check_preamble, section};
+use crate::blob::{MAGIC, check_preamble, section};
 use crate::error::{BtfError, Problem};
 use crate::kind::TypeId;
 use crate::words::{u32_at, word};
@@ -110,6 +110,16 @@ impl CoreKind {
             .unwrap_or(CoreKind::Unknown(number))
     }
 
+    /// The number in the format.
+    pub fn number(self) -> u32 {
+        match self {
+            CoreKind::Unknown(number) => number,
+            known => (0..13)
+                .find(|number| CoreKind::from_number(*number) == known)
+                .unwrap_or(0),
+        }
+    }
+
     /// The word libbpf uses for it in messages.
     pub fn name(self) -> &'static str {
         match self {
@@ -175,6 +185,49 @@ impl BtfExt {
             core_relo,
         })
     }
+}
+
+impl BtfExt {
+    /// The section, with records of the lengths that are known.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        const HEADER: u32 = 32;
+        let func = written(&self.func_info, 8, |r| vec![r.insn_off, r.type_id.0]);
+        let line = written(&self.line_info, 16, |r| {
+            vec![r.insn_off, r.file_name, r.line_text, r.line_col]
+        });
+        let core = written(&self.core_relo, 16, |r| {
+            vec![r.insn_off, r.type_id.0, r.access, r.kind.number()]
+        });
+        let mut words = vec![u32::from(MAGIC) | 1 << 16, HEADER];
+        let mut at = 0;
+        for part in [&func, &line, &core] {
+            let len = u32::try_from(part.len() * 4).unwrap_or(u32::MAX);
+            words.extend([at, len]);
+            at += len;
+        }
+        words.extend(func);
+        words.extend(line);
+        words.extend(core);
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+}
+
+/// The words of one part; a part without sections is empty.
+fn written<T>(
+    sections: &[SectionRecords<T>],
+    size: u32,
+    words: impl Fn(&T) -> Vec<u32>,
+) -> Vec<u32> {
+    if sections.is_empty() {
+        return Vec::new();
+    }
+    let mut out = vec![size];
+    for section in sections {
+        let count = u32::try_from(section.records.len()).unwrap_or(u32::MAX);
+        out.extend([section.section_name, count]);
+        out.extend(section.records.iter().flat_map(&words));
+    }
+    out
 }
 
 /// Reads one part: its name, where the header says it lies, the least size of a record.

@@ -16,6 +16,7 @@
 mod blob;
 mod builder;
 mod check;
+mod dedup;
 pub mod dump;
 mod error;
 mod ext;
@@ -28,6 +29,7 @@ mod words;
 pub use blob::{Btf, HEADER_LEN, MAGIC};
 pub use builder::Builder;
 pub use check::{Report, check};
+pub use dedup::{Deduped, dedup};
 pub use error::{BtfError, Problem};
 pub use ext::{BtfExt, CoreKind, CoreRelo, FuncInfo, LineInfo, SectionRecords};
 pub use kind::{Kind, Linkage, TypeId};

@@ -1,4 +1,4 @@
-//! Reads BPF object files: sections, symbols, relocations.
+//! Reads BPF object files (sections, symbols, relocations), and links several into one.
 //!
 //! A BPF object is a relocatable 64-bit ELF file of machine `EM_BPF`. Only what such a
 //! file can contain is read; what else a file claims to be gets an [`ElfError`] with the
@@ -9,6 +9,7 @@
 
 mod error;
 mod header;
+mod link;
 mod object;
 mod reader;
 mod relocation;
@@ -16,6 +17,7 @@ mod section;
 mod symbol;
 
 pub use error::{ElfError, Problem};
+pub use link::{Input, LinkError, link};
 pub use object::ObjectFile;
 pub use relocation::{Relocation, RelocationKind};
 pub use section::{Section, SectionFlags, SectionIndex, SectionKind};

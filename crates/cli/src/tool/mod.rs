@@ -15,6 +15,7 @@ mod generate;
 mod json;
 mod link;
 mod map;
+mod objects;
 mod options;
 mod prog;
 mod session;
@@ -65,6 +66,12 @@ const FAMILIES: &[Family] = &[
         verbs: btf::VERBS,
         usage: btf::USAGE,
         command: btf::command,
+    },
+    Family {
+        name: "gen",
+        verbs: objects::VERBS,
+        usage: objects::USAGE,
+        command: objects::command,
     },
     Family {
         name: "feature",
