@@ -1,6 +1,6 @@
 //! Broken objects are refused or opened, but never more than that.
 
-use skep_loader::Object;
+use skep_loader::{Object, skeleton};
 
 /// Opens every variation of an object; returns how many were refused.
 fn refused(bytes: &[u8], variations: impl Iterator<Item = Vec<u8>>) -> (usize, usize) {
@@ -8,7 +8,14 @@ fn refused(bytes: &[u8], variations: impl Iterator<Item = Vec<u8>>) -> (usize, u
     for variation in variations {
         assert!(variation.len() <= bytes.len());
         counts.1 += 1;
-        counts.0 += usize::from(Object::open(&variation, "broken.bpf.o").is_err());
+        let opened = Object::open(&variation, "broken.bpf.o");
+        counts.0 += usize::from(opened.is_err());
+        // What opens has skeletons, or says why not.
+        if let Ok(object) = opened {
+            let _ = skeleton::c(&object, &[], "broken");
+            let _ = skeleton::subskeleton(&object, "broken");
+            let _ = skeleton::rust(&object, "broken.bpf.o", "broken");
+        }
     }
     counts
 }

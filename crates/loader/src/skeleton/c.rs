@@ -10,7 +10,7 @@ use crate::names::data_map_name;
 use crate::object::Object;
 
 use super::decl::{alignment, declare, declare_pointer};
-use super::{SkeletonError, check_name, has_variables, map_ident, programs, variables};
+use super::{SkeletonError, check_names, has_variables, map_ident, programs, variables};
 
 /// The maps with variables, by the name of their field.
 fn sections(object: &Object) -> impl Iterator<Item = (String, &MapDef)> {
@@ -34,8 +34,8 @@ fn section(object: &Object, map: &MapDef) -> Result<String, SkeletonError> {
             variable: variable.name.to_string(),
         };
         let text = declare(btf, variable.ty, variable.name, 2).ok_or_else(refuse)?;
-        let natural = end.next_multiple_of(alignment(btf, variable.ty));
-        if natural < variable.offset {
+        let natural = end.checked_next_multiple_of(alignment(btf, variable.ty));
+        if natural.is_some_and(|natural| natural < variable.offset) {
             // Writing to a string does not fail.
             let _ = writeln!(out, "\t\tchar __pad{number}[{}];", variable.offset - end);
         }
@@ -86,7 +86,7 @@ fn literal(bytes: &[u8]) -> String {
 /// [`SkeletonError`] for a name that C does not take, or a variable whose type cannot be
 /// written down.
 pub fn c(object: &Object, bytes: &[u8], name: &str) -> Result<String, SkeletonError> {
-    check_name(name)?;
+    check_names(object, name)?;
     let guard = format!("__{}_SKEL_H__", name.to_ascii_uppercase());
     let own = name;
     let mut out = format!(
@@ -228,7 +228,7 @@ fn create(object: &Object, own: &str) -> String {
 /// # Errors
 /// As [`c`].
 pub fn subskeleton(object: &Object, name: &str) -> Result<String, SkeletonError> {
-    check_name(name)?;
+    check_names(object, name)?;
     let guard = format!("__{}_SUBSKEL_H__", name.to_ascii_uppercase());
     let own = name;
     let mut out = format!(

@@ -42,6 +42,23 @@ fn check_name(name: &str) -> Result<(), SkeletonError> {
     }
 }
 
+/// Holds every name that goes into source code against what a name is: an object's own names
+/// may be anything.
+fn check_names(object: &Object, name: &str) -> Result<(), SkeletonError> {
+    check_name(name)?;
+    programs(object).try_for_each(check_name)?;
+    for map in &object.maps {
+        if map.origin == MapOrigin::Declared {
+            check_name(&map.name)?;
+        }
+        let vars = object.btf.as_ref().map(|btf| variables(btf, map));
+        for variable in vars.into_iter().flatten() {
+            check_name(variable.name)?;
+        }
+    }
+    Ok(())
+}
+
 /// What a map is called in a skeleton: its name, or its section's without the first dot.
 fn map_ident(map: &MapDef) -> String {
     let name = match map.origin {

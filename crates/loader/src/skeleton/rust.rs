@@ -9,10 +9,12 @@ use skep_btf::{Btf, Kind, Type, TypeId};
 use crate::map::{MapDef, MapOrigin};
 use crate::object::Object;
 
-use super::{SkeletonError, check_name, map_ident, programs, variables};
+use super::{SkeletonError, check_names, map_ident, programs, variables};
 
 /// How deep types may nest before they are written as bytes.
 const MAX_DEPTH: usize = 16;
+/// The most types that a skeleton may be made of.
+const MAX_TYPES: usize = 1 << 16;
 
 /// Words that Rust keeps for itself.
 const KEYWORDS: &[&str] = &[
@@ -55,6 +57,8 @@ struct Types<'a> {
     btf: &'a Btf,
     /// Names that are taken by other things.
     prefix: String,
+    /// How many types may still be looked at: damaged ones can hold themselves.
+    left: usize,
     written: BTreeMap<TypeId, (String, String)>,
 }
 
@@ -64,7 +68,8 @@ impl Types<'_> {
         let ty = self.btf.resolve(id)?;
         let size = self.btf.size_of(id)?;
         let bytes = format!("[u8; {size}]");
-        let Some(depth) = depth.checked_sub(1) else {
+        self.left = self.left.saturating_sub(1);
+        let Some(depth) = depth.checked_sub(1).filter(|_| self.left > 0) else {
             return Some(bytes);
         };
         Some(match ty.kind() {
@@ -133,7 +138,7 @@ impl Types<'_> {
              impl skep::Plain for {name} {{\n    const SIZE: usize = {size};\n\n    \
              fn read(bytes: &[u8]) -> Self {{\n        {name} {{\n{read}        }}\n    }}\n\n    \
              fn write(&self, bytes: &mut [u8]) {{\n{write}    }}\n}}\n\n",
-            c = ty.name()
+            c = ident(ty.name())
         );
         self.written.insert(ty.id(), (name.clone(), text));
         Some(name)
@@ -143,7 +148,7 @@ impl Types<'_> {
 fn int(ty: Type<'_>) -> Option<&'static str> {
     let int = ty.int()?;
     let size = ty.size()?;
-    if int.bits != size * 8 || int.bit_offset != 0 {
+    if Some(int.bits) != size.checked_mul(8) || int.bit_offset != 0 {
         return None;
     }
     match (size, int.signed) {
@@ -189,7 +194,7 @@ fn map_type(types: &mut Types<'_>, map: &MapDef) -> String {
 /// # Errors
 /// [`SkeletonError::Name`] for a name that Rust does not take.
 pub fn rust(object: &Object, file: &str, name: &str) -> Result<String, SkeletonError> {
-    check_name(name)?;
+    check_names(object, name)?;
     let own = camel(name);
     let empty = Btf::parse(&skep_btf::Builder::new().finish());
     let btf = object.btf.as_deref().or(empty.as_ref().ok());
@@ -199,6 +204,7 @@ pub fn rust(object: &Object, file: &str, name: &str) -> Result<String, SkeletonE
     let mut types = Types {
         btf,
         prefix: own.clone(),
+        left: MAX_TYPES,
         written: BTreeMap::new(),
     };
     let setters = setters(object, &mut types);
