@@ -147,12 +147,11 @@ fn no_update_is_lost() {
         on_threads(|thread| {
             for _ in 0..rounds() {
                 let addr = map.lookup(&key, thread).expect("an element");
-                // SAFETY: the word is aligned and lives as long as the map.
-                unsafe { &*((addr + 8) as *const AtomicU64) }.fetch_add(1, Ordering::Relaxed);
+                let word = |at: u64| map.word(addr + at).expect("a word of the value");
+                word(8).fetch_add(1, Ordering::Relaxed);
                 assert!(map.spin(addr, true), "the lock is there");
-                // SAFETY: as above; the lock makes the two accesses one.
-                let word = unsafe { &*((addr + 16) as *const AtomicU64) };
-                word.store(word.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                // Under the lock the two accesses are one.
+                word(16).store(word(16).load(Ordering::Relaxed) + 1, Ordering::Relaxed);
                 assert!(map.spin(addr, false), "the lock is there");
                 taken.fetch_add(1, Ordering::Relaxed);
             }
@@ -275,8 +274,6 @@ fn rings_stand_a_hostile_consumer() {
                 _ => {
                     let len = u64::from(next(&mut state) % 300);
                     if let Some(record) = map.reserve(len) {
-                        // SAFETY: the record is ours until it is committed.
-                        unsafe { (record.0 as *mut u8).write_bytes(thread as u8, len as usize) };
                         assert!(map.commit(record, round.is_multiple_of(3)));
                     }
                 }
