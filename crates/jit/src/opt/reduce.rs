@@ -76,14 +76,14 @@ pub(super) fn reduce(func: &mut Func) -> bool {
                 _ if inner[v.at()] => {}
                 _ => {
                     if let Some((width, _)) = sum(func, v) {
-                        let before = func.ops.len();
+                        let before = func.blocks[block].insts.len();
                         let known = Known {
                             uses: &uses,
                             inner: &inner,
                             fresh: &fresh,
                         };
                         changed |= side_by_side(func, &known, v, width, (block, at - 1));
-                        at += func.ops.len() - before;
+                        at += func.blocks[block].insts.len() - before;
                     }
                 }
             }
@@ -186,6 +186,7 @@ fn side_by_side(
         block,
         at,
         width,
+        constants: Vec::new(),
     };
     for swapped in [false, true] {
         let of_kind: Vec<_> = words.iter().filter(|w| w.0 == swapped).collect();
@@ -232,6 +233,8 @@ struct Emitter<'a> {
     block: usize,
     at: usize,
     width: Width,
+    /// Long constants, which lie before everything else, out of all loops.
+    constants: Vec<(u64, Val)>,
 }
 
 impl Emitter<'_> {
@@ -257,8 +260,31 @@ impl Emitter<'_> {
     }
 
     fn with(&mut self, op: AluOp, a: Val, constant: u64) -> Val {
-        let b = self.push(Op::Const(constant));
+        let b = match i32::try_from(constant) {
+            Ok(_) => self.push(Op::Const(constant)),
+            Err(_) => self.long(constant),
+        };
         self.wide(op, a, b)
+    }
+
+    fn long(&mut self, constant: u64) -> Val {
+        if let Some((_, v)) = self.constants.iter().find(|(c, _)| *c == constant) {
+            return *v;
+        }
+        let v = self.func.push(Op::Const(constant));
+        // The first block holds arguments and comes before all others.
+        let first = &self.func.blocks[0].insts;
+        let is_param = |v: &Val| matches!(self.func.ops[v.at()], Op::Param(_));
+        let at = first
+            .iter()
+            .position(|v| !is_param(v))
+            .unwrap_or(first.len());
+        self.func.blocks[0].insts.insert(at, v);
+        if self.block == 0 {
+            self.at += 1;
+        }
+        self.constants.push((constant, v));
+        v
     }
 
     fn add(&mut self, a: Val, b: Val) -> Val {
