@@ -38,6 +38,7 @@ mod struct_ops;
 mod struct_ops_value;
 
 pub use attach::{AttachForm, AttachTarget};
+pub use core::{Candidate, Explanation, explain, minimal_btf};
 pub use error::{LoadError, OpenError};
 pub use externs::{Extern, ExternIndex, ExternKind, KconfigKind};
 pub use fd::Fd;

@@ -160,3 +160,31 @@ fn types_that_answer_differently_are_refused() {
     same.struct_("unrelated", 4, &[("narrow", short, 0)]);
     assert!(load(&same, "load").is_ok());
 }
+
+#[test]
+fn a_part_of_the_target_answers_like_the_whole() {
+    let object: Object = common::object("core.bpf.o");
+    let mut builder = target();
+    builder.struct_("unrelated", 8, &[]);
+    let whole = Btf::parse(&builder.finish()).unwrap();
+    let objects = [object];
+    let small = skep_loader::minimal_btf(&whole, &objects).unwrap();
+    let small = Btf::parse(&small).unwrap();
+    assert_eq!(small.find_all("unrelated").count(), 0);
+    let [object] = objects;
+    let of_whole = skep_loader::explain(&object, &whole);
+    let of_small = skep_loader::explain(&object, &small);
+    assert!(!of_whole.is_empty());
+    assert_eq!(of_whole.len(), of_small.len());
+    for (whole, small) in of_whole.iter().zip(&of_small) {
+        // Ids are those of the target that is loaded, so they may differ.
+        if !whole.asked.contains("target_type_id") {
+            assert_eq!(whole.answer, small.answer, "{}", whole.asked);
+        }
+    }
+    let first = of_whole.iter().find(|e| e.asked.contains("outer.in.b"));
+    let first = first.expect("the program asks for it");
+    assert!(first.asked.starts_with("<byte_off> "), "{}", first.asked);
+    assert_eq!(first.answer.as_deref(), Ok("40"));
+    assert_eq!(first.candidates.len(), 1);
+}

@@ -37,6 +37,7 @@ pub use skep_loader::{
     MapDef, MapIndex, MapOrigin, Object, OpenError, ProgIndex, Program, ProgramLoad, SECTIONS,
     SectionDef,
 };
+pub use skep_loader::{Candidate, Explanation, explain, minimal_btf};
 pub use skep_loader::{features, inspect, skeleton};
 pub use test_run::{RunInput, RunOutput, test_run};
 pub use verifier_log::{LogStats, VerifierLog};

@@ -68,12 +68,6 @@ const FAMILIES: &[Family] = &[
         command: btf::command,
     },
     Family {
-        name: "gen",
-        verbs: objects::VERBS,
-        usage: objects::USAGE,
-        command: objects::command,
-    },
-    Family {
         name: "feature",
         verbs: feature::VERBS,
         usage: feature::USAGE,

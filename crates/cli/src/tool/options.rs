@@ -54,6 +54,8 @@ impl Options {
                     rest.extend(words);
                     break;
                 }
+                // A word of `gen core`.
+                "--explain" => rest.push(word),
                 option if option.starts_with('-') && option.len() > 1 => {
                     return Err(Failure::message(format!("unrecognized option '{option}'")));
                 }

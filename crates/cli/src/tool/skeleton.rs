@@ -7,12 +7,6 @@ use super::session::Session;
 use super::words::{Words, is_prefix};
 use crate::verify::print;
 
-/// What `gen skeleton` and `gen subskeleton` take.
-pub const USAGE: &str = "\
-Usage: skep gen skeleton    FILE [name OBJECT_NAME] [lang { c | rust }]
-       skep gen subskeleton FILE [name OBJECT_NAME]
-";
-
 /// Prints a skeleton; a subskeleton when `part` says so.
 pub fn command(_: &Session<'_>, words: &mut Words, part: bool) -> Answer<()> {
     let file = words.value_of("FILE")?;

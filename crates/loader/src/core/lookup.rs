@@ -26,6 +26,7 @@ pub(super) fn find(
         root,
         subject,
         bit_offset: 0,
+        through: Vec::new(),
     }))
 }
 
@@ -77,6 +78,7 @@ fn field(local: &Btf, steps: &[Step], target: &Btf, root: TypeId) -> Result<Opti
         root,
         subject,
         bit_offset: walk.bit_offset,
+        through: walk.through,
     }))
 }
 

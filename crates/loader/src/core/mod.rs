@@ -6,7 +6,9 @@
 
 mod candidates;
 mod compat;
+mod explain;
 mod lookup;
+mod minimal;
 mod patch;
 mod spec;
 mod value;
@@ -22,6 +24,8 @@ use spec::Spec;
 use value::Answer;
 
 pub(crate) use compat::types as compatible;
+pub use explain::{Candidate, Explanation, explain};
+pub use minimal::minimal_btf;
 
 /// Applies a program's CO-RE relocations to its instructions.
 pub(crate) fn relocate(

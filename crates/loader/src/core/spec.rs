@@ -36,6 +36,8 @@ pub(super) struct Spec {
     pub(super) root: TypeId,
     pub(super) subject: Subject,
     pub(super) bit_offset: u64,
+    /// Every member on the way, nameless ones too: its structure and number.
+    pub(super) through: Vec<(TypeId, usize)>,
 }
 
 impl Spec {
@@ -78,6 +80,7 @@ impl Spec {
             root,
             subject,
             bit_offset: 0,
+            through: Vec::new(),
         })
     }
 
@@ -97,6 +100,7 @@ impl Spec {
             root,
             subject: Subject::Field(walk.steps),
             bit_offset: walk.bit_offset,
+            through: walk.through,
         })
     }
 
@@ -133,6 +137,7 @@ pub(super) struct Walk<'a> {
     pub(super) btf: &'a Btf,
     pub(super) steps: Vec<Step>,
     pub(super) bit_offset: u64,
+    pub(super) through: Vec<(TypeId, usize)>,
     at: TypeId,
 }
 
@@ -144,6 +149,7 @@ impl<'a> Walk<'a> {
             btf,
             steps: Vec::new(),
             bit_offset: 0,
+            through: Vec::new(),
             at,
         };
         walk.advance(root, index)?;
@@ -165,6 +171,7 @@ impl<'a> Walk<'a> {
         };
         self.bit_offset = self.bit_offset.saturating_add(u64::from(member.bit_offset));
         self.at = member.ty;
+        self.through.push((owner.id(), index));
         if !member.name.is_empty() {
             let name = member.name.to_string();
             self.steps.push(Step::Field {
