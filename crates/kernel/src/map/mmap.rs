@@ -50,6 +50,10 @@ impl Kernel {
         if object.has_fields || !object.map.can_be_mapped() {
             return Err(Errno::ENOTSUPP);
         }
+        if !file.writable {
+            // Linux takes such a mapping for a private one.
+            return Err(Errno::EINVAL);
+        }
         let mut writers = object
             .writers
             .lock()
