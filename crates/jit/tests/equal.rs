@@ -149,6 +149,46 @@ fn limits_end_native_runs() {
     assert_eq!(ran.map_err(|stopped| stopped.trap), Err(Trap::Deadline));
 }
 
+/// `bpf_loop` with a known function does its rounds in native code.
+#[test]
+fn loops_of_callbacks() {
+    if !common::has_back_end() {
+        return;
+    }
+    let rounds = |rounds: i32, flags: i32| {
+        let source = format!(
+            "r6 = r1; r1 = {rounds}; r2 = func[f]; r3 = r6; r4 = {flags}; call repeat; exit; \
+             f: r3 = *(u64 *)(r2 +0); r3 += r1; *(u64 *)(r2 +0) = r3; r0 = 0; \
+             if r1 != 7 goto o; r0 = 1; o: exit"
+        );
+        let mut executable = executable(&source);
+        for insn in &mut executable.insns {
+            if (insn.code, insn.imm) == (0x85, common::REPEAT) {
+                insn.imm = 181;
+            }
+        }
+        executable
+    };
+    for bounded in [false, true] {
+        let options = skep_jit::Options {
+            bounded,
+            ..skep_jit::Options::new(skep_jit::Features::detect())
+        };
+        let fuel = bounded.then_some(1 << 30);
+        for (executable, r0, sum) in [
+            (rounds(5, 0), 5, 10),
+            (rounds(100, 0), 8, 28),
+            (rounds(0, 0), 0, 0),
+            (rounds(5, 1), -22i64 as u64, 0),
+            (rounds((1 << 23) + 1, 0), -7i64 as u64, 0),
+        ] {
+            let mut host = TestHost::new();
+            let got = common::run_native_as(&executable, &mut host, options, fuel);
+            assert_eq!((got, host.block[0]), (Ok(r0), sum), "bounded {bounded}");
+        }
+    }
+}
+
 #[test]
 fn tail_calls() {
     let host = || {

@@ -8,7 +8,7 @@ mod host;
 pub mod random;
 
 #[allow(unused_imports)]
-pub use host::{TestHost, executable, of_insns, run_checked};
+pub use host::{REPEAT, TestHost, executable, of_insns, run_checked};
 use skep_jit::{Facts, Features, Options, compile};
 use skep_verifier::Executable;
 use skep_vm::{Cpu, Limits, Mode, Program, Stopped, run};
