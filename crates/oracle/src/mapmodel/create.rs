@@ -104,18 +104,18 @@ pub(super) fn plan(source: &mut Source<'_>, zoo: &Zoo, map_type: MapType) -> Pla
         map_type,
         SkStorage | TaskStorage | InodeStorage | CgrpStorage
     );
-    if (takes_types && source.chance(300)) || storage {
-        if let Some(ty) = source.pick(&zoo.value_types) {
-            if takes_types {
-                key = 4;
-            }
-            value = ty.size;
-            typed = ty.size != 4;
-            create
-                .set_btf_key_type_id(zoo.key_type)
-                .set_btf_value_type_id(ty.id);
-            fds.push((48, zoo.btf));
+    if ((takes_types && source.chance(300)) || storage)
+        && let Some(ty) = source.pick(&zoo.value_types)
+    {
+        if takes_types {
+            key = 4;
         }
+        value = ty.size;
+        typed = ty.size != 4;
+        create
+            .set_btf_key_type_id(zoo.key_type)
+            .set_btf_value_type_id(ty.id);
+        fds.push((48, zoo.btf));
     }
     if source.chance(250) {
         match source.below(12) {
@@ -131,7 +131,7 @@ pub(super) fn plan(source: &mut Source<'_>, zoo: &Zoo, map_type: MapType) -> Pla
             }
             7 => {
                 create.set_numa_node(source.one_of([0, 1, 7]));
-                flags = flags | MapFlags::NUMA_NODE;
+                flags |= MapFlags::NUMA_NODE;
             }
             8 => {
                 create.set_map_ifindex(source.one_of([1, 77]));
@@ -198,17 +198,16 @@ fn usual_flags(source: &mut Source<'_>, map_type: MapType) -> MapFlags {
         _ => MapFlags(0),
     };
     if source.chance(120) {
-        flags = flags
-            | source.one_of([
-                MapFlags::RDONLY,
-                MapFlags::WRONLY,
-                MapFlags::RDONLY_PROG,
-                MapFlags::WRONLY_PROG,
-                MapFlags::NUMA_NODE,
-                MapFlags::ZERO_SEED,
-                MapFlags::INNER_MAP,
-                MapFlags::PRESERVE_ELEMS,
-            ]);
+        flags |= source.one_of([
+            MapFlags::RDONLY,
+            MapFlags::WRONLY,
+            MapFlags::RDONLY_PROG,
+            MapFlags::WRONLY_PROG,
+            MapFlags::NUMA_NODE,
+            MapFlags::ZERO_SEED,
+            MapFlags::INNER_MAP,
+            MapFlags::PRESERVE_ELEMS,
+        ]);
     }
     flags
 }
