@@ -93,15 +93,13 @@ impl Graph {
         let mut targets: Vec<TypeId> = (0..btf.type_count()).map(TypeId).collect();
         // For each structure's name, one of that name, unless they differ.
         let mut defined: HashMap<(&str, bool), Option<(u32, TypeId)>> = HashMap::new();
-        let mut next = first;
-        for ty in btf.types() {
+        for (ty, next) in btf.types().zip(first..) {
             let alone = matches!(ty.kind(), Kind::Var | Kind::DataSec);
             let class = if alone {
                 next
             } else {
                 *shapes.entry(shape(&ty)).or_insert(next)
             };
-            next += 1;
             classes.push(class);
             if ty.kind().is_composite() && !ty.name().is_empty() {
                 let key = (ty.name(), ty.kind() == Kind::Union);

@@ -73,7 +73,7 @@ fn int_or_bits(ty: &Record<'_>, size: u32, at: u32, bits: u32) -> Option<&'stati
         return Some("Invalid member base type");
     }
     let bits = match bits {
-        0 if at % 8 != 0 => return Some("Invalid member offset"),
+        0 if !at.is_multiple_of(8) => return Some("Invalid member offset"),
         0 => ty.int_bits(),
         more if more > ty.int_bits() => return Some("Invalid member bitfield_size"),
         bits => bits,
@@ -92,7 +92,7 @@ fn bits_fit(size: u32, at: u32, bits: u32) -> Option<&'static str> {
 
 fn enum_or_bits(size: u32, at: u32, bits: u32) -> Option<&'static str> {
     let bits = match bits {
-        0 if at % 8 != 0 => return Some("Member is not byte aligned"),
+        0 if !at.is_multiple_of(8) => return Some("Member is not byte aligned"),
         0 => ENUM_BITS,
         more if more > ENUM_BITS => return Some("Invalid member bitfield_size"),
         bits => bits,
@@ -110,10 +110,10 @@ fn whole(ty: &Record<'_>, bytes: u32, size: u32, at: u32) -> Option<&'static str
         } else {
             8
         };
-        if u64::from(at) % (u64::from(align) * 8) != 0 {
+        if !u64::from(at).is_multiple_of(u64::from(align) * 8) {
             return Some("Member is not properly aligned");
         }
-    } else if at % 8 != 0 {
+    } else if !at.is_multiple_of(8) {
         return Some("Member is not byte aligned");
     }
     let room = size.checked_sub(at / 8);

@@ -99,12 +99,12 @@ impl Layouts {
 
     fn is_packed(&self, ty: &Type<'_>) -> bool {
         let size = u64::from(ty.size().unwrap_or(0)) * 8;
-        let odd = size % (u64::from(self.natural(ty)) * 8) != 0;
+        let odd = !size.is_multiple_of(u64::from(self.natural(ty)) * 8);
         odd || ty.members().any(|member| {
             let place = self.place(ty.btf(), &member);
             match place.bitfield {
                 Some(_) => natural_start(&place, place.at) != place.at,
-                None => place.at % place.align != 0,
+                None => !place.at.is_multiple_of(place.align),
             }
         })
     }
@@ -138,7 +138,7 @@ pub(super) fn padding(mut from: u64, to: u64, mut say: impl FnMut(&'static str, 
     while from < to {
         let whole = UNITS
             .iter()
-            .find(|(_, bits)| from % bits == 0 && to - from >= *bits);
+            .find(|(_, bits)| from.is_multiple_of(*bits) && to - from >= *bits);
         let (unit, bits) = match whole {
             Some((unit, bits)) => (*unit, *bits),
             None => ("char", (8 - from % 8).min(to - from)),

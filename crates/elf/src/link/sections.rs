@@ -68,9 +68,7 @@ impl Sections {
         if !align.is_power_of_two() {
             return refuse(format!("its alignment {align} is not a power of two"));
         }
-        if section.flags.exec()
-            && (section.size % INSN != 0 || section.align > INSN && section.align % INSN != 0)
-        {
+        if section.flags.exec() && !section.size.is_multiple_of(INSN) {
             return refuse(format!(
                 "its size {} is not whole instructions",
                 section.size
