@@ -116,6 +116,7 @@ pub fn run(args: &[String]) -> Outcome {
         Trouble::WrongReject,
         Trouble::Panic,
         Trouble::Violation,
+        Trouble::Native,
         Trouble::Pruning,
     ];
     Ok(fatal.iter().all(|trouble| tally.count(*trouble) == 0))

@@ -84,12 +84,17 @@ impl core::fmt::Display for FiletestError {
 
 impl std::error::Error for FiletestError {}
 
-/// The names a program text may use: Linux's helpers, and the maps of the header.
+/// The names a program text may use: Linux's helpers and functions, and the maps of the
+/// header.
 struct Names<'a>(&'a [crate::case::MapSpec]);
 
 impl Symbols for Names<'_> {
     fn helper(&self, name: &str) -> Option<i32> {
         crate::names::helper(name)
+    }
+
+    fn kfunc(&self, name: &str) -> Option<(i32, i16)> {
+        crate::names::kfunc(name).map(|id| (id, 0))
     }
 
     fn map(&self, name: &str) -> Option<i32> {

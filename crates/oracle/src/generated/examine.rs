@@ -9,7 +9,8 @@ use skep_abi::{Backend, Errno, ProgFlags};
 use skep_kernel::{Credentials, Kernel};
 use skep_smith::Program;
 
-use super::session::{Loaded, Session};
+use super::session::{Contents, Loaded, Session};
+use crate::answer::Ran;
 use crate::log;
 
 /// CPUs of every kernel that is asked.
@@ -227,21 +228,15 @@ impl<'l> Bench<'l> {
             }
             for (session, fd) in native.iter().filter(|_| !program.volatile) {
                 let Some(fd) = fd else { continue };
-                let (compiled, maps) = session.run(*fd, program, input);
-                if (&compiled, &maps) != (&ours, &our_maps) {
-                    let detail = format!("run {number}: native {compiled:x?} instead of {ours:x?}");
-                    seen.note(Trouble::Native, detail);
+                let compiled = session.run(*fd, program, input);
+                if let Some(what) = difference((&ours, &our_maps), (&compiled.0, &compiled.1)) {
+                    seen.note(Trouble::Native, format!("native run {number}: {what}"));
                 }
             }
             if let (false, Some((linux, fd))) = (program.volatile, linux) {
-                let (theirs, their_maps) = linux.run(fd, program, input);
-                if ours != theirs {
-                    let detail = format!("run {number}: {ours:x?} instead of {theirs:x?}");
-                    seen.note(Trouble::Result, detail);
-                } else if our_maps != their_maps {
-                    let differing = our_maps.iter().zip(&their_maps).find(|(a, b)| a != b);
-                    let detail = format!("run {number}: maps: {differing:x?}");
-                    seen.note(Trouble::Result, detail);
+                let theirs = linux.run(fd, program, input);
+                if let Some(what) = difference((&ours, &our_maps), (&theirs.0, &theirs.1)) {
+                    seen.note(Trouble::Result, format!("run {number}: {what}"));
                 }
             }
         }
@@ -276,6 +271,22 @@ impl<'l> Bench<'l> {
             }
         }
     }
+}
+
+/// What came of a run, and the maps after it.
+type After<'r> = (&'r Result<Ran, Errno>, &'r Contents);
+
+/// What differs between two runs of one program.
+fn difference(ours: After<'_>, theirs: After<'_>) -> Option<String> {
+    if ours.0 != theirs.0 {
+        return Some(format!("{:x?} instead of {:x?}", ours.0, theirs.0));
+    }
+    let mut maps = ours.1.iter().zip(theirs.1);
+    let differing = maps.find(|(a, b)| a != b)?;
+    Some(format!(
+        "maps: {:x?} instead of {:x?}",
+        differing.0, differing.1
+    ))
 }
 
 /// Compares what skep said with what Linux said.

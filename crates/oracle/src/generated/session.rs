@@ -1,17 +1,16 @@
 //! One kernel that is asked about many generated programs, with their common maps.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
 
 use skep_abi::{Backend, Buffers, Cmd, Errno, MapType, attr, object_name};
-use skep_btf::Kind;
 use skep_isa::Insn;
-use skep_smith::{KFUNCS, MAPS, MapDef, Program};
+use skep_smith::{MAPS, MapDef, Program};
 
 use crate::answer::Ran;
 use crate::ask::{self, functions};
 use crate::case::Input;
 use crate::log::normalise;
+use crate::names;
 
 /// Bytes of log that are offered first, and when that was too little.
 const LOG_SIZES: [usize; 3] = [1 << 17, 4 << 20, 64 << 20];
@@ -83,7 +82,8 @@ impl<'k> Session<'k> {
             .iter_mut()
             .filter(|insn| insn.code == 0x85 && insn.src == 2)
         {
-            insn.imm = skep_smith::kfunc_of(insn.imm).map_or(insn.imm, id_of);
+            let name = skep_smith::kfunc_of(insn.imm);
+            insn.imm = name.map_or(insn.imm, |name| names::kfunc(name).unwrap_or(0));
         }
         let bytes = Insn::slice_to_bytes(&insns);
         let mut log = vec![0; if level == 0 { 0 } else { size }];
@@ -288,21 +288,6 @@ fn without_layout(log: String) -> String {
     let (before, after) = log.split_at(at);
     let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
     format!("{before}N{after}")
-}
-
-/// The BTF id of a function of the running kernel; 0 where its types cannot be read, or do
-/// not have it.
-pub(super) fn id_of(name: &str) -> i32 {
-    static IDS: OnceLock<BTreeMap<&'static str, i32>> = OnceLock::new();
-    let read = || {
-        let btf = crate::skep::running_btf();
-        let id = |name: &'static str| {
-            let id = btf.as_ref()?.find_by_name_kind(name, Kind::Func)?;
-            Some((name, i32::try_from(id.0).ok()?))
-        };
-        KFUNCS.iter().filter_map(|name| id(name)).collect()
-    };
-    IDS.get_or_init(read).get(name).copied().unwrap_or(0)
 }
 
 /// Makes one of the maps, where the caller may.

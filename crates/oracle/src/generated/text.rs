@@ -8,8 +8,8 @@ use skep_abi::{AttachType, ProgFlags, ProgType};
 use skep_isa::{Insn, Names, decode, text};
 use skep_smith::{MAPS, Program};
 
-use super::session::{Loaded, id_of};
-use crate::log;
+use super::session::Loaded;
+use crate::{log, names};
 
 /// The names that a filetest's assembler knows.
 struct Symbols<'p>(&'p Program);
@@ -18,6 +18,10 @@ impl Names for Symbols<'_> {
     fn helper(&self, id: i32) -> Option<Cow<'_, str>> {
         let helper = skep_catalog::helper(u32::try_from(id).ok()?)?;
         Some(Cow::Borrowed(helper.name))
+    }
+
+    fn kfunc(&self, btf_id: i32, _off: i16) -> Option<Cow<'_, str>> {
+        skep_smith::kfunc_of(btf_id).map(Cow::Borrowed)
     }
 
     fn reference(&self, at: usize, first: Insn, second: Insn) -> Option<Cow<'_, str>> {
@@ -115,9 +119,10 @@ fn instructions(out: &mut String, program: &Program) -> std::fmt::Result {
             writeln!(out, "f{at}:")?;
         }
         match decode(&program.insns, at) {
-            // A function of the kernel has no name here that an assembler would know.
-            Ok(_) if insn.code == 0x85 && insn.src == 2 => {
-                let id = skep_smith::kfunc_of(insn.imm).map_or(insn.imm, id_of);
+            // The text has no place for the offset that a mutation put here.
+            Ok(_) if insn.code == 0x85 && insn.src == 2 && insn.off != 0 => {
+                let name = skep_smith::kfunc_of(insn.imm);
+                let id = name.map_or(insn.imm, |name| names::kfunc(name).unwrap_or(0));
                 writeln!(out, ".raw 0x85 0 2 {} {id}", insn.off)?;
                 at = at.saturating_add(1);
             }
