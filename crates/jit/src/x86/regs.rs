@@ -320,7 +320,7 @@ fn places(func: &MFunc, bmi2: bool, bounded: bool, spare: bool, held: bool) -> P
         let mut best: Option<(f64, R)> = None;
         for r in ORDER
             .into_iter()
-            .filter(|r| !(spare && *r == R10) && !(held && *r == FUEL) && free(*r))
+            .filter(|r| !(spare && *r == R10 || held && *r == FUEL) && free(*r))
         {
             let mut score = 0.0;
             for (times, hint) in &hints[v as usize] {
