@@ -563,11 +563,22 @@ impl Builder<'_> {
                     return Ok(());
                 }
                 let addr = self.read(base);
+                let off = off.into();
+                if self.source.executable.probed.binary_search(&at).is_ok() {
+                    let v = self.emit(Op::Probe {
+                        size,
+                        signed,
+                        addr,
+                        off,
+                    });
+                    self.write(dst, v);
+                    return Ok(());
+                }
                 let v = self.emit(Op::Load {
                     size,
                     signed,
                     addr,
-                    off: off.into(),
+                    off,
                 });
                 self.accesses.push((at, v));
                 self.write(dst, v);

@@ -95,6 +95,13 @@ pub(crate) enum Op {
         addr: Val,
         off: i32,
     },
+    /// A load that may fault, and then is zero.
+    Probe {
+        size: Size,
+        signed: bool,
+        addr: Val,
+        off: i32,
+    },
     Store {
         size: Size,
         addr: Val,
@@ -291,7 +298,7 @@ impl Op {
                 f(t);
                 f(other);
             }
-            Op::Load { addr, .. } => f(addr),
+            Op::Load { addr, .. } | Op::Probe { addr, .. } => f(addr),
             Op::Store { addr, value, .. } => {
                 f(addr);
                 f(value);

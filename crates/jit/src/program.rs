@@ -3,7 +3,7 @@
 use std::fmt;
 
 use skep_verifier::Executable;
-use skep_vm::{Cpu, End, Host, Program, Trap, Trust};
+use skep_vm::{Cpu, End, Forgiven, Host, Program, Recovery, Trap, Trust};
 
 use crate::Facts;
 use crate::arm;
@@ -22,6 +22,8 @@ const MAX_SLOTS: usize = 100_000;
 
 /// The native code of a program.
 pub struct Native {
+    /// Its instructions that may fault; given up before the code is.
+    _forgiven: Option<Forgiven>,
     code: Published,
     /// The slots at which the functions begin, with their places in the code.
     functions: Vec<(u32, usize)>,
@@ -45,7 +47,16 @@ pub fn compile(
     let memory = |e: std::io::Error| CompileError::Memory(e.to_string());
     let published = Published::new(&code.bytes).map_err(memory)?;
     let starts = starts(executable);
+    let forgiven = match code.faults.is_empty() {
+        true => None,
+        // SAFETY: the code lies there, and the answer is dropped before it; each of these
+        // instructions is a load into the register that it names, and nothing else.
+        false => Some(unsafe {
+            Forgiven::new(published.at(0), code.bytes.len(), code.faults).map_err(memory)?
+        }),
+    };
     Ok(Native {
+        _forgiven: forgiven,
         code: published,
         functions: starts
             .iter()
@@ -67,6 +78,8 @@ pub struct Image {
     /// Where the code for slots of the program begins, ascending by place, when the options ask
     /// for it: offset and slot.
     pub lines: Vec<(usize, u32)>,
+    /// Instructions that may fault, in the order of their places.
+    pub faults: Vec<Recovery>,
     pub(crate) leaf: bool,
 }
 
@@ -97,6 +110,7 @@ pub fn compile_for(
         bytes: code.bytes,
         functions: code.functions,
         lines: code.lines,
+        faults: code.faults,
         leaf: code.leaf,
     })
 }
@@ -109,6 +123,10 @@ pub fn compile_for_arm(
     facts: &dyn Facts,
     bounded: bool,
 ) -> Result<Image, CompileError> {
+    if let Some(at) = executable.probed.first() {
+        let what = "a load that may fault";
+        return Err(Unsupported { at: *at, what }.into());
+    }
     let functions = starts(executable);
     let mut funcs = lowered(executable, facts, &functions, bounded)?;
     let code = arm::generate(&mut funcs).map_err(|index| too_large(&functions, index))?;
@@ -116,6 +134,7 @@ pub fn compile_for_arm(
         bytes: code.bytes,
         functions: code.functions,
         lines: Vec::new(),
+        faults: Vec::new(),
         leaf: false,
     })
 }

@@ -13,6 +13,7 @@ use blind::Keys;
 use emit::{NeedsSpare, Shared, emit};
 
 use crate::ir::Func;
+use skep_vm::Recovery;
 
 /// What the machine can do beyond the common instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,6 +74,8 @@ pub(crate) struct Code {
     pub leaf: bool,
     /// Offsets in the code and the slots of the program that it comes from there.
     pub lines: Vec<(usize, u32)>,
+    /// Instructions that may fault.
+    pub faults: Vec<Recovery>,
 }
 
 /// Makes the code of a program from its functions.
@@ -101,11 +104,12 @@ pub(crate) fn generate(funcs: &mut [Func], options: &Options) -> Result<Code, us
         bounded: options.bounded,
         keys: Keys::random(),
         lines: Vec::new(),
+        faults: Vec::new(),
     };
     for (index, func) in lowered.iter().enumerate() {
         leaf &= !func.has_stops;
         asm.align(15);
-        let before = (asm.mark(), shared.lines.len());
+        let before = (asm.mark(), shared.lines.len(), shared.faults.len());
         for spare in [false, true] {
             let places = regs::allocate(func, bmi2, options.bounded, spare);
             asm.bind(functions[index]);
@@ -114,6 +118,7 @@ pub(crate) fn generate(funcs: &mut [Func], options: &Options) -> Result<Code, us
                 Err(Some(NeedsSpare)) => {
                     asm.rewind(before.0);
                     shared.lines.truncate(before.1);
+                    shared.faults.truncate(before.2);
                 }
                 Err(None) => return Err(index),
             }
@@ -130,13 +135,21 @@ pub(crate) fn generate(funcs: &mut [Func], options: &Options) -> Result<Code, us
     if options.bounded {
         stubs::refill(&mut asm, refill, stop);
     }
-    let lines = std::mem::take(&mut shared.lines);
+    let (lines, faults) = (shared.lines, shared.faults);
     let finished: Finished = asm.finish();
     Ok(Code {
         functions: functions.iter().map(|f| finished.place(*f)).collect(),
         lines: lines
             .into_iter()
             .map(|(label, slot)| (finished.place(label), slot))
+            .collect(),
+        faults: faults
+            .into_iter()
+            .map(|(at, resume, register)| Recovery {
+                at: finished.place(at) as u32,
+                resume: finished.place(resume) as u32,
+                register: Some(register),
+            })
             .collect(),
         bytes: finished.code,
         leaf,

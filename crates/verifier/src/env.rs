@@ -230,6 +230,9 @@ pub struct Executable {
     pub max_stack_depth: u32,
     /// One past the last byte of the context that the program looks at.
     pub max_ctx_offset: u32,
+    /// The slots of loads that may find nothing, ascending: through pointers to objects that
+    /// may be gone, and addresses that were made up. Such a load reads zero.
+    pub probed: Vec<u32>,
     /// What of the kernel's own memory or functions the program needs: such a program is
     /// verified here but cannot run.
     pub needs_kernel: Option<String>,

@@ -6,7 +6,7 @@ use crate::cell::Handler;
 use crate::flow::{self, LoadAcquire, StoreRelease, branch, one};
 use crate::link::TAIL_CALL;
 use crate::memory::Access;
-use crate::simple::{Alu, If, Load, MovImm, MovReg, MovSx, Neg, Nop, Store, Swap};
+use crate::simple::{Alu, If, Load, MovImm, MovReg, MovSx, Neg, Nop, Probe, Store, Swap};
 
 /// One handler for each variant of a fieldless enum.
 macro_rules! each {
@@ -137,6 +137,23 @@ pub(crate) fn handler<A: Access>(op: &Op) -> Option<Handler<A>> {
         Op::CallKfunc { .. } | Op::AddrSpaceCast { .. } | Op::PercpuAddr { .. } => return None,
     };
     Some(handler)
+}
+
+/// The handler of a load that may fault; `None` for what is no load.
+pub(crate) fn probing<A: Access>(op: &Op) -> Option<Handler<A>> {
+    match *op {
+        Op::Load {
+            size,
+            signed: false,
+            ..
+        } => each!(size, Size::B8 | Size::B16 | Size::B32 | Size::B64
+            => |N| Some(one::<A, Probe<N, false>>)),
+        Op::Load {
+            size, signed: true, ..
+        } => each!(size, Size::B8 | Size::B16 | Size::B32 | Size::B64
+            => |N| Some(one::<A, Probe<N, true>>)),
+        _ => None,
+    }
 }
 
 fn alu<A: Access>(width: Width, op: AluOp, src: Operand) -> Handler<A> {

@@ -10,9 +10,9 @@ use crate::cell::{Cell, Operands};
 use crate::check::States;
 use crate::flow;
 use crate::fuse::fused;
-use crate::handlers::handler;
+use crate::handlers::{handler, probing};
 use crate::host::Linker;
-use crate::memory::{Access, Checked, FRAME_BYTES, Trust};
+use crate::memory::{Access, Checked, FRAME_BYTES, Trust, can_probe};
 use crate::program::{LinkError, Program};
 
 /// The helper that is no call: `bpf_tail_call`.
@@ -33,10 +33,21 @@ pub(crate) fn link(executable: &Executable, linker: &dyn Linker) -> Result<Progr
             slots.push(None);
         }
     }
-    let mut cells = cells::<Trust>(&slots)?;
+    let probed = &executable.probed;
+    if !probed.is_empty() && !can_probe() {
+        let at = probed.first().map_or(0, |at| *at as usize);
+        let what = "a load that may fault";
+        return Err(LinkError::Unsupported { at, what });
+    }
+    let plain = cells::<Checked>(&slots, probed)?;
+    let mut cells = cells::<Trust>(&slots, probed)?;
     let followers = slots.iter().skip(1);
-    for ((cell, first), second) in cells.iter_mut().zip(&slots).zip(followers) {
-        if let (Some((first, _)), Some((second, _))) = (first, second)
+    let pairs = cells.iter_mut().zip(&slots).zip(followers);
+    for (at, ((cell, first), second)) in (0u32..).zip(pairs) {
+        let safe = [at, at + 1]
+            .iter()
+            .all(|at| probed.binary_search(at).is_err());
+        if let (true, Some((first, _)), Some((second, _))) = (safe, first, second)
             && let Some(run) = fused(first, second)
         {
             cell.run = run;
@@ -52,7 +63,7 @@ pub(crate) fn link(executable: &Executable, linker: &dyn Linker) -> Result<Progr
     let origin = |at: usize| executable.origin.get(at).copied().unwrap_or(at as u32);
     Ok(Program {
         cells: cells.into(),
-        plain: cells_plain(&slots)?,
+        plain: plain.into(),
         origin: (0..insns.len()).map(origin).collect(),
         starts: starts.into(),
         states: States::new(&executable.recorded),
@@ -63,13 +74,16 @@ pub(crate) fn link(executable: &Executable, linker: &dyn Linker) -> Result<Progr
     })
 }
 
-fn cells_plain(slots: &[Option<(Op, Operands)>]) -> Result<Box<[Cell<Checked>]>, LinkError> {
-    Ok(cells::<Checked>(slots)?.into())
-}
-
 /// One cell for each slot, none fused.
-fn cells<A: Access>(slots: &[Option<(Op, Operands)>]) -> Result<Vec<Cell<A>>, LinkError> {
+fn cells<A: Access>(
+    slots: &[Option<(Op, Operands)>],
+    probed: &[u32],
+) -> Result<Vec<Cell<A>>, LinkError> {
     let cell = |(at, slot): (usize, &Option<(Op, Operands)>)| match slot {
+        Some((op, args)) if probed.binary_search(&(at as u32)).is_ok() => {
+            let run = probing::<A>(op).ok_or(LinkError::Reference { at })?;
+            Ok(Cell { run, args: *args })
+        }
         Some((op, args)) => {
             let run = handler::<A>(op).ok_or(LinkError::Unsupported { at, what: what(op) })?;
             Ok(Cell { run, args: *args })

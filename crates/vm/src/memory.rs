@@ -5,6 +5,8 @@
 //! host granted ([`Grants`]). Accesses are plain machine loads and stores: where a program
 //! races with another thread on a map value it sees what the hardware gives, as on Linux.
 
+mod fault;
+
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::mem::MaybeUninit;
 use std::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
@@ -13,6 +15,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use skep_isa::AtomicOp;
 
 use crate::host::Host;
+
+pub(crate) use fault::can_probe;
+pub use fault::{Forgiven, Recovery};
 
 /// Bytes of stack that each frame owns, below its r10.
 pub const FRAME_BYTES: u64 = 512;
@@ -219,6 +224,16 @@ pub(crate) trait Access: Copy {
         // SAFETY: `permit` allowed the read; every bit pattern is a number; unaligned
         // reads are allowed.
         Ok(unsafe { with_exposed_provenance::<T>(addr as usize).read_unaligned() }.into())
+    }
+
+    /// Reads a number where it may be that nothing can be read; that is zero then.
+    ///
+    /// With checks, only what may be read at all is looked at.
+    fn probe(self, host: &dyn Host, stack: &Stack, frame: u32, addr: u64, size: u32) -> u64 {
+        match self.permit(host, stack, frame, addr, size.into(), false) {
+            Ok(()) => fault::probe(addr, size).unwrap_or(0),
+            Err(_) => 0,
+        }
     }
 
     /// Writes the low bits of a register.

@@ -164,6 +164,25 @@ impl<const SIZE: u8, const SIGNED: bool> Simple for Load<SIZE, SIGNED> {
     }
 }
 
+/// A load that may fault and then gives zero: of which size, whether sign-extending.
+pub(crate) struct Probe<const SIZE: u8, const SIGNED: bool>;
+
+impl<const SIZE: u8, const SIGNED: bool> Simple for Probe<SIZE, SIGNED> {
+    #[inline(always)]
+    fn apply<A: Access>(o: &Operands, r: &mut Regs, m: &Run<'_, A>) -> Result<(), Denied> {
+        let size = const { SIZES[SIZE as usize] };
+        let (host, stack, frame) = (&*m.host, &m.cpu.stack, m.cpu.frame);
+        let addr = o.addr(r[o.s()]);
+        let value = m.access.probe(host, stack, frame, addr, size.bytes());
+        r[o.d()] = if SIGNED {
+            meaning::sign_extend(size, value)
+        } else {
+            value
+        };
+        Ok(())
+    }
+}
+
 /// A store: of which size, whether of the immediate.
 pub(crate) struct Store<const SIZE: u8, const IMM: bool>;
 

@@ -336,7 +336,14 @@ impl Emit<'_> {
                 let (t, f) = (self.get(func, t, S0), self.get(func, f, S1));
                 self.asm.select(d, t, f, condition(test.cond));
             }
+            // What may fault is refused before.
             Op::Load {
+                size,
+                signed,
+                addr,
+                off,
+            }
+            | Op::Probe {
                 size,
                 signed,
                 addr,

@@ -60,6 +60,11 @@ fn of(func: &Func, known: &[u8], v: Val) -> u8 {
             signed: false,
             ..
         }
+        | Op::Probe {
+            size,
+            signed: false,
+            ..
+        }
         | Op::Packet { size, .. } => size_bits(size),
         Op::Atomic { size, op, .. } if op != AtomicOp::Cmpxchg => size_bits(size),
         Op::CpuId => 32,

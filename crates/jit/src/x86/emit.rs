@@ -27,6 +27,8 @@ pub(crate) struct Shared<'a> {
     pub keys: Keys,
     /// Places in the code, and the slots of the program that they come from.
     pub lines: Vec<(Label, u32)>,
+    /// Instructions that may fault, where to go on, and the register that is zero then.
+    pub faults: Vec<(Label, Label, R)>,
 }
 
 /// The emitter needs a register more; r10 has to be withheld from the allocation.
@@ -433,6 +435,24 @@ impl Emit<'_, '_> {
                     (_, true) => self.asm.movsx(true, size, r, Rm::M(mem)),
                     (_, false) => self.asm.movzx(size, r, Rm::M(mem)),
                 }
+                self.settle(dst, r);
+            }
+            M::Probe {
+                size,
+                signed,
+                dst,
+                addr,
+            } => {
+                let (mem, _) = self.mem(addr);
+                let r = self.target(dst, R11);
+                let (at, resume) = (self.asm.label(), self.asm.label());
+                self.asm.bind(at);
+                match signed {
+                    true => self.asm.movsx(true, size, r, Rm::M(mem)),
+                    false => self.asm.movzx(size, r, Rm::M(mem)),
+                }
+                self.asm.bind(resume);
+                self.shared.faults.push((at, resume, r));
                 self.settle(dst, r);
             }
             M::Store {

@@ -60,7 +60,7 @@ fn address_only(func: &mut Func) -> Vec<bool> {
     for i in 0..func.blocks.len() {
         for &v in &func.blocks[i].insts {
             match func.ops[v.at()] {
-                Op::Load { .. } => {}
+                Op::Load { .. } | Op::Probe { .. } => {}
                 Op::Store { value, .. } => only[value.at()] = false,
                 Op::Atomic {
                     operand, expected, ..
@@ -544,6 +544,20 @@ impl Lower<'_> {
                     size: size.bytes(),
                     signed,
                     swap: false,
+                    dst,
+                    addr,
+                });
+            }
+            Op::Probe {
+                size,
+                signed,
+                addr,
+                off,
+            } => {
+                let addr = self.addr(addr, off);
+                self.push(M::Probe {
+                    size: size.bytes(),
+                    signed,
                     dst,
                     addr,
                 });

@@ -147,6 +147,13 @@ pub(crate) enum M {
         dst: V,
         addr: Addr,
     },
+    /// A load that may fault: the result is zero then.
+    Probe {
+        size: u32,
+        signed: bool,
+        dst: V,
+        addr: Addr,
+    },
     Store {
         size: u32,
         swap: bool,
@@ -266,7 +273,7 @@ impl M {
         use Role::{Def, Late, Use};
         match self {
             M::Imm { dst, .. } | M::Hidden { dst, .. } | M::CpuId { dst } => f(dst, Def),
-            M::Lea { dst, addr, .. } | M::Load { dst, addr, .. } => {
+            M::Lea { dst, addr, .. } | M::Load { dst, addr, .. } | M::Probe { dst, addr, .. } => {
                 addr.visit(f);
                 f(dst, Def);
             }

@@ -1,6 +1,6 @@
 //! Lays the changed program out and resolves what it refers to.
 
-use skep_isa::{Insn, pseudo};
+use skep_isa::{Insn, class, pseudo};
 
 use crate::context::{Res, Stop, Verifier};
 use crate::env::{Executable, Subprogram};
@@ -8,6 +8,7 @@ use crate::refuse;
 use crate::rewrite::draft::{Draft, Step};
 use crate::rewrite::lost_function;
 use crate::setup::{flow, stack_depth};
+use crate::state::{Flags, Kind};
 
 /// Builds the executable.
 ///
@@ -33,6 +34,9 @@ pub fn run(v: &mut Verifier<'_>, draft: &Draft) -> Res<Executable> {
             true => function_load(v, draft, step, &places, &executable.subprograms)?,
             false => resolve(v, step, at, &places)?,
         };
+        if is_probed(v, step) {
+            executable.probed.push(executable.insns.len() as u32);
+        }
         executable.insns.push(insn);
         if let Some(second) = step.second {
             executable.insns.push(second_slot(v, step, second));
@@ -41,6 +45,18 @@ pub fn run(v: &mut Verifier<'_>, draft: &Draft) -> Res<Executable> {
         executable.origin.resize(executable.insns.len(), step.old);
     }
     Ok(executable)
+}
+
+/// Whether an instruction loads what may not be there.
+fn is_probed(v: &Verifier<'_>, step: &Step) -> bool {
+    let loads = step.insn.class() == class::LDX;
+    loads
+        && match v.aux[step.old as usize].ptr_kind {
+            // What the program allocated and still holds is there.
+            Some((Kind::BtfId, flags)) => !flags.has(Flags::ALLOC) || flags.has(Flags::UNTRUSTED),
+            Some((Kind::Mem, flags)) => flags.has(Flags::UNTRUSTED),
+            _ => false,
+        }
 }
 
 /// The functions that are still there.
