@@ -34,10 +34,26 @@ pub trait Files {
     /// Duplicates a descriptor.
     fn dup(&self, fd: u32) -> Result<u32, Errno>;
     /// Maps memory behind a descriptor, shared: `mmap(2)` of `len` bytes from `offset` on, for
-    /// reading and perhaps writing.
+    /// reading and perhaps writing. An `address` other than 0 is where the memory shall lie,
+    /// which matters to arenas.
     ///
     /// # Errors
     /// As Linux; `EOPNOTSUPP` where this is not modelled.
+    fn mmap_at(
+        &self,
+        fd: u32,
+        address: u64,
+        offset: u64,
+        len: usize,
+        writable: bool,
+    ) -> Result<Box<dyn Mapping>, Errno> {
+        let _ = (fd, address, offset, len, writable);
+        Err(Errno::EOPNOTSUPP)
+    }
+    /// Maps memory behind a descriptor wherever there is room.
+    ///
+    /// # Errors
+    /// As for [`mmap_at`](Files::mmap_at).
     fn mmap(
         &self,
         fd: u32,
@@ -45,8 +61,7 @@ pub trait Files {
         len: usize,
         writable: bool,
     ) -> Result<Box<dyn Mapping>, Errno> {
-        let _ = (fd, offset, len, writable);
-        Err(Errno::EOPNOTSUPP)
+        self.mmap_at(fd, 0, offset, len, writable)
     }
     /// The raw BTF of the kernel itself, when it has one (`ENOENT` otherwise).
     fn kernel_btf(&self) -> Result<Vec<u8>, Errno>;

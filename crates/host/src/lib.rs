@@ -175,16 +175,17 @@ impl Files for Host {
         call::dup(fd).and_then(|fd| self.hand_out(fd))
     }
 
-    fn mmap(
+    fn mmap_at(
         &self,
         fd: u32,
+        address: u64,
         offset: u64,
         len: usize,
         writable: bool,
     ) -> Result<Box<dyn skep_abi::Mapping>, Errno> {
         let table = self.table();
         let file = table.get(&fd).ok_or(Errno::EBADF)?;
-        let shared = mapping::Shared::new(file.as_fd(), offset, len, writable)?;
+        let shared = mapping::Shared::new(file.as_fd(), address, offset, len, writable)?;
         Ok(Box::new(shared))
     }
 

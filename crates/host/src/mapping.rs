@@ -22,6 +22,7 @@ impl Shared {
     /// What the kernel says.
     pub(crate) fn new(
         fd: BorrowedFd<'_>,
+        address: u64,
         offset: u64,
         len: usize,
         writable: bool,
@@ -31,13 +32,18 @@ impl Shared {
             true => libc::PROT_READ | libc::PROT_WRITE,
             false => libc::PROT_READ,
         };
-        // SAFETY: the kernel chooses a free place; nothing of ours is replaced.
+        let place = usize::try_from(address).map_err(|_| Errno::EINVAL)?;
+        let fixed = match place {
+            0 => 0,
+            _ => libc::MAP_FIXED_NOREPLACE,
+        };
+        // SAFETY: nothing of ours is replaced, wherever the place is.
         let base = unsafe {
             libc::mmap(
-                std::ptr::null_mut(),
+                std::ptr::without_provenance_mut(place),
                 len,
                 protection,
-                libc::MAP_SHARED,
+                libc::MAP_SHARED | fixed,
                 fd.as_raw_fd(),
                 offset,
             )

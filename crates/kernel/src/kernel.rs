@@ -190,14 +190,15 @@ impl Files for Kernel {
         self.fds.insert(file)
     }
 
-    fn mmap(
+    fn mmap_at(
         &self,
         fd: u32,
+        address: u64,
         offset: u64,
         len: usize,
         writable: bool,
     ) -> Result<Box<dyn skep_abi::Mapping>, Errno> {
-        self.mmap_map(fd, offset, len, writable)
+        self.mmap_map(fd, address, offset, len, writable)
     }
 
     fn kernel_btf(&self) -> Result<Vec<u8>, Errno> {

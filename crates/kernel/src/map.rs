@@ -103,7 +103,11 @@ impl MapObject {
                 .types
                 .as_ref()
                 .map(|t| (t.btf.btf.clone(), t.key, t.value)),
-            map_extra: spec.map_extra,
+            // Of an arena, programs are told where its user sees it.
+            map_extra: match self.map.arena() {
+                Some(arena) => arena.user_start(),
+                None => spec.map_extra,
+            },
         }
     }
 

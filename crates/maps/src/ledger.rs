@@ -73,6 +73,14 @@ impl Ledger {
         })
     }
 
+    /// Charges bytes that are taken already, past the ceiling if need be.
+    pub(crate) fn charge_always(&self, bytes: u64) {
+        self.used.fetch_add(bytes, Relaxed);
+        if let Some(parent) = &self.parent {
+            parent.charge_always(bytes);
+        }
+    }
+
     /// Gives bytes back that were charged.
     pub(crate) fn refund(&self, bytes: u64) {
         self.used.fetch_sub(bytes, Relaxed);

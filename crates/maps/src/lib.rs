@@ -20,6 +20,7 @@
 //! Values are copied as relaxed atomic words, so a copy that races with a program's store
 //! may be torn between words as on Linux, but is never undefined.
 
+mod arena;
 mod array;
 mod bloom;
 mod hash;
@@ -38,6 +39,7 @@ mod slots;
 mod spec;
 mod value;
 
+pub use arena::Arena;
 pub use ledger::Ledger;
 pub use map::{Bucket, Entry, Map, Operation, Reach, Side, finish_entry};
 pub use ring::{Record, RingInfo, Sample};

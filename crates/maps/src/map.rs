@@ -11,6 +11,7 @@ pub use direct::{Entry, Operation, Reach, finish_entry};
 use skep_abi::{ElemFlags, Errno, MapFlags, MapType};
 use skep_sync::Rcu;
 
+use crate::arena::Arena;
 use crate::array::Array;
 use crate::bloom::Bloom;
 use crate::hash::Hash;
@@ -78,6 +79,7 @@ enum Storage {
     Queue(Queue),
     Bloom(Bloom),
     Ring(Ring),
+    Arena(Box<Arena>),
     /// Stacks, which only programs put in, by a helper that has no stack to take here; so
     /// there are never any.
     Stacks,
@@ -146,6 +148,7 @@ impl Map {
             StackTrace => Storage::Stacks,
             Ringbuf | UserRingbuf => Storage::Ring(Ring::new(entries, ledger)?),
             StructOps => Storage::StructOps,
+            MapType::Arena => Storage::Arena(Box::new(crate::arena::Arena::new(&spec, ledger)?)),
             _ => Storage::Opaque,
         };
         spec.max_entries = spec.capacity();
@@ -174,6 +177,14 @@ impl Map {
     /// Whether the value has the spin lock that `BPF_F_LOCK` takes.
     pub fn has_lock(&self) -> bool {
         Shape::new(self.spec.value_size, &self.spec.fields).has_lock()
+    }
+
+    /// The pages of an arena.
+    pub fn arena(&self) -> Option<&crate::Arena> {
+        match &self.storage {
+            Storage::Arena(arena) => Some(arena),
+            _ => None,
+        }
     }
 
     /// Elements now in the map, for the types that count them.
@@ -280,7 +291,8 @@ impl Map {
             },
             Storage::Local(l) => l.read(owner(key)?, out, lock),
             Storage::Slots(_) | Storage::Refs(_) | Storage::Ring(_) => Err(Errno::ENOTSUPP),
-            Storage::Opaque => Err(self.opaque(Errno::EINVAL, Errno::ENOENT)),
+            Storage::Arena(_) => Err(Errno::EINVAL),
+            Storage::Opaque => Err(self.opaque(Errno::ENOENT)),
         }
     }
 
@@ -365,22 +377,22 @@ impl Map {
             Storage::StructOps => Err(Errno::EOPNOTSUPP),
             Storage::Local(l) => l.update(owner(key)?, value, flags),
             Storage::Slots(_) | Storage::Refs(_) | Storage::Ring(_) => Err(Errno::ENOTSUPP),
+            Storage::Arena(_) => Err(Errno::EOPNOTSUPP),
             Storage::Opaque => {
                 let takes = ElemFlags::EXIST.0 | ElemFlags::LOCK.0;
                 let errno = match flags.0 & !takes {
                     0 => Errno::ENOENT,
                     _ => Errno::EINVAL,
                 };
-                Err(self.opaque(Errno::EOPNOTSUPP, errno))
+                Err(self.opaque(errno))
             }
         }
     }
 
-    /// What a map answers whose elements are never there: an arena has none, a user ring
-    /// buffer is only mapped, and a cgroup storage has those of attached programs.
-    fn opaque(&self, arena: Errno, storage: Errno) -> Errno {
+    /// What a map answers whose elements are never there: a cgroup storage has those of
+    /// attached programs.
+    fn opaque(&self, storage: Errno) -> Errno {
         match self.spec.map_type {
-            MapType::Arena => arena,
             MapType::CgroupStorage | MapType::PercpuCgroupStorage => storage,
             _ => Errno::ENOTSUPP,
         }
@@ -409,7 +421,8 @@ impl Map {
                 Err(Errno::EOPNOTSUPP)
             }
             Storage::StructOps => Err(Errno::ENOENT),
-            Storage::Opaque => Err(self.opaque(Errno::EOPNOTSUPP, Errno::EINVAL)),
+            Storage::Arena(_) => Err(Errno::EOPNOTSUPP),
+            Storage::Opaque => Err(self.opaque(Errno::EINVAL)),
         }
     }
 
@@ -468,7 +481,8 @@ impl Map {
             Storage::Stacks => Err(Errno::ENOENT),
             Storage::Ring(_) | Storage::Local(_) => Err(Errno::ENOTSUPP),
             Storage::Bloom(_) => Err(Errno::EOPNOTSUPP),
-            Storage::Opaque => Err(self.opaque(Errno::EOPNOTSUPP, Errno::ENOENT)),
+            Storage::Arena(_) => Err(Errno::EOPNOTSUPP),
+            Storage::Opaque => Err(self.opaque(Errno::ENOENT)),
         }
     }
 

@@ -202,6 +202,19 @@ impl Drop for View {
 }
 
 impl View {
+    /// Takes a mapping over, which is unmapped when the view is dropped.
+    ///
+    /// # Safety
+    /// `len` bytes at `base`, of whole pages, were mapped by the caller, and are nobody
+    /// else's to unmap.
+    pub(crate) unsafe fn own(base: *mut u8, len: usize, writable: bool) -> View {
+        View {
+            base,
+            len,
+            writable,
+        }
+    }
+
     fn check(&self, offset: usize, len: usize) -> Result<(), Errno> {
         match offset.checked_add(len) {
             Some(end) if end <= self.len => Ok(()),

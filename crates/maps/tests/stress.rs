@@ -255,10 +255,12 @@ fn references_do_not_leak() {
 fn rings_stand_a_hostile_consumer() {
     let rcu = Arc::new(Rcu::default());
     let map = map_with(&rcu, MapType::Ringbuf, 0, 0, 4096);
-    let page = map.mmap(0, 4096, true).expect("the consumer's page");
-    let refused = map.mmap(4096, 4096, true).map(|_| ());
+    let page = map.mmap(0, 0, 4096, true).expect("the consumer's page");
+    let refused = map.mmap(0, 4096, 4096, true).map(|_| ());
     assert_eq!(refused, Err(Errno::EPERM), "the producers' page");
-    let data = map.mmap(0, 4 * 4096, false).expect("all pages, to be read");
+    let data = map
+        .mmap(0, 0, 4 * 4096, false)
+        .expect("all pages, to be read");
     on_threads(|thread| {
         let mut state = u64::from(thread) + 5;
         for round in 0..rounds() {

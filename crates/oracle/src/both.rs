@@ -193,14 +193,15 @@ impl<A: Backend, B: Backend> Files for Both<A, B> {
         Ok(new)
     }
 
-    fn mmap(
+    fn mmap_at(
         &self,
         fd: u32,
+        address: u64,
         offset: u64,
         len: usize,
         writable: bool,
     ) -> Result<Box<dyn skep_abi::Mapping>, Errno> {
-        self.lead.mmap(fd, offset, len, writable)
+        self.lead.mmap_at(fd, address, offset, len, writable)
     }
 
     fn kernel_btf(&self) -> Result<Vec<u8>, Errno> {

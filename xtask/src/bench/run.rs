@@ -68,14 +68,15 @@ impl skep_abi::Files for Shared {
         self.0.dup(fd)
     }
 
-    fn mmap(
+    fn mmap_at(
         &self,
         fd: u32,
+        address: u64,
         offset: u64,
         len: usize,
         writable: bool,
     ) -> Result<Box<dyn skep_abi::Mapping>, Errno> {
-        self.0.mmap(fd, offset, len, writable)
+        self.0.mmap_at(fd, address, offset, len, writable)
     }
 
     fn kernel_btf(&self) -> Result<Vec<u8>, Errno> {

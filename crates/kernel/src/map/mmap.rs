@@ -26,6 +26,7 @@ impl Kernel {
     pub(crate) fn mmap_map(
         &self,
         fd: u32,
+        address: u64,
         offset: u64,
         len: usize,
         writable: bool,
@@ -64,7 +65,7 @@ impl Kernel {
         if writable && object.flags.contains(MapFlags::RDONLY_PROG) {
             return Err(Errno::EACCES);
         }
-        let memory = object.map.mmap(offset, len, writable)?;
+        let memory = object.map.mmap(address, offset, len, writable)?;
         *writers += u32::from(writable);
         drop(writers);
         Ok(Box::new(Held {

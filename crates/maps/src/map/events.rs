@@ -73,14 +73,23 @@ impl Map {
 
     /// Whether the type has memory that can be mapped at all.
     pub fn can_be_mapped(&self) -> bool {
-        matches!(&self.storage, Storage::Array(_) | Storage::Ring(_))
+        matches!(
+            &self.storage,
+            Storage::Array(_) | Storage::Ring(_) | Storage::Arena(_)
+        )
     }
 
-    /// Maps the map's memory for somebody outside.
+    /// Maps the map's memory for somebody outside, an arena at `address` when that is not 0.
     ///
     /// # Errors
     /// `ENODEV` for types without such memory; `EINVAL` and `EPERM` as Linux.
-    pub fn mmap(&self, offset: u64, len: usize, writable: bool) -> Result<Box<dyn Mapping>, Errno> {
+    pub fn mmap(
+        &self,
+        address: u64,
+        offset: u64,
+        len: usize,
+        writable: bool,
+    ) -> Result<Box<dyn Mapping>, Errno> {
         let offset = usize::try_from(offset).map_err(|_| Errno::EINVAL)?;
         let view = match &self.storage {
             Storage::Array(a) => a.map(offset, len, writable)?,
@@ -88,6 +97,7 @@ impl Map {
                 let from_user = self.spec.map_type == MapType::UserRingbuf;
                 r.map((offset, len), writable, from_user)?
             }
+            Storage::Arena(a) => return a.mmap(address, offset, len),
             _ => return Err(Errno::ENOTSUPP),
         };
         Ok(Box::new(view))

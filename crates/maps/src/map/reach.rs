@@ -12,6 +12,7 @@ impl Map {
             Storage::Hash(h) => h.owns(addr, len, write),
             Storage::Local(l) => l.table().owns(addr, len, write),
             Storage::Lpm(l) => l.owns(addr, len),
+            Storage::Arena(a) => a.owns(addr, len),
             Storage::Ring(r) => {
                 let from_user = self.spec.map_type == skep_abi::MapType::UserRingbuf;
                 (from_user || !write) && r.owns(addr, len)
