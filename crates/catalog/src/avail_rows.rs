@@ -218,14 +218,22 @@ pub(crate) static ROWS: &[Row] = &[
         SKC_TO_UDP6_SOCK, D_PATH, SOCK_FROM_FILE, GET_ATTACH_COOKIE, SKC_TO_UNIX_SOCK,
         XDP_GET_BUFF_LEN, SKC_TO_MPTCP_SOCK, GET_FUNC_ARG, GET_FUNC_RET, GET_FUNC_ARG_CNT,
     ]),
-    // Not probed, and wider than any single hook allows: the kernel at hand refuses trampolines.
-    row(&[Lsm], Attach::Any, BASE.with(TRACE), &[
+    // Not probed: the kernel at hand refuses trampolines.
+    row(&[Lsm], Attach::Only(&[27]), BASE.with(TRACE), &[
         GET_SOCKET_COOKIE, SK_STORAGE_GET, SK_STORAGE_DELETE, SKB_OUTPUT, XDP_OUTPUT,
         SKC_TO_TCP6_SOCK, SKC_TO_TCP_SOCK, SKC_TO_TCP_TIMEWAIT_SOCK, SKC_TO_TCP_REQUEST_SOCK,
         SKC_TO_UDP6_SOCK, D_PATH, SOCK_FROM_FILE, GET_ATTACH_COOKIE, SKC_TO_UNIX_SOCK,
+        XDP_GET_BUFF_LEN, SKC_TO_MPTCP_SOCK, GET_FUNC_ARG, GET_FUNC_RET, GET_FUNC_ARG_CNT,
+        INODE_STORAGE_GET, INODE_STORAGE_DELETE, BPRM_OPTS_SET, IMA_INODE_HASH, IMA_FILE_HASH,
+    ]),
+    // Not probed; options of sockets at some hooks only.
+    row(&[Lsm], Attach::Any, BASE.with(TRACE), &[
+        GET_SOCKET_COOKIE, SK_STORAGE_GET, SK_STORAGE_DELETE, SKB_OUTPUT, XDP_OUTPUT,
+        SKC_TO_TCP6_SOCK, SKC_TO_TCP_SOCK, SKC_TO_TCP_TIMEWAIT_SOCK, SKC_TO_TCP_REQUEST_SOCK,
+        SKC_TO_UDP6_SOCK, D_PATH, SOCK_FROM_FILE, SKC_TO_UNIX_SOCK,
         XDP_GET_BUFF_LEN, SKC_TO_MPTCP_SOCK, INODE_STORAGE_GET, INODE_STORAGE_DELETE,
         BPRM_OPTS_SET, IMA_INODE_HASH, IMA_FILE_HASH, GET_LOCAL_STORAGE, GET_RETVAL, SET_RETVAL,
-        SETSOCKOPT, GETSOCKOPT, GET_NETNS_COOKIE,
+        SETSOCKOPT, GETSOCKOPT,
     ]),
     // Not probed: the kernel at hand is built without infrared receivers. The list is closed.
     Row { types: &[LircMode2], attach: Attach::Any, helpers: set(&[

@@ -25,6 +25,7 @@ pub mod helper_id;
 mod helper_rows;
 mod kfunc;
 mod kfunc_rows;
+mod lsm;
 mod map;
 mod prog;
 mod struct_ops;
@@ -35,13 +36,17 @@ pub use avail::{Caps, HelperSet, helper_allowed, helper_capability, helper_set};
 pub use ctx::{CtxField, CtxValue, Sizes, ctx_access, ctx_fields, shadow_offset};
 pub use helper::{Arg, ArgKind, Capability, DynptrKind, Helper, ResultBound, Ret};
 pub use kfunc::{Callback, Kfunc, kfunc};
+pub use lsm::{Hook, hook};
 pub use map::{has_direct_values, map_fits, map_takes_helper, sleepable_map};
 pub use prog::{
     AttachTypes, LoadRight, PacketAccess, ProgTypeRow, Sleep, packet_to_helper, prog_type,
     return_range,
 };
 pub use struct_ops::{Operations, operations};
-pub use tracing::{FieldTrust, IterValue, field_trust, iterator, tracepoint_nullable};
+pub use tracing::{
+    FieldTrust, IterValue, Refusal, field_trust, iterator, iterator_has_socket_options, may_modify,
+    may_sleep, refuses_tracing, sees_paths, tracepoint_nullable,
+};
 
 /// The prototype of the helper with this number; programs of some types have another one for
 /// it, see [`helper_for`].

@@ -71,3 +71,105 @@ pub fn field_trust(object: &str, field: &str, target: &str) -> Option<FieldTrust
         _ => return None,
     })
 }
+
+/// Whether programs of the iterator with this name may read and set options of the socket.
+#[must_use]
+pub fn iterator_has_socket_options(name: &str) -> bool {
+    matches!(name, "tcp" | "unix")
+}
+
+/// Why a function must not be traced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// Trampolines need it themselves.
+    Always,
+    /// It never comes back, so that its end cannot be traced.
+    Exit,
+}
+
+/// Whether a function must not be traced, or not at its end.
+#[must_use]
+pub fn refuses_tracing(function: &str) -> Option<Refusal> {
+    match function {
+        "__rcu_read_lock"
+        | "__rcu_read_unlock"
+        | "migrate_disable"
+        | "migrate_enable"
+        | "preempt_count_add"
+        | "preempt_count_sub"
+        | "rcu_read_unlock_strict" => Some(Refusal::Always),
+        "__ia32_sys_exit"
+        | "__ia32_sys_exit_group"
+        | "__x64_sys_exit"
+        | "__x64_sys_exit_group"
+        | "__arm64_sys_exit"
+        | "__arm64_sys_exit_group"
+        | "do_exit"
+        | "do_group_exit"
+        | "kthread_complete_and_exit"
+        | "kthread_exit"
+        | "make_task_dead" => Some(Refusal::Exit),
+        _ => None,
+    }
+}
+
+/// Whether the function is a place where errors may be injected: every system call is, and
+/// what was made for it.
+fn takes_injected_errors(function: &str) -> bool {
+    const CALLS: [&str; 4] = ["__x64_sys_", "__ia32_sys_", "__arm64_sys_", "__s390x_sys_"];
+    CALLS.iter().any(|prefix| function.starts_with(prefix))
+        || matches!(
+            function,
+            "__filemap_add_folio"
+                | "btrfs_check_leaf_full"
+                | "open_ctree"
+                | "should_fail_alloc_page"
+                | "should_fail_bio"
+                | "should_failslab"
+        )
+}
+
+/// Whether programs may put their own result in place of the function's.
+#[must_use]
+pub fn may_modify(function: &str) -> bool {
+    function.starts_with("security_")
+        || takes_injected_errors(function)
+        || matches!(
+            function,
+            "bpf_fentry_test1"
+                | "bpf_modify_return_test"
+                | "bpf_modify_return_test2"
+                | "bpf_modify_return_test_tp"
+                | "bpf_rstat_flush"
+                | "update_socket_protocol"
+        )
+}
+
+/// Whether programs that trace the function may sleep.
+#[must_use]
+pub fn may_sleep(function: &str) -> bool {
+    const IN_ATOMIC: [&str; 3] = [
+        "__filemap_add_folio",
+        "should_fail_alloc_page",
+        "should_failslab",
+    ];
+    function == "bpf_fentry_test1"
+        || takes_injected_errors(function) && !IN_ATOMIC.contains(&function)
+}
+
+/// Whether a program that traces the function may ask for the paths of its files.
+#[must_use]
+pub fn sees_paths(function: &str) -> bool {
+    matches!(
+        function,
+        "dentry_open"
+            | "filp_close"
+            | "security_file_open"
+            | "security_file_permission"
+            | "security_inode_getattr"
+            | "security_path_truncate"
+            | "vfs_fallocate"
+            | "vfs_getattr"
+            | "vfs_truncate"
+    )
+}

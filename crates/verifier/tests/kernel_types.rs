@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
-use skep_abi::Errno;
+mod common;
+
+use common::{Types, errno_and_log, request};
 use skep_btf::{Btf, Builder, Kind, Linkage, TypeId};
 use skep_isa::asm::{Symbols, assemble};
-use skep_verifier::{Env, LogKeep, MapFacts, MapId, Privilege, Request, Verdict, verify};
+use skep_verifier::{Request, Verdict, verify};
 
 const TRACING: u32 = 26;
 const RAW_TRACEPOINT: u32 = 17;
@@ -270,7 +272,7 @@ fn no_types_no_answer() {
     let insns = assemble("r0 = 0\nexit", &World::new())
         .expect("program")
         .insns;
-    let outcome = verify(&request(&insns, TRACING, TP_BTF, 1), &Nothing);
+    let outcome = verify(&request(&insns, TRACING, TP_BTF, 1), &Types(None));
     assert!(matches!(outcome.verdict, Verdict::Unsupported(_)));
 }
 
@@ -283,13 +285,17 @@ fn check(case: &Case, world: &World) -> Result<(), String> {
         name if name.starts_with("btf_trace_") => (TP_BTF, world.id(name, Kind::Typedef)),
         name => (ITER, world.id(name, Kind::Func)),
     };
-    let outcome = verify(&request(&insns, case.prog_type, attach, target), world);
-    let log = String::from_utf8_lossy(&outcome.log).into_owned();
-    let errno = match &outcome.verdict {
-        Verdict::Accept(_) => 0,
-        Verdict::Reject(reject) => reject.errno.0,
-        Verdict::Unsupported(what) => return Err(format!("{}: unsupported: {what}", case.name)),
+    let flags = if case.prog_type == SYSCALL {
+        SLEEPABLE
+    } else {
+        0
     };
+    let request = Request {
+        flags,
+        ..request(&insns, case.prog_type, attach, target)
+    };
+    let (errno, log) = errno_and_log(&request, &Types(Some(world.0.clone())))
+        .map_err(|what| format!("{}: unsupported: {what}", case.name))?;
     let mut rest = log.as_str();
     for line in case.lines {
         match rest.find(line) {
@@ -304,31 +310,6 @@ fn check(case: &Case, world: &World) -> Result<(), String> {
         ));
     }
     Ok(())
-}
-
-fn request<'a>(
-    insns: &'a [skep_isa::Insn],
-    prog_type: u32,
-    attach: u32,
-    target: u32,
-) -> Request<'a> {
-    Request {
-        insns,
-        prog_type,
-        expected_attach_type: attach,
-        flags: if prog_type == SYSCALL { SLEEPABLE } else { 0 },
-        name: "test",
-        gpl_compatible: true,
-        btf: None,
-        func_info: (&[], 8),
-        line_info: (&[], 16),
-        attach_btf_id: target,
-        attach_elsewhere: false,
-        log_level: 2,
-        log_keep: LogKeep::All,
-        privilege: Privilege::FULL,
-        record_states: false,
-    }
 }
 
 /// A name, what it returns, and the parameters.
@@ -418,40 +399,3 @@ impl Symbols for World {
         Some((id.0 as i32, 0))
     }
 }
-
-/// A kernel without types.
-struct Nothing;
-
-macro_rules! env {
-    ($world:ty, $btf:expr) => {
-        impl Env for $world {
-            fn map_by_fd(&self, _: i32) -> Result<Arc<MapFacts>, Errno> {
-                Err(Errno::EBADF)
-            }
-            fn fd_at_index(&self, _: u32) -> Result<i32, Errno> {
-                Err(Errno::EPROTO)
-            }
-            fn map_constant(&self, _: MapId, _: u32, _: u32) -> Option<u64> {
-                None
-            }
-            fn map_address(&self, _: MapId) -> u64 {
-                0
-            }
-            fn map_value_address(&self, _: MapId, _: u32) -> Option<u64> {
-                None
-            }
-            fn kernel_btf(&self) -> Option<Arc<Btf>> {
-                $btf(self)
-            }
-            fn cpu_count(&self) -> u32 {
-                2
-            }
-            fn now_us(&self) -> u64 {
-                0
-            }
-        }
-    };
-}
-
-env!(World, |world: &World| Some(world.0.clone()));
-env!(Nothing, |_: &Nothing| None);

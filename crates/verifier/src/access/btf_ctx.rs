@@ -17,6 +17,8 @@ const MAX_CONTEXT: i32 = 12 * 8;
 /// What one word of the context is.
 enum Word {
     Number,
+    /// A number between these, both included.
+    Between(i32, i32),
     Buffer(Flags),
     Object(TypeId, Flags),
 }
@@ -44,6 +46,14 @@ impl Verifier<'_> {
         match word {
             Word::Number => {
                 self.mark_unknown(number);
+                Ok(())
+            }
+            Word::Between(min, max) => {
+                self.mark_unknown(number);
+                let num = &mut self.reg_mut(number).num;
+                (num.s32_min, num.s32_max) = (min, max);
+                (num.smin, num.smax) = (min.into(), max.into());
+                num.sync();
                 Ok(())
             }
             Word::Buffer(flags) => {
@@ -115,14 +125,21 @@ impl Verifier<'_> {
             say!(self, "func '{name}' offset {off} is not multiple of 8\n");
             return Ok(None);
         }
-        let arg = (off / 8) as usize;
+        let arg = match target.place {
+            Place::Tracepoint(_) => (off / 8) as usize,
+            _ => target.argument_at(&btf, off as u32),
+        };
+        let ends = matches!(
+            target.place,
+            Place::Exit | Place::Modify | Place::Hook | Place::CgroupHook
+        );
         let ty = match target.args.get(arg) {
             Some(ty) => *ty,
-            None if arg == target.args.len() && target.place == Place::Exit => target.result,
-            None if arg == target.args.len() && target.place == Place::Modify => {
-                return Err(Stop::Unsupported(
-                    "the result that is to be replaced".into(),
-                ));
+            None if arg == target.args.len() && ends => {
+                if let Some(word) = self.result_word(&btf, &target) {
+                    return Ok(word);
+                }
+                target.result
             }
             None => {
                 let nth = missing_argument(&btf, &target, arg);
@@ -136,14 +153,12 @@ impl Verifier<'_> {
         if is_plain_number(ty) {
             return Ok(Some(Word::Number));
         }
-        if ty.kind() == BtfKind::Void {
-            return Err(Stop::Unsupported(
-                "the result of a function without one".into(),
-            ));
-        }
         if ty.kind() != BtfKind::Ptr {
-            let kind = ty.kind().name();
-            let of = ty.name();
+            let kind = match ty.kind() {
+                BtfKind::Void => "UNKNOWN",
+                kind => kind.name(),
+            };
+            let of = super::btf_id::shown(&ty);
             say!(
                 self,
                 "func '{name}' arg{arg} '{of}' has type {kind}. Only pointer access is allowed\n"
@@ -155,6 +170,26 @@ impl Verifier<'_> {
             return Ok(None);
         }
         self.pointer_word(&btf, &target, arg, ty)
+    }
+
+    /// What stands for the result that is there already, where that needs more than its type.
+    fn result_word(&mut self, btf: &Btf, target: &Target) -> Option<Option<Word>> {
+        let result = btf.resolve(target.result)?;
+        match target.place {
+            Place::Modify if !is_small_int(result) => {
+                let kind = match result.kind() {
+                    BtfKind::Void => "UNKNOWN",
+                    kind => kind.name(),
+                };
+                say!(self, "ret type {kind} not allowed for fmod_ret\n");
+                Some(None)
+            }
+            Place::Hook if result.kind() != BtfKind::Void => {
+                let (min, max) = skep_catalog::hook(&target.name)?.results();
+                Some(Some(Word::Between(min, max)))
+            }
+            _ => None,
+        }
     }
 
     fn pointer_word(
@@ -192,9 +227,13 @@ impl Verifier<'_> {
             Place::Tracepoint(nullable) if nullable >> arg & 1 != 0 => {
                 Flags::TRUSTED.with(Flags::MAYBE_NULL)
             }
-            Place::Tracepoint(_) | Place::Iterator(_) | Place::Hook | Place::Operation(_) => {
+            Place::Tracepoint(_) | Place::Iterator(_) | Place::Operation(_) => Flags::TRUSTED,
+            Place::Hook | Place::CgroupHook
+                if skep_catalog::hook(name).is_some_and(|hook| hook.is_trusted()) =>
+            {
                 Flags::TRUSTED
             }
+            Place::Hook | Place::CgroupHook => Flags::NONE,
             Place::Entry | Place::Exit | Place::Modify => Flags::NONE,
         };
         flags = flags.with(super::btf_id::tag_flags(btf, ptr).without(Flags::RCU));
@@ -225,6 +264,11 @@ impl Verifier<'_> {
             IterValue::BufferOrNull => Ok(Word::Buffer(null)),
         }
     }
+}
+
+/// Whether the value is an integer of at most a register.
+fn is_small_int(ty: Type<'_>) -> bool {
+    ty.kind() == BtfKind::Int && ty.size().is_some_and(|size| size <= 8)
 }
 
 /// Whether the value is a number that any part of its word may be read of.

@@ -68,12 +68,31 @@ impl Verifier<'_> {
     pub(crate) fn available_helper(&self, number: u32) -> Option<&'static Helper> {
         let prog_type = self.prog_type().ok()?;
         let attach = self.request.expected_attach_type;
-        let allowed = skep_catalog::helper_allowed(prog_type, attach, number, self.caps())
-            && self.operations().is_none_or(|operations| {
-                let member = self.target.as_ref().map_or("", |target| &target.name);
-                operations.may_call(member, number)
-            });
+        let allowed = self.has_at_target(number).unwrap_or_else(|| {
+            skep_catalog::helper_allowed(prog_type, attach, number, self.caps())
+        }) && self.operations().is_none_or(|operations| {
+            let member = self.target.as_ref().map_or("", |target| &target.name);
+            operations.may_call(member, number)
+        });
         skep_catalog::helper_for(prog_type, number).filter(|_| allowed)
+    }
+
+    /// Whether programs at this very target have the helper, where that is not as for the
+    /// others of their kind.
+    fn has_at_target(&self, number: u32) -> Option<bool> {
+        use crate::setup::target::Place;
+        if !matches!(number, id::SETSOCKOPT | id::GETSOCKOPT) {
+            return None;
+        }
+        let target = self.target.as_ref()?;
+        match target.place {
+            Place::Iterator(_) => {
+                let name = target.name.strip_prefix("bpf_iter_")?;
+                Some(skep_catalog::iterator_has_socket_options(name))
+            }
+            Place::CgroupHook => Some(skep_catalog::hook(&target.name)?.has_socket_options()),
+            _ => None,
+        }
     }
 
     fn find_helper(&mut self, number: i32) -> Res<&'static Helper> {
@@ -108,11 +127,7 @@ impl Verifier<'_> {
                 "cannot call GPL-restricted function from non-GPL compatible program"
             );
         }
-        let for_traced = matches!(
-            helper.id,
-            id::D_PATH | id::SK_STORAGE_GET | id::SK_STORAGE_DELETE
-        );
-        if for_traced && self.prog_type()? == ProgType::Syscall {
+        if !self.is_allowed_at_target(helper)? {
             refuse!(self, EINVAL, "helper call is not allowed in probe");
         }
         if !helper.might_sleep {
@@ -250,6 +265,36 @@ impl Verifier<'_> {
             state.callback = callback;
         }
         Ok(())
+    }
+
+    /// Whether the helper can be called where the program attaches.
+    fn is_allowed_at_target(&self, helper: &Helper) -> Res<bool> {
+        use crate::setup::target::Place;
+        let prog_type = self.prog_type()?;
+        if !matches!(
+            prog_type,
+            ProgType::Tracing | ProgType::Lsm | ProgType::Syscall
+        ) {
+            return Ok(true);
+        }
+        let (name, place) = match &self.target {
+            Some(target) => (target.name.as_str(), Some(target.place)),
+            None => ("", None),
+        };
+        let sleeps_at_hook = || skep_catalog::hook(name).is_some_and(|hook| hook.may_sleep());
+        Ok(match (helper.id, place) {
+            (id::D_PATH, Some(Place::Iterator(_))) => true,
+            (id::D_PATH, Some(Place::Hook | Place::CgroupHook)) => sleeps_at_hook(),
+            (id::D_PATH, _) => skep_catalog::sees_paths(name),
+            (id::SK_STORAGE_GET | id::SK_STORAGE_DELETE, Some(Place::Entry | Place::Exit)) => {
+                !name.starts_with("bpf_sk_storage")
+            }
+            (id::SK_STORAGE_GET | id::SK_STORAGE_DELETE, place) => {
+                !matches!(place, None | Some(Place::Modify))
+            }
+            (id::IMA_INODE_HASH | id::IMA_FILE_HASH, _) => sleeps_at_hook(),
+            _ => true,
+        })
     }
 
     /// Where a traced function starts is known to kprobes only (and to trampolines).

@@ -1,6 +1,6 @@
 //! Whether the program may be of its kind at all: sleepable flag and attach target.
 
-use skep_abi::{ProgFlags, ProgType};
+use skep_abi::{AttachType, ProgFlags, ProgType};
 
 use crate::context::{Res, Stop, Verifier};
 use crate::refuse;
@@ -19,10 +19,13 @@ pub fn check(v: &mut Verifier<'_>) -> Res {
         }
         return Ok(());
     }
-    let may_sleep = matches!(
-        kind,
-        Some(ProgType::Tracing | ProgType::Lsm | ProgType::Kprobe | ProgType::StructOps)
-    );
+    let attach = AttachType::from_u32(v.request.expected_attach_type);
+    let may_sleep = match kind {
+        Some(ProgType::Tracing) => attach != Some(AttachType::TraceRawTp),
+        Some(ProgType::Lsm) => attach != Some(AttachType::LsmCgroup),
+        Some(ProgType::Kprobe | ProgType::StructOps) => true,
+        _ => false,
+    };
     if sleepable && !may_sleep {
         refuse!(
             v,

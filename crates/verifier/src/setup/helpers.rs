@@ -57,6 +57,8 @@ pub fn keeps_arguments(request: &Request<'_>, helper: i32) -> bool {
                 | ProgType::LwtSeg6local
                 | ProgType::RawTracepointWritable
                 | ProgType::Syscall
+                | ProgType::Tracing
+                | ProgType::Lsm
         )
     );
     inlined && row(helper).is_some_and(|row| row.fastcall)

@@ -37,21 +37,16 @@ pub enum Place {
     Iterator(&'static [IterValue]),
     /// A security hook.
     Hook,
+    /// A security hook for the tasks of a cgroup.
+    CgroupHook,
     /// A member of a structure of operations.
     Operation(&'static skep_catalog::Operations),
 }
 
 /// The most arguments of a function that can be traced.
 const MAX_ARGS: usize = 12;
-/// Functions that must not be traced.
-const DENIED: [&str; 6] = [
-    "migrate_disable",
-    "migrate_enable",
-    "rcu_read_unlock_strict",
-    "preempt_count_add",
-    "preempt_count_sub",
-    "__rcu_read_lock",
-];
+/// The most bytes of an argument that is passed by value.
+const MAX_VALUE: u32 = 16;
 
 /// Finds the target in the kernel's BTF.
 ///
@@ -86,8 +81,8 @@ pub fn find(v: &mut Verifier<'_>) -> Res<Target> {
         Some(A::TraceFentry) => function(v, ty, Place::Entry),
         Some(A::TraceFexit) => function(v, ty, Place::Exit),
         Some(A::ModifyReturn) => function(v, ty, Place::Modify),
-        Some(A::LsmMac) => hook(v, ty),
-        Some(A::LsmCgroup) => Err(Stop::Unsupported("security hooks of cgroups".into())),
+        Some(A::LsmMac) => hook(v, ty, Place::Hook),
+        Some(A::LsmCgroup) => hook(v, ty, Place::CgroupHook),
         _ => Err(Stop::Reject(skep_abi::Errno::EINVAL)),
     }
 }
@@ -122,7 +117,6 @@ fn tracepoint(v: &mut Verifier<'_>, ty: Type<'_>) -> Res<Target> {
     let Some(proto) = prototype(proto.and_then(|ptr| ptr.target())) else {
         return Err(Stop::Reject(skep_abi::Errno::EINVAL));
     };
-    sleepable_only(v, false)?;
     let Some(nullable) = skep_catalog::tracepoint_nullable(short) else {
         return Err(Stop::Unsupported(format!(
             "tracepoint {short}, about which no kernel was asked"
@@ -162,8 +156,6 @@ fn iterator(v: &mut Verifier<'_>, ty: Type<'_>) -> Res<Target> {
     let Some(values) = values else {
         return Err(Stop::Reject(skep_abi::Errno::EINVAL));
     };
-    // Which iterators may sleep was not asked.
-    sleepable_only(v, false)?;
     Ok(Target {
         place: Place::Iterator(values),
         ..target
@@ -172,63 +164,138 @@ fn iterator(v: &mut Verifier<'_>, ty: Type<'_>) -> Res<Target> {
 
 fn function(v: &mut Verifier<'_>, ty: Type<'_>, place: Place) -> Res<Target> {
     let target = of_function(v, ty, place)?;
+    check_model(v, &target)?;
+    let name = &target.name;
+    if sleeps(v) {
+        if !skep_catalog::may_sleep(name) {
+            refuse!(v, EINVAL, "{name} is not sleepable");
+        }
+    } else if place == Place::Modify && !skep_catalog::may_modify(name) {
+        refuse!(v, EINVAL, "{name}() is not modifiable");
+    }
+    use skep_catalog::Refusal;
+    match skep_catalog::refuses_tracing(name) {
+        Some(Refusal::Always) => refuse!(
+            v,
+            EINVAL,
+            "Attaching tracing programs to function '{name}' is rejected."
+        ),
+        Some(Refusal::Exit) if place != Place::Entry => refuse!(
+            v,
+            EINVAL,
+            "Attaching fexit/fmod_ret to __noreturn function '{name}' is rejected."
+        ),
+        _ => Ok(target),
+    }
+}
+
+/// Whether a trampoline can hand on what the function takes and returns.
+fn check_model(v: &mut Verifier<'_>, target: &Target) -> Res {
     let btf = kernel_btf(v)?;
     let name = &target.name;
-    let unknown = |why: &str| Err(Stop::Unsupported(format!("attaching to {name}: {why}")));
-    if DENIED.contains(&name.as_str()) || name == "__rcu_read_unlock" {
-        return unknown("it must not be traced");
-    }
-    sleepable_only(v, false)?;
-    if target.args.len() > MAX_ARGS {
-        return unknown("it has too many arguments");
-    }
-    for &arg in target.args.iter().chain([&target.result]) {
-        let Some(ty) = btf.resolve(arg) else {
-            return unknown("a type is missing");
-        };
-        let is_result_void = ty.kind() == Kind::Void && arg == target.result;
-        let word = ty.kind() == Kind::Ptr || is_word(ty);
-        if !word && !is_result_void {
-            return unknown("it passes a value that is not one word");
-        }
-    }
-    if place != Place::Entry && never_returns(name) {
-        return unknown("it may not return");
-    }
-    if place == Place::Modify && !name.starts_with("security_") {
-        return unknown("whether its result may be replaced");
-    }
-    Ok(target)
-}
-
-/// Functions that are known not to come back end in one of these.
-fn never_returns(name: &str) -> bool {
-    name.contains("exit")
-        || name.contains("panic")
-        || name.contains("dead")
-        || name.contains("stop_this")
-}
-
-fn is_word(ty: Type<'_>) -> bool {
-    (ty.kind() == Kind::Int || ty.kind().is_enum()) && ty.size().is_some_and(|size| size <= 8)
-}
-
-/// Security hooks could not be asked about; these are the plain ones.
-fn hook(v: &mut Verifier<'_>, ty: Type<'_>) -> Res<Target> {
-    let target = of_function(v, ty, Place::Hook)?;
-    let id = ty.id().0;
-    let name = target.name.clone();
-    if !v.request.gpl_compatible {
-        refuse!(v, EINVAL, "LSM programs must have a GPL compatible license");
-    }
-    if !name.starts_with("bpf_lsm_") {
+    let count = target.args.len();
+    if count > MAX_ARGS {
         refuse!(
             v,
             EINVAL,
-            "attach_btf_id {id} points to wrong type name {name}"
+            "The function {name} has {count} arguments. Too many."
         );
     }
-    Err(Stop::Unsupported(format!("security hook {name}")))
+    let result = btf.resolve(target.result);
+    let fits = |ty: Type<'_>| ty.kind() == Kind::Void || value_bytes(ty).is_some();
+    if let Some(ty) = result.filter(|ty| !fits(*ty) || ty.kind().is_composite()) {
+        let kind = ty.kind().name();
+        refuse!(
+            v,
+            EINVAL,
+            "The function {name} return type {kind} is unsupported."
+        );
+    }
+    for (index, arg) in target.args.iter().enumerate() {
+        let Some(ty) = btf.resolve(*arg) else {
+            return Err(Stop::Reject(skep_abi::Errno::EINVAL));
+        };
+        if ty.kind() == Kind::Void && index + 1 == count {
+            refuse!(
+                v,
+                EINVAL,
+                "The function {name} with variable args is unsupported."
+            );
+        }
+        match value_bytes(ty) {
+            Some(0) => refuse!(
+                v,
+                EINVAL,
+                "The function {name} has malformed void argument."
+            ),
+            Some(1..=MAX_VALUE) => {}
+            _ => {
+                let kind = ty.kind().name();
+                refuse!(
+                    v,
+                    EINVAL,
+                    "The function {name} arg{index} type {kind} is unsupported."
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The bytes of a value in registers; `None` for what is not passed in them.
+fn value_bytes(ty: Type<'_>) -> Option<u32> {
+    match ty.kind() {
+        Kind::Void => Some(0),
+        Kind::Ptr => Some(8),
+        kind if kind == Kind::Int || kind.is_enum() || kind.is_composite() => ty.size(),
+        _ => None,
+    }
+}
+
+impl Target {
+    /// The argument that byte `off` of the context belongs to; their number for the result,
+    /// and one more for what lies behind it.
+    pub fn argument_at(&self, btf: &Btf, off: u32) -> usize {
+        let bytes = |id: TypeId| {
+            let size = btf.resolve(id).and_then(value_bytes).unwrap_or(8);
+            size.next_multiple_of(8)
+        };
+        let mut end = 0u32;
+        for (index, arg) in self.args.iter().chain([&self.result]).enumerate() {
+            end = end.saturating_add(bytes(*arg));
+            if off < end {
+                return index;
+            }
+        }
+        self.args.len() + 1
+    }
+}
+
+/// A security hook.
+fn hook(v: &mut Verifier<'_>, ty: Type<'_>, place: Place) -> Res<Target> {
+    let target = of_function(v, ty, place)?;
+    check_model(v, &target)?;
+    let (id, name) = (ty.id().0, &target.name);
+    let hook = skep_catalog::hook(name);
+    if sleeps(v) && !hook.is_some_and(|hook| hook.may_sleep()) {
+        refuse!(v, EINVAL, "{name} is not sleepable");
+    }
+    if !v.request.gpl_compatible {
+        refuse!(v, EINVAL, "LSM programs must have a GPL compatible license");
+    }
+    match hook {
+        Some(hook) if hook.is_disabled() => refuse!(
+            v,
+            EINVAL,
+            "attach_btf_id {id} points to disabled hook {name}"
+        ),
+        Some(_) => Ok(target),
+        None => refuse!(
+            v,
+            EINVAL,
+            "attach_btf_id {id} points to wrong type name {name}"
+        ),
+    }
 }
 
 /// A member of a structure of operations.
@@ -275,8 +342,7 @@ fn operation(v: &mut Verifier<'_>) -> Res<Target> {
             "attach to unsupported member {short} of struct {name}"
         );
     }
-    let sleeps = ProgFlags(v.request.flags).contains(ProgFlags::SLEEPABLE);
-    if sleeps && !operations.may_sleep(short) {
+    if sleeps(v) && !operations.may_sleep(short) {
         refuse!(
             v,
             EINVAL,
@@ -291,11 +357,6 @@ fn operation(v: &mut Verifier<'_>) -> Res<Target> {
     })
 }
 
-fn sleepable_only(v: &Verifier<'_>, may: bool) -> Res {
-    if !may && ProgFlags(v.request.flags).contains(ProgFlags::SLEEPABLE) {
-        return Err(Stop::Unsupported(
-            "a program of this attach type that sleeps".into(),
-        ));
-    }
-    Ok(())
+fn sleeps(v: &Verifier<'_>) -> bool {
+    ProgFlags(v.request.flags).contains(ProgFlags::SLEEPABLE)
 }

@@ -3,7 +3,12 @@
 use crate::context::{Res, Verifier};
 use crate::log::state::reg_type_name;
 use crate::refuse;
+use crate::say;
+use crate::setup::target::Place;
 use crate::step::Next;
+
+/// How messages about the result of a program begin.
+const AT_EXIT: &str = "At program exit";
 
 impl Verifier<'_> {
     /// `exit`, or a `bpf_throw` that ends the program.
@@ -59,7 +64,7 @@ impl Verifier<'_> {
             }
             return Ok(());
         } else {
-            ("At program exit", self.program_return_range())
+            (AT_EXIT, self.program_return_range())
         };
         let Some((min, max)) = range else {
             return Ok(());
@@ -74,11 +79,23 @@ impl Verifier<'_> {
         }
         self.mark_precise(number)?;
         let num = self.reg(number).num;
-        if num.smin < i64::from(min) || num.smax > i64::from(max) {
-            let stop = self.bad_return(context, number, min, max);
-            return Err(stop);
+        // Of what a hook returns the kernel takes the lower half.
+        let within = if context == AT_EXIT && self.is_at_hook() {
+            num.s32_min >= min && num.s32_max <= max
+        } else {
+            num.smin >= i64::from(min) && num.smax <= i64::from(max)
+        };
+        if within {
+            return Ok(());
         }
-        Ok(())
+        let stop = self.bad_return(context, number, min, max);
+        if context == AT_EXIT && (min, max) == (1, 1) && self.is_at_cgroup_hook() {
+            say!(
+                self,
+                "Note, BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!\n"
+            );
+        }
+        Err(stop)
     }
 
     /// Says that the returned number lies outside of what may be returned.
@@ -108,9 +125,18 @@ impl Verifier<'_> {
         )
     }
 
+    fn is_at_hook(&self) -> bool {
+        let place = self.target.as_ref().map(|target| target.place);
+        place == Some(Place::Hook)
+    }
+
+    fn is_at_cgroup_hook(&self) -> bool {
+        let place = self.target.as_ref().map(|target| target.place);
+        place == Some(Place::CgroupHook)
+    }
+
     /// Whether what the program attaches to has no result.
     fn returns_nothing(&self) -> bool {
-        use crate::setup::target::Place;
         self.target.as_ref().is_some_and(|target| {
             matches!(target.place, Place::Operation(_) | Place::Hook)
                 && target.result == skep_btf::TypeId::VOID
@@ -120,6 +146,16 @@ impl Verifier<'_> {
     /// What the program may return, when its type restricts it.
     fn program_return_range(&self) -> Option<(i32, i32)> {
         let prog_type = skep_abi::ProgType::from_u32(self.request.prog_type)?;
+        if let Some(target) = &self.target {
+            match target.place {
+                Place::Hook => return Some(skep_catalog::hook(&target.name)?.results()),
+                Place::CgroupHook if target.result == skep_btf::TypeId::VOID => {
+                    return Some((1, 1));
+                }
+                Place::CgroupHook => return Some((0, 1)),
+                _ => {}
+            }
+        }
         skep_catalog::return_range(prog_type, self.request.expected_attach_type)
     }
 }
