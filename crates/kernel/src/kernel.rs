@@ -15,6 +15,7 @@ use crate::btf::BtfObject;
 use crate::config::Builder;
 use crate::fds::{Fds, File};
 use crate::id::Ids;
+use crate::keeper::Keeper;
 use crate::map::MapObject;
 use crate::prog::Program;
 use crate::task::Credentials;
@@ -51,7 +52,9 @@ pub struct Kernel {
     pub(crate) fds: Fds,
     /// How many objects of the embedding program were opened.
     pub(crate) cookies: AtomicU64,
-    pub(crate) timers: Timers,
+    pub(crate) timers: Arc<Timers>,
+    /// Takes back what maps give up.
+    pub(crate) keeper: Arc<Keeper>,
     pub(crate) maps: Arc<Ids<MapObject>>,
     pub(crate) progs: Arc<Ids<Program>>,
     pub(crate) btfs: Arc<Ids<BtfObject>>,
@@ -82,6 +85,7 @@ impl Kernel {
             map_memory,
             ..
         } = config;
+        let timers = Arc::new(Timers::default());
         Kernel {
             cpus,
             cpus_built,
@@ -106,7 +110,10 @@ impl Kernel {
             rcu: Arc::new(Rcu::new(cpus as usize)),
             fds: Fds::default(),
             cookies: AtomicU64::new(0),
-            timers: Timers::default(),
+            keeper: Arc::new(Keeper {
+                timers: timers.clone(),
+            }),
+            timers,
             maps: Ids::new(),
             progs: Ids::new(),
             btfs: Ids::new(),

@@ -27,6 +27,7 @@ mod fds;
 mod helpers;
 mod id;
 mod info;
+mod keeper;
 mod kernel;
 mod log;
 mod map;

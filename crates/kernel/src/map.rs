@@ -181,7 +181,11 @@ impl Clone for MapFile {
 
 impl Drop for MapFile {
     fn drop(&mut self) {
-        if self.object.users.fetch_sub(1, Ordering::AcqRel) == 1 && self.drops_elements() {
+        if self.object.users.fetch_sub(1, Ordering::AcqRel) != 1 {
+            return;
+        }
+        self.object.map.cancel();
+        if self.drops_elements() {
             // Programs in an array may use the array, so without this neither would go; and
             // events are there for who put them in.
             self.object.map.release();

@@ -1,9 +1,12 @@
 //! Timers in map values: when they are due, and the callbacks they then run.
 //!
-//! A timer's field in a value holds a token, by which the timer is known here. Deleting or
-//! overwriting the element clears the field, so a token that is no longer found in its place
-//! belongs to a timer that was freed. Due timers run whenever a command enters the kernel, or
-//! when [`Kernel::run_timers`] is called: there is no thread of the kernel's own.
+//! A timer's field in a value holds a token, by which the timer is known here. When the element
+//! is deleted or overwritten, or the last user of the map goes, the map gives the token back.
+//! Due timers run whenever a command enters the kernel, or when [`Kernel::run_timers`] is
+//! called: there is no thread of the kernel's own.
+//!
+//! Nothing is dropped while the list is locked: with a program a map may go, and with the map
+//! its timers.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,8 +37,7 @@ struct List {
 /// One timer.
 struct Timer {
     map: Weak<MapObject>,
-    /// Where its field is, and the element around it.
-    field: u64,
+    /// The element around its field.
     key: Vec<u8>,
     value: u64,
     clock: Clock,
@@ -73,13 +75,11 @@ impl Timers {
         if list.timers.contains_key(&word.load(Ordering::Acquire)) {
             return Err(Errno::EBUSY);
         }
-        list.timers.retain(|token, timer| timer.is_there(*token));
         list.next += 1;
         let token = list.next;
         let map = Arc::downgrade(map);
         let timer = Timer {
             map,
-            field,
             key,
             value,
             clock,
@@ -113,10 +113,17 @@ impl Timers {
         program: Arc<Program>,
         function: u64,
     ) -> Result<(), Errno> {
-        self.with(token, |timer| {
-            timer.callback = Some((program, function));
-            Ok(())
-        })
+        let before = self.with(token, |timer| {
+            Ok(timer.callback.replace((program, function)))
+        })?;
+        drop(before);
+        Ok(())
+    }
+
+    /// Forgets a timer whose field is gone.
+    pub(crate) fn remove(&self, token: u64) {
+        let timer = self.lock().timers.remove(&token);
+        drop(timer);
     }
 
     /// Starts a timer; `after` nanoseconds from now, or at that time with `absolute`.
@@ -154,19 +161,20 @@ impl Timers {
         if token != 0 && self.lock().running == Some(token) {
             return Err(Errno::EDEADLK);
         }
-        self.with(token, |timer| {
-            timer.callback = None;
-            Ok(timer.due.take().is_some())
-        })
+        let (callback, was_started) = self.with(token, |timer| {
+            Ok((timer.callback.take(), timer.due.take().is_some()))
+        })?;
+        drop(callback);
+        Ok(was_started)
     }
 
     /// Takes the next timer that is due.
     fn next_due(&self, kernel: &Kernel) -> Option<Due> {
+        let map;
         let mut list = self.lock();
         let List {
             timers, running, ..
         } = &mut *list;
-        timers.retain(|token, timer| timer.is_there(*token));
         let due = |timer: &Timer| {
             timer
                 .due
@@ -183,9 +191,10 @@ impl Timers {
         };
         let timer = timers.get_mut(&token)?;
         timer.due = None;
+        map = timer.map.upgrade()?;
         let (program, function) = timer.callback.clone()?;
         *running = Some(token);
-        let (map, key, value) = (timer.map.upgrade()?, timer.key.clone(), timer.value);
+        let (key, value) = (timer.key.clone(), timer.value);
         Some(Due {
             token,
             map,
@@ -201,21 +210,6 @@ impl Timers {
         if list.running == Some(due.token) {
             list.running = None;
         }
-    }
-}
-
-impl Timer {
-    /// Whether the element still exists and its field still holds the token.
-    fn is_there(&self, token: u64) -> bool {
-        let Some(map) = self.map.upgrade() else {
-            return false;
-        };
-        let field = map
-            .map
-            .word(self.field)
-            .map(|word| word.load(Ordering::Acquire));
-        // As on Linux, the last user of a map takes its timers away.
-        map.has_users() && field == Some(token) && map.map.lookup(&self.key, 0) == Some(self.value)
     }
 }
 

@@ -35,6 +35,12 @@ unsafe impl Send for Array {}
 // SAFETY: as above.
 unsafe impl Sync for Array {}
 
+impl Drop for Array {
+    fn drop(&mut self) {
+        self.give_up_all(false);
+    }
+}
+
 impl Array {
     /// `planes` is 1, or the number of CPUs.
     pub(crate) fn new(
@@ -110,6 +116,20 @@ impl Array {
         match &self.memory {
             Memory::Own(_) => Err(Errno::EINVAL),
             Memory::Shared(shared) => shared.descriptor(),
+        }
+    }
+
+    /// Has all values give up what they own, or only what happens later.
+    pub(crate) fn give_up_all(&self, only_later: bool) {
+        if !self.shape.owns() {
+            return;
+        }
+        for plane in (0..self.len).step_by(self.plane.max(1)) {
+            for index in 0..self.entries as usize {
+                let value = self.base.wrapping_add(plane + index * self.stride);
+                // SAFETY: the value is one of the array's.
+                unsafe { self.shape.give_up(value, only_later) }
+            }
         }
     }
 

@@ -83,13 +83,19 @@ impl Drop for Locked<'_> {
     }
 }
 
+impl Drop for Hash {
+    fn drop(&mut self) {
+        self.give_up_all(false);
+    }
+}
+
 impl Hash {
     pub(crate) fn new(spec: &Spec, ledger: &Arc<Ledger>) -> Result<Hash, Errno> {
         let percpu = matches!(spec.map_type, MapType::PercpuHash | MapType::LruPercpuHash);
         let lru = matches!(spec.map_type, MapType::LruHash | MapType::LruPercpuHash);
         let capacity = spec.capacity();
         let buckets = u64::from(capacity).next_power_of_two();
-        let mut shape = Shape::new(spec.value_size, &spec.fields);
+        let mut shape = Shape::new(spec.value_size, &spec.fields, spec.release.as_ref());
         if percpu {
             shape = shape.of_each_cpu();
         }
@@ -120,10 +126,9 @@ impl Hash {
 
     /// A table that is never full; `max_entries` says how many buckets it has.
     pub(crate) fn unbounded(spec: &Spec, ledger: &Arc<Ledger>) -> Result<Hash, Errno> {
-        Ok(Hash {
-            capacity: u32::MAX,
-            ..Hash::new(spec, ledger)?
-        })
+        let mut hash = Hash::new(spec, ledger)?;
+        hash.capacity = u32::MAX;
+        Ok(hash)
     }
 
     /// The address of the value under `key` for `cpu`.
@@ -197,6 +202,16 @@ impl Hash {
         {
             self.store(old, value, side, flags.contains(ElemFlags::LOCK));
             old.mark().fetch_or(USED, Ordering::Relaxed);
+            if self.percpu && self.shape.owns() {
+                drop(bucket);
+                match side {
+                    Side::User => self.give_up(old, false),
+                    // SAFETY: as in `read_elem`.
+                    Side::Program { cpu } => unsafe {
+                        self.shape.give_up(self.value(old, cpu), false);
+                    },
+                }
+            }
             return Ok(false);
         }
         let elem = match (fresh, old) {
@@ -385,6 +400,7 @@ impl Hash {
     /// Puts away an element that was replaced.
     fn retire(&self, elem: Elem) {
         elem.mark().store(0, Ordering::Relaxed);
+        self.give_up(elem, false);
         if self.evict.is_some() {
             return self.free(elem);
         }
@@ -394,9 +410,29 @@ impl Hash {
         }
     }
 
+    /// Has the values of an element give up what they own. The element is out of the table
+    /// or about to be used anew; a program may still know it, and put something in again.
+    fn give_up(&self, elem: Elem, only_later: bool) {
+        if self.shape.owns() {
+            for cpu in 0..self.planes {
+                // SAFETY: as in `read_elem`.
+                unsafe { self.shape.give_up(self.value(elem, cpu), only_later) }
+            }
+        }
+    }
+
+    /// Has all elements give up what they own, or only what happens later.
+    pub(crate) fn give_up_all(&self, only_later: bool) {
+        if self.shape.owns() {
+            self.pool
+                .each(|piece| self.give_up(Elem(piece), only_later));
+        }
+    }
+
     /// Gives an element, which is in no list, back to the pool.
     fn free(&self, elem: Elem) {
         elem.mark().store(0, Ordering::Relaxed);
+        self.give_up(elem, false);
         // SAFETY: elements come from the pool; the caller unlinked this one or never linked
         // it, and it does so once.
         unsafe { self.pool.give(elem.0) }

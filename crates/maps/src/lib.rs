@@ -46,4 +46,4 @@ pub use ring::{Record, RingInfo, Sample};
 pub use skep_sync::{Pass, Rcu};
 pub use slots::Held;
 pub use spec::{Limits, Spec};
-pub use value::{Field, FieldKind};
+pub use value::{Field, FieldKind, Release};

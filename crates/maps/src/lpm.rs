@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn trie_and_order_agree() {
         for size in [1, 2, 4, 7, 8, 9, 16, 256] {
-            let shape = Shape::new(8, &[]);
+            let shape = Shape::new(8, &[], None);
             let map = Lpm::new(
                 size as u32 + 4,
                 shape,

@@ -110,7 +110,7 @@ impl Map {
         let reclaim = Reclaim::new(rcu);
         let grace = reclaim.clone();
         let entries = spec.max_entries;
-        let shape = Shape::new(spec.value_size, &spec.fields);
+        let shape = Shape::new(spec.value_size, &spec.fields, spec.release.as_ref());
         let storage = match spec.map_type {
             Array => {
                 let mappable = spec.flags.contains(MapFlags::MMAPABLE);
@@ -176,7 +176,7 @@ impl Map {
 
     /// Whether the value has the spin lock that `BPF_F_LOCK` takes.
     pub fn has_lock(&self) -> bool {
-        Shape::new(self.spec.value_size, &self.spec.fields).has_lock()
+        Shape::new(self.spec.value_size, &self.spec.fields, None).has_lock()
     }
 
     /// The pages of an arena.
@@ -331,6 +331,7 @@ impl Map {
                         true => a.shape.locked(to, || a.shape.store(to, value)),
                         false => a.shape.store(to, value),
                     }
+                    a.shape.give_up(to, false);
                 }
                 Ok(())
             }
@@ -346,7 +347,10 @@ impl Map {
                 let store = |cpu: u32, from: &[u8]| {
                     if let Some(to) = a.value(index, cpu) {
                         // SAFETY: as above.
-                        unsafe { a.shape.store(to, from) }
+                        unsafe {
+                            a.shape.store(to, from);
+                            a.shape.give_up(to, false);
+                        }
                     }
                 };
                 match side {

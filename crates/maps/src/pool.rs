@@ -97,6 +97,27 @@ impl Pool {
         inner.free = piece as usize;
     }
 
+    /// Calls `body` with every piece that was ever handed out. Pieces may be taken meanwhile.
+    pub(crate) fn each(&self, mut body: impl FnMut(*mut u8)) {
+        let ranges: Vec<(usize, usize)> = {
+            let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let full = |block: &Region| {
+                let start = block.at(0) as usize;
+                (start, start + block.len() / self.piece * self.piece)
+            };
+            let mut ranges: Vec<_> = inner.blocks.iter().map(full).collect();
+            if let Some((_, end)) = ranges.last_mut() {
+                *end = inner.next;
+            }
+            ranges
+        };
+        for (start, end) in ranges {
+            for piece in (start..end).step_by(self.piece) {
+                body(piece as *mut u8);
+            }
+        }
+    }
+
     /// How far into a piece an address lies, when it lies in one that was handed out.
     pub(crate) fn within(&self, addr: u64) -> Option<usize> {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,10 +3,12 @@
 //! The limits and errno values here were asked of Linux 6.18, type by type; the tables in
 //! `crates/kernel/tests` hold the answers.
 
+use std::sync::Arc;
+
 use skep_abi::{Errno, MapFlags, MapType};
 
 use crate::region::PAGE;
-use crate::value::Field;
+use crate::value::{Field, Release};
 
 /// The most bytes that one kernel allocation gives (`KMALLOC_MAX_SIZE`).
 const ALLOCATION_MAX: u64 = 1 << 22;
@@ -53,6 +55,8 @@ pub struct Spec {
     pub typed: bool,
     /// The special fields of the value.
     pub fields: Vec<Field>,
+    /// Who gets back what special fields own; without, nobody does.
+    pub release: Option<Arc<dyn Release>>,
     /// The machine.
     pub limits: Limits,
     /// Where hashes start, unless `ZERO_SEED` asks for zero.

@@ -2,14 +2,14 @@
 //!
 //! A value may contain fields that belong to the kernel: a spin lock, a timer, a kernel
 //! pointer. System calls neither see nor write them: a copy out shows zeros, and a copy in
-//! leaves a lock as it is and ends what another field held.
+//! leaves a lock as it is and ends what another field held. Whoever deletes, overwrites or
+//! drops a value has its fields give up what they own, which goes to the map's [`Release`].
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::region::{copy_in, copy_out, zero};
-
-/// As many zeros as the largest special field takes.
-const ZEROS: [u8; 64] = [0; 64];
 
 /// What a special field is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,8 +34,14 @@ pub enum FieldKind {
     RbNode,
     /// `bpf_refcount`, which system calls see as 1: a copy has one owner.
     Refcount,
-    /// A pointer of the kernel, of any kind.
+    /// A pointer of the kernel (`__kptr`), which owns a reference.
     Kptr,
+    /// A pointer to an object of each CPU (`__percpu_kptr`), which owns it.
+    PercpuKptr,
+    /// A pointer that owns nothing (`__kptr_untrusted`).
+    UntrustedKptr,
+    /// A pointer to memory of user space (`__uptr`).
+    Uptr,
 }
 
 impl FieldKind {
@@ -43,6 +49,29 @@ impl FieldKind {
     fn outlives_overwrite(self) -> bool {
         matches!(self, FieldKind::SpinLock | FieldKind::ResSpinLock)
     }
+
+    /// Whether the field's first word stands for something that the field owns.
+    fn owns(self) -> bool {
+        use FieldKind::*;
+        match self {
+            Timer | Workqueue | TaskWork | ListHead | RbRoot | Kptr | PercpuKptr => true,
+            SpinLock | ResSpinLock | ListNode | RbNode | Refcount | UntrustedKptr | Uptr => false,
+        }
+    }
+
+    /// Whether it is something that happens later, which needs a user of the map.
+    fn happens_later(self) -> bool {
+        use FieldKind::*;
+        matches!(self, Timer | Workqueue | TaskWork)
+    }
+}
+
+/// Gets back what special fields own, when their element is deleted, overwritten or evicted,
+/// and when the map goes. It may be called on any thread, with no lock of the map held.
+pub trait Release: fmt::Debug + Send + Sync {
+    /// The field of this kind at `address` gave up what it held: its first word was `word`,
+    /// which is not 0, and all of it is 0 now.
+    fn release(&self, kind: FieldKind, address: u64, word: u64);
 }
 
 /// The place of one special field in a value.
@@ -56,16 +85,25 @@ pub struct Field {
     pub kind: FieldKind,
 }
 
+impl Field {
+    /// Whether the field is cleared word by word when its value ends; others are locks, or
+    /// say nothing.
+    fn is_given_up(&self) -> bool {
+        !self.kind.outlives_overwrite() && (self.offset | self.size).is_multiple_of(8)
+    }
+}
+
 /// The shape of one value: its size and its special fields by offset.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct Shape {
     pub(crate) size: usize,
     fields: Box<[Field]>,
     lock: Option<usize>,
+    release: Option<Arc<dyn Release>>,
 }
 
 impl Shape {
-    pub(crate) fn new(size: u32, fields: &[Field]) -> Shape {
+    pub(crate) fn new(size: u32, fields: &[Field], release: Option<&Arc<dyn Release>>) -> Shape {
         let size = size as usize;
         let inside = |f: &Field| f.offset as u64 + u64::from(f.size) <= size as u64;
         let mut kept: Vec<Field> = fields.iter().copied().filter(inside).collect();
@@ -76,9 +114,17 @@ impl Shape {
             .map(|f| f.offset as usize);
         Shape {
             size,
+            release: release
+                .filter(|_| kept.iter().any(|f| f.kind.owns()))
+                .cloned(),
             fields: kept.into(),
             lock,
         }
+    }
+
+    /// Whether fields own things that somebody wants back.
+    pub(crate) fn owns(&self) -> bool {
+        self.release.is_some()
     }
 
     /// The shape of a value of one CPU: system calls copy also the bytes that round it up.
@@ -102,7 +148,39 @@ impl Shape {
         self.lock.is_some()
     }
 
-    /// Writes `from` (at least the value's size) to the value at `to`, around the holes.
+    /// Has the special fields of a value give up what they own: those that happen later, or
+    /// all of them.
+    ///
+    /// # Safety
+    /// `value` is aligned to 8 and is memory of a value of this shape.
+    pub(crate) unsafe fn give_up(&self, value: *mut u8, only_later: bool) {
+        for field in self.fields.iter().filter(|field| field.is_given_up()) {
+            if only_later && !field.kind.happens_later() {
+                continue;
+            }
+            for at in (0..field.size).step_by(8) {
+                // SAFETY: by the contract, and because the field lies in the value and is
+                // aligned, this is a live word; such words are only accessed atomically.
+                let cell = unsafe {
+                    let place = value.add((field.offset + at) as usize);
+                    &*place.cast::<AtomicU64>()
+                };
+                let word = match cell.load(Ordering::Relaxed) {
+                    0 => 0,
+                    _ => cell.swap(0, Ordering::AcqRel),
+                };
+                if let (Some(release), true) = (&self.release, at == 0 && word != 0)
+                    && field.kind.owns()
+                {
+                    let address = value as u64 + u64::from(field.offset);
+                    release.release(field.kind, address, word);
+                }
+            }
+        }
+    }
+
+    /// Writes `from` (at least the value's size) to the value at `to`, around the special
+    /// fields.
     ///
     /// # Safety
     /// `to` is aligned to 8 and is a live value of this shape.
@@ -126,16 +204,6 @@ impl Shape {
                 // where the start is not aligned.
                 unsafe { store_unaligned(to.add(at), &from[at..start]) };
             }
-            if !field.kind.outlives_overwrite() {
-                // What the field held belongs to the value that is overwritten.
-                // SAFETY: as above.
-                unsafe {
-                    store_unaligned(
-                        to.add(start),
-                        &ZEROS[..(field.size as usize).min(ZEROS.len())],
-                    )
-                };
-            }
             at = end;
         }
         if at < from.len() {
@@ -144,24 +212,34 @@ impl Shape {
         }
     }
 
-    /// Writes `from` to a value that no one else sees yet: special fields become zero.
+    /// Writes `from`, and zeros behind it, to memory that becomes a value. What special fields
+    /// still held of the value before, they give up.
     ///
     /// # Safety
     /// As for [`store`](Self::store).
     pub(crate) unsafe fn init(&self, to: *mut u8, from: &[u8]) {
         let from = &from[..self.size.min(from.len())];
-        // SAFETY: the contract of this function; the stride belongs to the value.
-        unsafe {
-            if from.len() < self.size {
-                zero(to, self.stride());
-            }
-            if self.fields.is_empty() {
+        if self.fields.is_empty() {
+            // SAFETY: the contract of this function; the stride belongs to the value.
+            return unsafe {
+                if from.len() < self.size {
+                    zero(to, self.stride());
+                }
                 copy_in(to, from);
-            } else {
-                let mut clean = from.to_vec();
-                self.blank(&mut clean);
-                copy_in(to, &clean);
-            }
+            };
+        }
+        let mut whole = from.to_vec();
+        whole.resize(self.size, 0);
+        // SAFETY: as above. Fields are cleared by what gives them up, and by nothing else:
+        // a program that still knows the value before may just put something in.
+        unsafe {
+            self.give_up(to, false);
+            self.store(to, &whole);
+        }
+        for field in self.fields.iter().filter(|field| !field.is_given_up()) {
+            let zeros = vec![0; field.size as usize];
+            // SAFETY: the field lies in the value.
+            unsafe { store_unaligned(to.add(field.offset as usize), &zeros) };
         }
     }
 
@@ -193,13 +271,13 @@ impl Shape {
         }
     }
 
-    /// Makes the value at `to` all zeros.
+    /// Makes the memory at `to` a value of zeros.
     ///
     /// # Safety
-    /// `to` is aligned to 8 and is a live value of this shape that no one holds locked.
+    /// As for [`init`](Self::init).
     pub(crate) unsafe fn clear(&self, to: *mut u8) {
-        // SAFETY: the contract of this function; the stride belongs to the value.
-        unsafe { zero(to, self.stride()) }
+        // SAFETY: the contract of this function.
+        unsafe { self.init(to, &[]) }
     }
 
     /// Runs `body` with the value's spin lock held, when it has one.

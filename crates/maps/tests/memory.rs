@@ -31,6 +31,7 @@ fn spec(map_type: MapType, key: u32, entries: u32) -> Spec {
             cpus: 2,
             cpus_built: 256,
         },
+        release: None,
         seed: 3,
     }
 }

@@ -41,6 +41,7 @@ fn map_with(rcu: &Arc<Rcu>, map_type: MapType, key: u32, value: u32, entries: u3
             cpus: THREADS,
             cpus_built: 256,
         },
+        release: None,
         seed: 7,
     };
     Map::new(spec, rcu.clone()).expect("a map")

@@ -39,6 +39,7 @@ impl Kernel {
             map_extra: view.map_extra(),
             typed: view.btf_key_type_id() != 0 && view.btf_value_type_id() != 0,
             fields: Vec::new(),
+            release: Some(self.keeper.clone()),
             limits: Limits {
                 cpus: self.cpus,
                 cpus_built: self.cpus_built,

@@ -34,7 +34,12 @@ const STRUCTS: [(&str, FieldKind, u32); 10] = [
 ];
 
 /// Type tags that make a pointer the kernel's.
-const TAGS: [&str; 4] = ["kptr", "kptr_untrusted", "percpu_kptr", "uptr"];
+const TAGS: [(&str, FieldKind); 4] = [
+    ("kptr", Kptr),
+    ("kptr_untrusted", UntrustedKptr),
+    ("percpu_kptr", PercpuKptr),
+    ("uptr", Uptr),
+];
 
 impl Fields {
     /// Checks the types against the map's sizes and collects the special fields.
@@ -157,7 +162,7 @@ fn allowed(spec: &Spec, special: FieldKind) -> Result<(), Errno> {
         SpinLock => matches!(spec.map_type, Hash | Array) || storage,
         ResSpinLock => matches!(spec.map_type, Hash | LruHash | Array),
         Timer | Workqueue | TaskWork | ListHead | RbRoot => plain,
-        Kptr | Refcount => {
+        Kptr | UntrustedKptr | PercpuKptr | Uptr | Refcount => {
             plain || storage || matches!(spec.map_type, PercpuHash | LruPercpuHash | PercpuArray)
         }
         ListNode | RbNode => false,
@@ -209,8 +214,9 @@ fn field(btf: &Btf, id: u32, at: u32, depth: u32, found: &mut Vec<(u32, u32, Fie
         }
         Kind::Ptr => {
             let tag = ty.target().filter(|t| t.kind() == Kind::TypeTag);
-            if tag.is_some_and(|t| TAGS.contains(&t.name())) {
-                found.push((at, 8, Kptr));
+            let name = tag.map(|t| t.name());
+            if let Some((_, kind)) = TAGS.iter().find(|(known, _)| Some(*known) == name) {
+                found.push((at, 8, *kind));
             }
         }
         Kind::Array => {

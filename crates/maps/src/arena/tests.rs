@@ -26,6 +26,7 @@ fn arena(pages: u32, extra: u64, flags: MapFlags) -> (Arena, Arc<Ledger>) {
             cpus: 1,
             cpus_built: 1,
         },
+        release: None,
         seed: 0,
     };
     (Arena::new(&spec, &ledger).expect("an arena"), ledger)

@@ -57,6 +57,7 @@ impl Hash {
                 drop(bucket);
                 elem.mark().store(0, Ordering::Relaxed);
                 self.count.fetch_sub(1, Ordering::Relaxed);
+                self.give_up(elem, false);
                 return Ok(elem);
             }
         }

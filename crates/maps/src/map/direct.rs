@@ -297,6 +297,7 @@ mod tests {
                 cpus: 2,
                 cpus_built: 2,
             },
+            release: None,
             seed: 0,
         };
         Map::new(spec, Arc::new(Rcu::default())).expect("a map")

@@ -100,4 +100,14 @@ impl Map {
             s.clear();
         }
     }
+
+    /// Ends what values have planned for later (timers and work), as Linux does when the last
+    /// user reference goes: what runs then might keep the map alive in a circle.
+    pub fn cancel(&self) {
+        match &self.storage {
+            Storage::Array(a) | Storage::Percpu(a) => a.give_up_all(true),
+            Storage::Hash(h) => h.give_up_all(true),
+            _ => {}
+        }
+    }
 }
