@@ -4,184 +4,191 @@ use std::sync::atomic::{Ordering, fence};
 
 use skep_isa::AtomicOp;
 
-use crate::cell::{Cell, Exit, Operands, Regs, Run, claims_hold, jump, next};
+use crate::cell::{Exit, Operands, Regs, Run, claims_hold, jump, next, resume};
 use crate::cpu::Frame;
 use crate::host::Trap;
-use crate::memory::{Access, Change, FRAME_BYTES};
+use crate::memory::{Access, At, Change, Denied, FRAME_BYTES};
 use crate::run::{self, MAX_TAIL_CALLS, MAY_GOTO, Machine};
 use crate::simple::{Load, Simple, Store, Test};
 
 /// A simple instruction by itself.
 pub(crate) fn one<A: Access, X: Simple>(
-    cell: &Cell<A>,
-    rest: &[Cell<A>],
+    at: At<'_, A>,
     r: &mut Regs,
     m: &mut Run<'_, A>,
     fuel: i64,
 ) -> Exit {
-    let fuel = fuel - 1;
-    if let Err(exit) = claims_hold(rest, r, m, fuel) {
+    if let Err(exit) = claims_hold(at, r, m, fuel) {
         return exit;
     }
-    if let Err(denied) = X::apply(&cell.args, r, m) {
-        return m.deny(rest, fuel, denied);
+    if let Err(denied) = X::apply(&at.cell().args, r, m) {
+        return m.deny(at, fuel, denied);
     }
-    next(rest, r, m, fuel)
+    next(at, r, m, fuel)
+}
+
+/// What the second of two instructions takes from the first without a look at the registers.
+pub(crate) mod link {
+    /// Nothing.
+    pub(crate) const NONE: u8 = 0;
+    /// What its destination register holds.
+    pub(crate) const OWN: u8 = 1;
+    /// What its source register holds.
+    pub(crate) const OTHER: u8 = 2;
+}
+
+/// What the second instruction finds in its registers, given the first one's result.
+#[inline(always)]
+fn given<const LINK: u8>(o: &Operands, r: &Regs, result: u64) -> (u64, u64) {
+    match LINK {
+        link::OWN => (result, r[o.s()]),
+        link::OTHER => (r[o.d()], result),
+        _ => (r[o.d()], r[o.s()]),
+    }
 }
 
 /// Two simple instructions. Only trusting programs are fused, so no claim stands between.
-pub(crate) fn two<A: Access, X: Simple, Y: Simple>(
-    cell: &Cell<A>,
-    rest: &[Cell<A>],
+pub(crate) fn two<A: Access, X: Simple, Y: Simple, const LINK: u8>(
+    at: At<'_, A>,
     r: &mut Regs,
     m: &mut Run<'_, A>,
     fuel: i64,
 ) -> Exit {
-    let fuel = fuel - 2;
-    let Some((second, rest)) = rest.split_first() else {
-        return m.past_end(rest, fuel);
+    let second = at.next();
+    let (o, p) = (&at.cell().args, &second.cell().args);
+    let result = match X::result(o, r[o.d()], r[o.s()], m) {
+        Ok(result) => result,
+        Err(denied) => return m.deny(at, fuel, denied),
     };
-    if let Err(denied) = X::apply(&cell.args, r, m) {
-        return m.deny(rest, fuel, denied);
+    // What the second one overwrites is not written before.
+    if X::WRITES && !(LINK == link::OWN && Y::WRITES) {
+        r[o.d()] = result;
     }
-    if let Err(denied) = Y::apply(&second.args, r, m) {
-        return m.deny(rest, fuel, denied);
+    let (own, other) = given::<LINK>(p, r, result);
+    match Y::result(p, own, other, m) {
+        Ok(result) if Y::WRITES => r[p.d()] = result,
+        Ok(_) => {}
+        Err(denied) => return m.deny(second, fuel, denied),
     }
-    next(rest, r, m, fuel)
+    next(second, r, m, fuel)
 }
 
 /// A simple instruction and a conditional jump.
-pub(crate) fn then_branch<A: Access, X: Simple, T: Test>(
-    cell: &Cell<A>,
-    rest: &[Cell<A>],
+pub(crate) fn then_branch<A: Access, X: Simple, T: Test, const LINK: u8>(
+    at: At<'_, A>,
     r: &mut Regs,
     m: &mut Run<'_, A>,
     fuel: i64,
 ) -> Exit {
-    let fuel = fuel - 2;
-    let Some((second, rest)) = rest.split_first() else {
-        return m.past_end(rest, fuel);
+    let second = at.next();
+    let (o, p) = (&at.cell().args, &second.cell().args);
+    let result = match X::result(o, r[o.d()], r[o.s()], m) {
+        Ok(result) => result,
+        Err(denied) => return m.deny(at, fuel, denied),
     };
-    if let Err(denied) = X::apply(&cell.args, r, m) {
-        return m.deny(rest, fuel, denied);
+    if X::WRITES {
+        r[o.d()] = result;
     }
-    if T::holds(&second.args, r) {
-        jump(second.args.off, r, m, fuel)
+    let (own, other) = given::<LINK>(p, r, result);
+    if T::holds(p, own, other) {
+        jump(second, r, m, fuel)
     } else {
-        next(rest, r, m, fuel)
+        next(second, r, m, fuel)
     }
 }
 
 /// A conditional jump.
 pub(crate) fn branch<A: Access, T: Test>(
-    cell: &Cell<A>,
-    rest: &[Cell<A>],
+    at: At<'_, A>,
     r: &mut Regs,
     m: &mut Run<'_, A>,
     fuel: i64,
 ) -> Exit {
-    let fuel = fuel - 1;
-    if let Err(exit) = claims_hold(rest, r, m, fuel) {
+    if let Err(exit) = claims_hold(at, r, m, fuel) {
         return exit;
     }
-    if T::holds(&cell.args, r) {
-        jump(cell.args.off, r, m, fuel)
+    let o = &at.cell().args;
+    if T::holds(o, r[o.d()], r[o.s()]) {
+        jump(at, r, m, fuel)
     } else {
-        next(rest, r, m, fuel)
+        next(at, r, m, fuel)
     }
 }
 
 /// An unconditional jump.
-pub(crate) fn goto<A: Access>(
-    cell: &Cell<A>,
-    rest: &[Cell<A>],
-    r: &mut Regs,
-    m: &mut Run<'_, A>,
-    fuel: i64,
-) -> Exit {
-    let fuel = fuel - 1;
-    if let Err(exit) = claims_hold(rest, r, m, fuel) {
+pub(crate) fn goto<A: Access>(at: At<'_, A>, r: &mut Regs, m: &mut Run<'_, A>, fuel: i64) -> Exit {
+    if let Err(exit) = claims_hold(at, r, m, fuel) {
         return exit;
     }
-    jump(cell.args.off, r, m, fuel)
+    jump(at, r, m, fuel)
 }
 
 /// A 64-bit constant, which takes two slots.
 pub(crate) fn load_imm64<A: Access>(
-    cell: &Cell<A>,
-    rest: &[Cell<A>],
+    at: At<'_, A>,
     r: &mut Regs,
     m: &mut Run<'_, A>,
     fuel: i64,
 ) -> Exit {
-    let fuel = fuel - 1;
-    if let Err(exit) = claims_hold(rest, r, m, fuel) {
+    if let Err(exit) = claims_hold(at, r, m, fuel) {
         return exit;
     }
-    r[cell.args.d()] = cell.args.imm;
-    match rest.split_first() {
-        Some((_, rest)) => next(rest, r, m, fuel),
-        None => m.past_end(rest, fuel),
-    }
+    r[at.cell().args.d()] = at.cell().args.imm;
+    next(at.next(), r, m, fuel)
 }
 
-/// The second slot of such a constant, which is no instruction.
+/// The second slot of such a constant, or the end of the program: no instruction.
 pub(crate) fn invalid<A: Access>(
-    _: &Cell<A>,
-    rest: &[Cell<A>],
+    at: At<'_, A>,
     _: &mut Regs,
     m: &mut Run<'_, A>,
     fuel: i64,
 ) -> Exit {
-    m.past_end(rest, fuel)
+    m.fail(at, fuel, Trap::PastEnd)
 }
 
 /// `may_goto`
 pub(crate) fn may_goto<A: Access>(
-    cell: &Cell<A>,
-    rest: &[Cell<A>],
+    at: At<'_, A>,
     r: &mut Regs,
     m: &mut Run<'_, A>,
     fuel: i64,
 ) -> Exit {
-    let fuel = fuel - 1;
-    if let Err(exit) = claims_hold(rest, r, m, fuel) {
+    if let Err(exit) = claims_hold(at, r, m, fuel) {
         return exit;
     }
     match m.may_goto.checked_sub(1) {
         Some(left) => {
             m.may_goto = left;
-            next(rest, r, m, fuel)
+            next(at, r, m, fuel)
         }
-        None => jump(cell.args.off, r, m, fuel),
+        None => jump(at, r, m, fuel),
     }
 }
 
 /// A call of a subprogram.
 pub(crate) fn call_sub<A: Access>(
-    cell: &Cell<A>,
-    rest: &[Cell<A>],
+    at: At<'_, A>,
     r: &mut Regs,
     m: &mut Run<'_, A>,
     fuel: i64,
 ) -> Exit {
-    let fuel = fuel - 1;
-    if let Err(exit) = claims_hold(rest, r, m, fuel) {
+    if let Err(exit) = claims_hold(at, r, m, fuel) {
         return exit;
     }
-    if !push_frame(rest, r, m) {
-        return m.fail(rest, fuel, Trap::CallDepth);
+    if !push_frame(at, r, m) {
+        return m.fail(at, fuel, Trap::CallDepth);
     }
-    jump(cell.args.off, r, m, fuel)
+    jump(at, r, m, fuel)
 }
 
 /// Saves the caller; false when there is no frame left.
 #[inline(always)]
-fn push_frame<A: Access>(rest: &[Cell<A>], r: &mut Regs, m: &mut Run<'_, A>) -> bool {
+fn push_frame<A: Access>(at: At<'_, A>, r: &mut Regs, m: &mut Run<'_, A>) -> bool {
     if m.cpu.enter().is_err() {
         return false;
     }
-    let at = (m.cells.len() - rest.len()) as u32;
+    let at = m.index(at) as u32 + 1;
     m.cpu.callers.push(Frame {
         at,
         saved: [r[6], r[7], r[8], r[9]],
@@ -213,89 +220,88 @@ fn pop_frame<A: Access>(r: &mut Regs, m: &mut Run<'_, A>) -> Option<u32> {
 
 /// Returns r0 from a frame.
 #[inline(always)]
-fn leave<A: Access>(r: &mut Regs, m: &mut Run<'_, A>, fuel: i64) -> Exit {
+fn leave<A: Access>(at: At<'_, A>, r: &mut Regs, m: &mut Run<'_, A>, fuel: i64) -> Exit {
+    let left = m.left(m.index(at) + 1, fuel);
     match pop_frame(r, m) {
-        Some(at) => jump(at as i32, r, m, fuel),
+        Some(back) => {
+            let back = back as usize;
+            let fuel = m.fuel(back, left);
+            resume(m.cells.at(back), r, m, fuel)
+        }
         None => {
-            m.fuel = fuel;
+            m.left = left;
             Exit::Return
         }
     }
 }
 
 /// `exit`
-pub(crate) fn exit<A: Access>(
-    _: &Cell<A>,
-    rest: &[Cell<A>],
-    r: &mut Regs,
-    m: &mut Run<'_, A>,
-    fuel: i64,
-) -> Exit {
-    let fuel = fuel - 1;
-    if let Err(exit) = claims_hold(rest, r, m, fuel) {
+pub(crate) fn exit<A: Access>(at: At<'_, A>, r: &mut Regs, m: &mut Run<'_, A>, fuel: i64) -> Exit {
+    if let Err(exit) = claims_hold(at, r, m, fuel) {
         return exit;
     }
-    leave(r, m, fuel)
+    leave(at, r, m, fuel)
 }
 
 /// A call of a helper.
 pub(crate) fn call_helper<A: Access>(
-    cell: &Cell<A>,
-    rest: &[Cell<A>],
+    at: At<'_, A>,
     r: &mut Regs,
     m: &mut Run<'_, A>,
     fuel: i64,
 ) -> Exit {
-    let fuel = fuel - 1;
-    if let Err(exit) = claims_hold(rest, r, m, fuel) {
+    if let Err(exit) = claims_hold(at, r, m, fuel) {
         return exit;
     }
-    match ask_host(&cell.args, r, m, fuel) {
-        Ok(fuel) => next(rest, r, m, fuel),
+    match ask_host(at, r, m, fuel) {
+        Ok(fuel) => next(at, r, m, fuel),
         Err(trap) => {
-            let fuel = m.cpu.fuel;
-            m.fail(rest, fuel, trap)
+            let fuel = m.fuel(m.index(at), m.cpu.fuel);
+            m.fail(at, fuel, trap)
         }
     }
 }
 
 #[inline(never)]
 fn ask_host<A: Access>(
-    o: &Operands,
+    at: At<'_, A>,
     r: &mut Regs,
     m: &mut Run<'_, A>,
     fuel: i64,
 ) -> Result<i64, Trap> {
-    m.cpu.fuel = fuel;
+    let behind = m.index(at) + 1;
+    m.cpu.fuel = m.left(behind, fuel);
+    let id = at.cell().args.imm as i32;
     let args = [r[1], r[2], r[3], r[4], r[5]];
     let mut machine = Machine::new(m.cpu, m.program);
-    r[0] = m.host.call_helper(&mut machine, o.imm as i32, args)?;
+    r[0] = m.host.call_helper(&mut machine, id, args)?;
     if A::CHECKED {
         // A verified program does not read them again.
         r[1..6].fill(0xdead_beef_dead_beef);
     }
-    Ok(m.cpu.fuel)
+    Ok(m.fuel(behind, m.cpu.fuel))
 }
 
 /// `bpf_tail_call`
 pub(crate) fn tail_call<A: Access>(
-    _: &Cell<A>,
-    rest: &[Cell<A>],
+    at: At<'_, A>,
     r: &mut Regs,
     m: &mut Run<'_, A>,
     fuel: i64,
 ) -> Exit {
-    let fuel = fuel - 1;
-    if let Err(exit) = claims_hold(rest, r, m, fuel) {
+    if let Err(exit) = claims_hold(at, r, m, fuel) {
         return exit;
     }
-    match replace_frame(r, m, fuel) {
-        Ok(Tail::NotTaken) => next(rest, r, m, fuel),
+    match replace_frame(at, r, m, fuel) {
+        Ok(Tail::NotTaken) => next(at, r, m, fuel),
         Ok(Tail::Here) => Exit::Tail,
-        Ok(Tail::Returned(fuel)) => leave(r, m, fuel),
+        Ok(Tail::Returned) => {
+            let fuel = m.fuel(m.index(at), m.cpu.fuel);
+            leave(at, r, m, fuel)
+        }
         Err(trap) => {
-            let fuel = m.cpu.fuel;
-            m.fail(rest, fuel, trap)
+            let fuel = m.fuel(m.index(at), m.cpu.fuel);
+            m.fail(at, fuel, trap)
         }
     }
 }
@@ -307,13 +313,18 @@ enum Tail {
     /// The next program takes the place of the whole execution.
     Here,
     /// The next program ran in the place of a subprogram and returned r0.
-    Returned(i64),
+    Returned,
 }
 
 #[inline(never)]
-fn replace_frame<A: Access>(r: &mut Regs, m: &mut Run<'_, A>, fuel: i64) -> Result<Tail, Trap> {
-    m.cpu.fuel = fuel;
-    m.fuel = fuel;
+fn replace_frame<A: Access>(
+    at: At<'_, A>,
+    r: &mut Regs,
+    m: &mut Run<'_, A>,
+    fuel: i64,
+) -> Result<Tail, Trap> {
+    m.left = m.left(m.index(at) + 1, fuel);
+    m.cpu.fuel = m.left;
     if m.cpu.tail_calls >= MAX_TAIL_CALLS {
         return Ok(Tail::NotTaken);
     }
@@ -331,22 +342,20 @@ fn replace_frame<A: Access>(r: &mut Regs, m: &mut Run<'_, A>, fuel: i64) -> Resu
     m.cpu.first_frame = first_frame;
     r[0] = result?;
     m.cpu.enter()?;
-    Ok(Tail::Returned(m.cpu.fuel))
+    Ok(Tail::Returned)
 }
 
 /// An atomic change: whether of eight bytes, whether the old value is asked for.
 pub(crate) fn atomic<A: Access, const OP: u8, const WIDE: bool, const FETCH: bool>(
-    cell: &Cell<A>,
-    rest: &[Cell<A>],
+    at: At<'_, A>,
     r: &mut Regs,
     m: &mut Run<'_, A>,
     fuel: i64,
 ) -> Exit {
-    let fuel = fuel - 1;
-    if let Err(exit) = claims_hold(rest, r, m, fuel) {
+    if let Err(exit) = claims_hold(at, r, m, fuel) {
         return exit;
     }
-    let o = &cell.args;
+    let o = &at.cell().args;
     let op = match OP {
         0 => AtomicOp::Add,
         1 => AtomicOp::Or,
@@ -369,9 +378,9 @@ pub(crate) fn atomic<A: Access, const OP: u8, const WIDE: bool, const FETCH: boo
         Ok(old) if op == AtomicOp::Cmpxchg => r[0] = old,
         Ok(old) if FETCH => r[o.s()] = old,
         Ok(_) => {}
-        Err(denied) => return m.deny(rest, fuel, denied),
+        Err(denied) => return m.deny(at, fuel, denied),
     }
-    next(rest, r, m, fuel)
+    next(at, r, m, fuel)
 }
 
 /// A load with acquire ordering.
@@ -379,14 +388,15 @@ pub(crate) struct LoadAcquire<const SIZE: u8>;
 
 impl<const SIZE: u8> Simple for LoadAcquire<SIZE> {
     #[inline(always)]
-    fn apply<A: Access>(
+    fn result<A: Access>(
         o: &Operands,
-        r: &mut Regs,
+        own: u64,
+        other: u64,
         m: &Run<'_, A>,
-    ) -> Result<(), crate::memory::Denied> {
-        Load::<SIZE, false>::apply(o, r, m)?;
+    ) -> Result<u64, Denied> {
+        let value = Load::<SIZE, false>::result(o, own, other, m)?;
         fence(Ordering::Acquire);
-        Ok(())
+        Ok(value)
     }
 }
 
@@ -394,39 +404,44 @@ impl<const SIZE: u8> Simple for LoadAcquire<SIZE> {
 pub(crate) struct StoreRelease<const SIZE: u8>;
 
 impl<const SIZE: u8> Simple for StoreRelease<SIZE> {
+    const WRITES: bool = false;
+
     #[inline(always)]
-    fn apply<A: Access>(
+    fn result<A: Access>(
         o: &Operands,
-        r: &mut Regs,
+        own: u64,
+        other: u64,
         m: &Run<'_, A>,
-    ) -> Result<(), crate::memory::Denied> {
+    ) -> Result<u64, Denied> {
         fence(Ordering::Release);
-        Store::<SIZE, false>::apply(o, r, m)
+        Store::<SIZE, false>::result(o, own, other, m)
     }
 }
 
 /// Classic packet access: of which size, whether with an index register.
 pub(crate) fn packet<A: Access, const SIZE: u8, const INDEXED: bool>(
-    cell: &Cell<A>,
-    rest: &[Cell<A>],
+    at: At<'_, A>,
     r: &mut Regs,
     m: &mut Run<'_, A>,
     fuel: i64,
 ) -> Exit {
-    let fuel = fuel - 1;
-    if let Err(exit) = claims_hold(rest, r, m, fuel) {
+    if let Err(exit) = claims_hold(at, r, m, fuel) {
         return exit;
     }
-    let index = if INDEXED { r[cell.args.s()] as u32 } else { 0 };
-    let offset = index.wrapping_add(cell.args.imm as u32) as i32;
+    let index = if INDEXED {
+        r[at.cell().args.s()] as u32
+    } else {
+        0
+    };
+    let offset = index.wrapping_add(at.cell().args.imm as u32) as i32;
     match m.host.load_packet(r[6], offset, 1 << SIZE) {
         Some(value) => {
             r[0] = value;
-            next(rest, r, m, fuel)
+            next(at, r, m, fuel)
         }
         None => {
             r[0] = 0;
-            leave(r, m, fuel)
+            leave(at, r, m, fuel)
         }
     }
 }

@@ -4,10 +4,10 @@
 //! reads the operands of both. Which instructions are worth it was counted over the
 //! benchmark programs.
 
-use skep_isa::{AluOp, Cond, Op, Operand, Size, Width};
+use skep_isa::{AluOp, Cond, Op, Operand, Reg, Size, Width};
 
 use crate::cell::Handler;
-use crate::flow::{then_branch, two};
+use crate::flow::{link, then_branch, two};
 use crate::memory::Trust;
 use crate::simple::{Alu, If, Load, MovImm, MovReg, Simple, Store};
 
@@ -81,10 +81,42 @@ const fn is_wide(width: Width) -> bool {
 
 /// The handler that runs both instructions, when there is one.
 pub(crate) fn fused(first: &Op, second: &Op) -> Option<Handler<Trust>> {
-    simple!(first, |X| with::<X>(second))
+    match linked(first, second) {
+        link::OWN => simple!(first, |X| with::<X, { link::OWN }>(second)),
+        link::OTHER => simple!(first, |X| with::<X, { link::OTHER }>(second)),
+        _ => simple!(first, |X| with::<X, { link::NONE }>(second)),
+    }
 }
 
-fn with<X: Simple>(second: &Op) -> Option<Handler<Trust>> {
-    let branch: Option<Handler<Trust>> = test!(second, |T| Some(then_branch::<Trust, X, T>));
-    branch.or_else(|| simple!(second, |Y| Some(two::<Trust, X, Y>)))
+fn register(operand: &Operand) -> Option<Reg> {
+    match operand {
+        Operand::Reg(reg) => Some(*reg),
+        Operand::Imm(_) => None,
+    }
+}
+
+/// What the second instruction takes from the first one.
+fn linked(first: &Op, second: &Op) -> u8 {
+    let written = match first {
+        Op::Mov { dst, .. } | Op::Alu { dst, .. } | Op::Load { dst, .. } => *dst,
+        _ => return link::NONE,
+    };
+    let (own, other) = match second {
+        Op::Mov { dst, src, .. } | Op::Alu { dst, src, .. } | Op::Branch { dst, src, .. } => {
+            (*dst, register(src))
+        }
+        Op::Load { dst, base, .. } => (*dst, Some(*base)),
+        Op::Store { base, src, .. } => (*base, register(src)),
+        _ => return link::NONE,
+    };
+    match (own == written, other == Some(written)) {
+        (true, false) => link::OWN,
+        (false, true) => link::OTHER,
+        _ => link::NONE,
+    }
+}
+
+fn with<X: Simple, const LINK: u8>(second: &Op) -> Option<Handler<Trust>> {
+    let branch: Option<Handler<Trust>> = test!(second, |T| Some(then_branch::<Trust, X, T, LINK>));
+    branch.or_else(|| simple!(second, |Y| Some(two::<Trust, X, Y, LINK>)))
 }

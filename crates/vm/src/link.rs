@@ -12,7 +12,7 @@ use crate::flow;
 use crate::fuse::fused;
 use crate::handlers::{handler, probing};
 use crate::host::Linker;
-use crate::memory::{Access, Checked, FRAME_BYTES, Trust, can_probe};
+use crate::memory::{Access, Checked, Code, FRAME_BYTES, Trust, can_probe};
 use crate::program::{LinkError, Program};
 
 /// The helper that is no call: `bpf_tail_call`.
@@ -62,8 +62,8 @@ pub(crate) fn link(executable: &Executable, linker: &dyn Linker) -> Result<Progr
     helpers.dedup();
     let origin = |at: usize| executable.origin.get(at).copied().unwrap_or(at as u32);
     Ok(Program {
-        cells: cells.into(),
-        plain: plain.into(),
+        cells: code(cells)?,
+        plain: code(plain)?,
         origin: (0..insns.len()).map(origin).collect(),
         starts: starts.into(),
         states: States::new(&executable.recorded),
@@ -72,6 +72,15 @@ pub(crate) fn link(executable: &Executable, linker: &dyn Linker) -> Result<Progr
         native: OnceLock::new(),
         bounded: OnceLock::new(),
     })
+}
+
+/// The cells as they are run.
+fn code<A: Access>(cells: Vec<Cell<A>>) -> Result<Code<A>, LinkError> {
+    let stop = Cell {
+        run: flow::invalid::<A>,
+        args: Operands::default(),
+    };
+    Code::new(cells, stop).map_err(|at| LinkError::Target { at })
 }
 
 /// One cell for each slot, none fused.
@@ -142,12 +151,12 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The slot that a distance from the slot after `at` leads to.
+    /// A distance from the slot after `at`, when it leads to a slot.
     fn target(&self, at: usize, delta: i64) -> Result<i32, LinkError> {
         let target = at as i64 + 1 + delta;
         let inside = usize::try_from(target).is_ok_and(|t| t < self.executable.insns.len());
-        match i32::try_from(target) {
-            Ok(target) if inside => Ok(target),
+        match i32::try_from(delta) {
+            Ok(delta) if inside => Ok(delta),
             _ => Err(LinkError::Target { at }),
         }
     }
@@ -160,9 +169,9 @@ impl Context<'_> {
             Op::Branch {
                 dst, src, delta, ..
             } => {
-                let off = self.target(at, i64::from(delta))?;
+                let to = self.target(at, i64::from(delta))?;
                 Operands {
-                    off,
+                    to,
                     ..operand(dst.number(), src)
                 }
             }
@@ -231,11 +240,11 @@ impl Context<'_> {
                 }
             }
             Op::Jump { delta } | Op::CallSub { delta } => Operands {
-                off: self.target(at, i64::from(delta))?,
+                to: self.target(at, i64::from(delta))?,
                 ..none
             },
             Op::MayGoto { delta } => Operands {
-                off: self.target(at, i64::from(delta))?,
+                to: self.target(at, i64::from(delta))?,
                 ..none
             },
             Op::CallHelper { id } => Operands {

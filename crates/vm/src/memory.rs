@@ -5,6 +5,7 @@
 //! host granted ([`Grants`]). Accesses are plain machine loads and stores: where a program
 //! races with another thread on a map value it sees what the hardware gives, as on Linux.
 
+mod code;
 mod fault;
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
@@ -16,6 +17,7 @@ use skep_isa::AtomicOp;
 
 use crate::host::Host;
 
+pub(crate) use code::{At, Code};
 pub(crate) use fault::can_probe;
 pub use fault::{Forgiven, Recovery};
 

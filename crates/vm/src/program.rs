@@ -6,19 +6,18 @@ use std::sync::OnceLock;
 use skep_isa::DecodeError;
 use skep_verifier::{Executable, MapId};
 
-use crate::cell::Cell;
 use crate::check::States;
 use crate::host::Linker;
 use crate::link;
-use crate::memory::{Checked, Trust};
+use crate::memory::{Checked, Code, Trust};
 use crate::native::{Compiled, Native};
 
 /// A program that is ready to run: decoded, its references resolved.
 pub struct Program {
     /// What the trusting mode runs: neighbours may be fused.
-    pub(crate) cells: Box<[Cell<Trust>]>,
+    pub(crate) cells: Code<Trust>,
     /// What the checking mode runs: the same without fusing.
-    pub(crate) plain: Box<[Cell<Checked>]>,
+    pub(crate) plain: Code<Checked>,
     /// For each cell, the instruction of the original program.
     pub(crate) origin: Box<[u32]>,
     /// Where each subprogram begins.
@@ -113,7 +112,7 @@ impl Program {
 
     /// Whether it has no slot at all; such a program cannot be linked.
     pub fn is_empty(&self) -> bool {
-        self.plain.is_empty()
+        self.plain.len() == 0
     }
 
     /// The helpers that the program calls, each once, ascending.

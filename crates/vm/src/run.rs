@@ -1,9 +1,9 @@
 //! Running: from a call of a program to the handlers of its instructions, and back.
 
-use crate::cell::{Cell, Exit, Regs, Run};
+use crate::cell::{Exit, Regs, Run};
 use crate::cpu::{Cpu, Limits};
 use crate::host::{Host, Stopped, Trap};
-use crate::memory::{Access, Checked, Denied, Trust};
+use crate::memory::{Access, Checked, Code, Denied, Trust};
 use crate::native::{End, Leaf, Native};
 use crate::program::Program;
 
@@ -316,14 +316,14 @@ fn execute(
 /// Starts chains of handlers until one ends the function.
 fn drive<A: Access>(
     access: A,
-    cells: &[Cell<A>],
+    cells: &Code<A>,
     program: &Program,
     cpu: &mut Cpu,
     host: &mut dyn Host,
     start: u32,
     regs: &mut Regs,
 ) -> Result<End, Trap> {
-    let (callers, fuel) = (cpu.callers.len(), cpu.fuel);
+    let (callers, left) = (cpu.callers.len(), cpu.fuel);
     let mut m = Run {
         access,
         program,
@@ -333,23 +333,21 @@ fn drive<A: Access>(
         callers,
         may_goto: MAY_GOTO,
         at: start as usize,
-        fuel,
+        left,
         next: None,
         trap: None,
     };
     let trap = loop {
-        let Some((cell, rest)) = cells.get(m.at..).and_then(<[_]>::split_first) else {
-            break Trap::PastEnd;
-        };
-        let fuel = m.fuel;
-        let exit = (cell.run)(cell, rest, regs, &mut m, fuel);
-        m.cpu.fuel = m.fuel;
+        let cell = cells.at(m.at);
+        let fuel = m.fuel(m.at, m.left);
+        let exit = (cell.cell().run)(cell, regs, &mut m, fuel);
+        m.cpu.fuel = m.left;
         match (exit, m.next.take(), m.trap.take()) {
             (Exit::Return, ..) => return Ok(End::Return(regs[0])),
             (Exit::Tail, Some((next, ctx)), _) => return Ok(End::Tail(next, ctx)),
-            (Exit::Yield, ..) if m.fuel >= 0 => {}
+            (Exit::Yield, ..) if m.left >= 0 => {}
             (Exit::Yield, ..) => match m.cpu.refill() {
-                Ok(()) => m.fuel = m.cpu.fuel,
+                Ok(()) => m.left = m.cpu.fuel,
                 Err(trap) => break trap,
             },
             (_, _, trap) => break trap.unwrap_or(Trap::PastEnd),

@@ -8,10 +8,27 @@ use crate::memory::{Access, Denied};
 
 /// An instruction without control flow.
 pub(crate) trait Simple {
-    /// Does it.
+    /// Whether its result goes into the destination register.
+    const WRITES: bool = true;
+
+    /// Does it, and gives the result: `own` is what the destination register holds, `other`
+    /// what the source register holds.
     ///
     /// Errors: a memory access that is not allowed.
-    fn apply<A: Access>(o: &Operands, r: &mut Regs, m: &Run<'_, A>) -> Result<(), Denied>;
+    fn result<A: Access>(o: &Operands, own: u64, other: u64, m: &Run<'_, A>)
+    -> Result<u64, Denied>;
+
+    /// Does it on the registers.
+    ///
+    /// Errors: a memory access that is not allowed.
+    #[inline(always)]
+    fn apply<A: Access>(o: &Operands, r: &mut Regs, m: &Run<'_, A>) -> Result<(), Denied> {
+        let result = Self::result(o, r[o.d()], r[o.s()], m)?;
+        if Self::WRITES {
+            r[o.d()] = result;
+        }
+        Ok(())
+    }
 }
 
 const fn width(wide: bool) -> Width {
@@ -57,15 +74,15 @@ pub(crate) struct Alu<const OP: u8, const WIDE: bool, const IMM: bool>;
 
 impl<const OP: u8, const WIDE: bool, const IMM: bool> Simple for Alu<OP, WIDE, IMM> {
     #[inline(always)]
-    fn apply<A: Access>(o: &Operands, r: &mut Regs, _: &Run<'_, A>) -> Result<(), Denied> {
-        let b = if IMM { o.imm } else { r[o.s()] };
-        r[o.d()] = meaning::alu(
-            const { width(WIDE) },
-            const { ALU[OP as usize] },
-            r[o.d()],
-            b,
-        );
-        Ok(())
+    fn result<A: Access>(
+        o: &Operands,
+        own: u64,
+        other: u64,
+        _: &Run<'_, A>,
+    ) -> Result<u64, Denied> {
+        let b = if IMM { o.imm } else { other };
+        let (width, op) = const { (width(WIDE), ALU[OP as usize]) };
+        Ok(meaning::alu(width, op, own, b))
     }
 }
 
@@ -74,9 +91,8 @@ pub(crate) struct MovReg<const WIDE: bool>;
 
 impl<const WIDE: bool> Simple for MovReg<WIDE> {
     #[inline(always)]
-    fn apply<A: Access>(o: &Operands, r: &mut Regs, _: &Run<'_, A>) -> Result<(), Denied> {
-        r[o.d()] = meaning::mov(const { width(WIDE) }, r[o.s()]);
-        Ok(())
+    fn result<A: Access>(_: &Operands, _: u64, other: u64, _: &Run<'_, A>) -> Result<u64, Denied> {
+        Ok(meaning::mov(const { width(WIDE) }, other))
     }
 }
 
@@ -85,9 +101,8 @@ pub(crate) struct MovImm;
 
 impl Simple for MovImm {
     #[inline(always)]
-    fn apply<A: Access>(o: &Operands, r: &mut Regs, _: &Run<'_, A>) -> Result<(), Denied> {
-        r[o.d()] = o.imm;
-        Ok(())
+    fn result<A: Access>(o: &Operands, _: u64, _: u64, _: &Run<'_, A>) -> Result<u64, Denied> {
+        Ok(o.imm)
     }
 }
 
@@ -96,10 +111,9 @@ pub(crate) struct MovSx<const FROM: u8, const WIDE: bool>;
 
 impl<const FROM: u8, const WIDE: bool> Simple for MovSx<FROM, WIDE> {
     #[inline(always)]
-    fn apply<A: Access>(o: &Operands, r: &mut Regs, _: &Run<'_, A>) -> Result<(), Denied> {
+    fn result<A: Access>(_: &Operands, _: u64, other: u64, _: &Run<'_, A>) -> Result<u64, Denied> {
         let from = const { SIZES[FROM as usize] };
-        r[o.d()] = meaning::mov_sx(const { width(WIDE) }, from, r[o.s()]);
-        Ok(())
+        Ok(meaning::mov_sx(const { width(WIDE) }, from, other))
     }
 }
 
@@ -108,9 +122,8 @@ pub(crate) struct Neg<const WIDE: bool>;
 
 impl<const WIDE: bool> Simple for Neg<WIDE> {
     #[inline(always)]
-    fn apply<A: Access>(o: &Operands, r: &mut Regs, _: &Run<'_, A>) -> Result<(), Denied> {
-        r[o.d()] = meaning::neg(const { width(WIDE) }, r[o.d()]);
-        Ok(())
+    fn result<A: Access>(_: &Operands, own: u64, _: u64, _: &Run<'_, A>) -> Result<u64, Denied> {
+        Ok(meaning::neg(const { width(WIDE) }, own))
     }
 }
 
@@ -119,14 +132,13 @@ pub(crate) struct Swap<const SIZE: u8, const REVERSE: bool>;
 
 impl<const SIZE: u8, const REVERSE: bool> Simple for Swap<SIZE, REVERSE> {
     #[inline(always)]
-    fn apply<A: Access>(o: &Operands, r: &mut Regs, _: &Run<'_, A>) -> Result<(), Denied> {
+    fn result<A: Access>(_: &Operands, own: u64, _: u64, _: &Run<'_, A>) -> Result<u64, Denied> {
         let kind = if REVERSE {
             SwapKind::Always
         } else {
             SwapKind::ToLe
         };
-        r[o.d()] = meaning::swap(kind, const { SIZES[SIZE as usize] }, r[o.d()]);
-        Ok(())
+        Ok(meaning::swap(kind, const { SIZES[SIZE as usize] }, own))
     }
 }
 
@@ -134,9 +146,11 @@ impl<const SIZE: u8, const REVERSE: bool> Simple for Swap<SIZE, REVERSE> {
 pub(crate) struct Nop;
 
 impl Simple for Nop {
+    const WRITES: bool = false;
+
     #[inline(always)]
-    fn apply<A: Access>(_: &Operands, _: &mut Regs, _: &Run<'_, A>) -> Result<(), Denied> {
-        Ok(())
+    fn result<A: Access>(_: &Operands, own: u64, _: u64, _: &Run<'_, A>) -> Result<u64, Denied> {
+        Ok(own)
     }
 }
 
@@ -145,9 +159,9 @@ pub(crate) struct Load<const SIZE: u8, const SIGNED: bool>;
 
 impl<const SIZE: u8, const SIGNED: bool> Simple for Load<SIZE, SIGNED> {
     #[inline(always)]
-    fn apply<A: Access>(o: &Operands, r: &mut Regs, m: &Run<'_, A>) -> Result<(), Denied> {
+    fn result<A: Access>(o: &Operands, _: u64, other: u64, m: &Run<'_, A>) -> Result<u64, Denied> {
         let size = const { SIZES[SIZE as usize] };
-        let addr = o.addr(r[o.s()]);
+        let addr = o.addr(other);
         let (host, stack, frame) = (&*m.host, &m.cpu.stack, m.cpu.frame);
         let value = match size {
             Size::B8 => m.access.load::<u8>(host, stack, frame, addr)?,
@@ -155,12 +169,11 @@ impl<const SIZE: u8, const SIGNED: bool> Simple for Load<SIZE, SIGNED> {
             Size::B32 => m.access.load::<u32>(host, stack, frame, addr)?,
             Size::B64 => m.access.load::<u64>(host, stack, frame, addr)?,
         };
-        r[o.d()] = if SIGNED {
+        Ok(if SIGNED {
             meaning::sign_extend(size, value)
         } else {
             value
-        };
-        Ok(())
+        })
     }
 }
 
@@ -169,17 +182,17 @@ pub(crate) struct Probe<const SIZE: u8, const SIGNED: bool>;
 
 impl<const SIZE: u8, const SIGNED: bool> Simple for Probe<SIZE, SIGNED> {
     #[inline(always)]
-    fn apply<A: Access>(o: &Operands, r: &mut Regs, m: &Run<'_, A>) -> Result<(), Denied> {
+    fn result<A: Access>(o: &Operands, _: u64, other: u64, m: &Run<'_, A>) -> Result<u64, Denied> {
         let size = const { SIZES[SIZE as usize] };
         let (host, stack, frame) = (&*m.host, &m.cpu.stack, m.cpu.frame);
-        let addr = o.addr(r[o.s()]);
-        let value = m.access.probe(host, stack, frame, addr, size.bytes());
-        r[o.d()] = if SIGNED {
+        let value = m
+            .access
+            .probe(host, stack, frame, o.addr(other), size.bytes());
+        Ok(if SIGNED {
             meaning::sign_extend(size, value)
         } else {
             value
-        };
-        Ok(())
+        })
     }
 }
 
@@ -187,24 +200,32 @@ impl<const SIZE: u8, const SIGNED: bool> Simple for Probe<SIZE, SIGNED> {
 pub(crate) struct Store<const SIZE: u8, const IMM: bool>;
 
 impl<const SIZE: u8, const IMM: bool> Simple for Store<SIZE, IMM> {
+    const WRITES: bool = false;
+
     #[inline(always)]
-    fn apply<A: Access>(o: &Operands, r: &mut Regs, m: &Run<'_, A>) -> Result<(), Denied> {
-        let value = if IMM { o.imm } else { r[o.s()] };
-        let addr = o.addr(r[o.d()]);
+    fn result<A: Access>(
+        o: &Operands,
+        own: u64,
+        other: u64,
+        m: &Run<'_, A>,
+    ) -> Result<u64, Denied> {
+        let value = if IMM { o.imm } else { other };
+        let addr = o.addr(own);
         let (host, stack, frame) = (&*m.host, &m.cpu.stack, m.cpu.frame);
         match const { SIZES[SIZE as usize] } {
             Size::B8 => m.access.store::<u8>(host, stack, frame, addr, value),
             Size::B16 => m.access.store::<u16>(host, stack, frame, addr, value),
             Size::B32 => m.access.store::<u32>(host, stack, frame, addr, value),
             Size::B64 => m.access.store::<u64>(host, stack, frame, addr, value),
-        }
+        }?;
+        Ok(own)
     }
 }
 
 /// A condition: which one, whether on 64 bits, whether with the immediate.
 pub(crate) trait Test {
-    /// Whether it holds.
-    fn holds(o: &Operands, r: &Regs) -> bool;
+    /// Whether it holds of what the destination and the source register hold.
+    fn holds(o: &Operands, own: u64, other: u64) -> bool;
 }
 
 /// See [`Test`].
@@ -212,13 +233,9 @@ pub(crate) struct If<const COND: u8, const WIDE: bool, const IMM: bool>;
 
 impl<const COND: u8, const WIDE: bool, const IMM: bool> Test for If<COND, WIDE, IMM> {
     #[inline(always)]
-    fn holds(o: &Operands, r: &Regs) -> bool {
-        let b = if IMM { o.imm } else { r[o.s()] };
-        meaning::jump_taken(
-            const { width(WIDE) },
-            const { CONDS[COND as usize] },
-            r[o.d()],
-            b,
-        )
+    fn holds(o: &Operands, own: u64, other: u64) -> bool {
+        let b = if IMM { o.imm } else { other };
+        let (width, cond) = const { (width(WIDE), CONDS[COND as usize]) };
+        meaning::jump_taken(width, cond, own, b)
     }
 }
