@@ -23,7 +23,13 @@ impl Verifier<'_> {
     /// fit; unsupported for functions whose rules are not modelled.
     pub(crate) fn call_kfunc(&mut self, insn: Insn) -> Res<Next> {
         let Some(kfunc) = self.aux[self.insn_idx as usize].kfunc else {
-            return Err(Stop::Unsupported("call of a kernel function".into()));
+            let btf = kernel_btf(self)?;
+            let name = btf.type_by_id(insn.imm as u32).map_or("", |ty| ty.name());
+            refuse!(
+                self,
+                EACCES,
+                "calling kernel function {name} is not allowed"
+            );
         };
         let name = kfunc.name;
         if name == "__bpf_trap" {

@@ -1,6 +1,6 @@
 //! Which calls of kernel functions a program makes.
 
-use skep_btf::{Kind, TypeId};
+use skep_btf::{Btf, Kind, Type, TypeId};
 
 use crate::context::{Res, Stop, Verifier};
 use crate::rewrite::draft::Draft;
@@ -55,15 +55,66 @@ pub fn check(v: &mut Verifier<'_>, at: u32) -> Res {
             insn.imm as u32
         );
     };
-    let Some(known) = skep_catalog::kfunc(name) else {
-        return Err(Stop::Unsupported(format!(
-            "call of kernel function {name} at instruction {at}"
-        )));
-    };
     if name.starts_with("bpf_xdp_metadata_") {
         refuse!(v, EINVAL, "metadata kfuncs require device-bound program");
     }
-    v.aux[at as usize].kfunc = Some(known);
+    check_prototype(v, &btf, name, ty.and_then(|ty| ty.target()))?;
+    // One that programs cannot call at all is refused where the walk meets it.
+    v.aux[at as usize].kfunc = skep_catalog::kfunc(name);
+    Ok(())
+}
+
+/// The most arguments of a function that can be called by its types.
+const MAX_ARGS: usize = 12;
+/// The largest structure that is passed by value.
+const MAX_STRUCT: u32 = 16;
+
+/// Checks that the arguments and the result travel in registers.
+fn check_prototype(v: &mut Verifier<'_>, btf: &Btf, name: &str, proto: Option<Type<'_>>) -> Res {
+    let Some(proto) = proto.filter(|ty| ty.kind() == Kind::FuncProto) else {
+        return Err(Stop::Reject(skep_abi::Errno::EINVAL));
+    };
+    let count = proto.params().len();
+    if count > MAX_ARGS {
+        refuse!(v, EINVAL, "The function {name} has {count} arguments. Too many.");
+    }
+    let result = proto.ref_type().unwrap_or(TypeId::VOID);
+    let by_name = |id| btf.resolve(id).map_or("UNKN", |ty| ty.kind().name());
+    let is_word = |ty: &Type<'_>| matches!(ty.kind(), Kind::Int | Kind::Ptr) || ty.kind().is_enum();
+    if result != TypeId::VOID {
+        let ty = btf.resolve(result);
+        if !ty.is_some_and(|ty| is_word(&ty) || ty.kind() == Kind::Void) {
+            let kind = by_name(result);
+            refuse!(
+                v,
+                EINVAL,
+                "The function {name} return type {kind} is unsupported."
+            );
+        }
+    }
+    for (index, param) in proto.params().enumerate() {
+        if param.ty == TypeId::VOID && index + 1 == count {
+            refuse!(
+                v,
+                EINVAL,
+                "The function {name} with variable args is unsupported."
+            );
+        }
+        let ty = btf.resolve(param.ty);
+        let is_empty = |ty: Type<'_>| ty.kind() == Kind::Void || ty.size() == Some(0);
+        if ty.is_some_and(is_empty) {
+            refuse!(v, EINVAL, "The function {name} has malformed void argument.");
+        }
+        let small = |ty: &Type<'_>| ty.size().is_some_and(|size| size <= MAX_STRUCT);
+        if !ty.is_some_and(|ty| is_word(&ty) || (ty.kind() == Kind::Struct && small(&ty))) {
+            let kind = by_name(param.ty);
+            refuse!(
+                v,
+                EINVAL,
+                "The function {name} arg{index} type {kind} is unsupported."
+            );
+        }
+    }
     Ok(())
 }
 
