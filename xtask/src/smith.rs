@@ -30,6 +30,7 @@ fn wanted(args: &[String]) -> Result<Wanted, String> {
                 prune: false,
             },
             effort: EFFORT,
+            walk: None,
             show: 5,
         },
         linux: true,
@@ -56,6 +57,7 @@ fn wanted(args: &[String]) -> Result<Wanted, String> {
             "--seed" => campaign.seed = number()?,
             "--level" => campaign.level = small()?,
             "--show" => campaign.show = small()?,
+            "--walk" => campaign.walk = Some(small()?),
             "--effort" => campaign.effort = small()?,
             "--faulty" => campaign.config.faulty_per_mille = small()?,
             "--slips" => campaign.config.slips_per_mille = small()?,
@@ -147,6 +149,9 @@ fn table(campaign: &Campaign, tally: &Tally, seconds: f64) {
         tally.programs.saturating_sub(differing)
     };
     row("programs", tally.programs);
+    if campaign.walk.is_some() {
+        row("left out as long", tally.long);
+    }
     row("accepted", tally.accepted);
     let unjudged = [Trouble::Unsupported, Trouble::Panic];
     if campaign.oracles.log {

@@ -113,8 +113,7 @@ const CASTS: HelperSet = set(&[
 ]);
 
 /// Helpers of the common set for which `CAP_BPF` is needed; maps, numbers, time, ring buffers,
-/// strings and the calling process are open to all. Not probed: the kernel at hand loads nothing
-/// without `CAP_BPF`.
+/// strings and the calling process are open to all.
 #[rustfmt::skip]
 const COMMON: HelperSet = set(&[
     GET_CURRENT_UID_GID, GET_CGROUP_CLASSID, CURRENT_TASK_UNDER_CGROUP, GET_CURRENT_CGROUP_ID,
@@ -134,6 +133,9 @@ pub const fn helper_capability(prog_type: ProgType, id: u32) -> Capability {
         || (id == SYS_BPF && is_syscall)
     {
         Capability::Perfmon
+    } else if matches!(prog_type, ProgType::CgroupSkb) && id == GET_CURRENT_UID_GID {
+        // Programs of control groups have it from their own set, which is open to all.
+        Capability::None
     } else if COMMON.contains(id) {
         Capability::Bpf
     } else {

@@ -27,6 +27,7 @@ pub struct Builder {
     pub(crate) checking: bool,
     pub(crate) native: bool,
     pub(crate) every_path: Option<u32>,
+    pub(crate) walk_limit: Option<u32>,
     pub(crate) hardened: bool,
     pub(crate) fuel: Option<u64>,
     pub(crate) deadline: Option<Duration>,
@@ -48,6 +49,7 @@ impl Default for Builder {
             checking: false,
             native: true,
             every_path: None,
+            walk_limit: None,
             hardened: false,
             fuel: None,
             deadline: None,
@@ -102,6 +104,13 @@ impl Builder {
     /// so that what its pruning decides can be tested. By default it prunes, as Linux does.
     pub fn every_path(mut self, limit: Option<u32>) -> Self {
         self.every_path = limit;
+        self
+    }
+
+    /// Makes the verifier give up after this many instructions instead of Linux's million, so
+    /// that programs that take long are found in little time.
+    pub fn walk_limit(mut self, limit: Option<u32>) -> Self {
+        self.walk_limit = limit;
         self
     }
 

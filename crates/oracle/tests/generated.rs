@@ -18,6 +18,7 @@ fn skep_keeps_its_word() {
             prune: true,
         },
         effort: 0,
+        walk: None,
         show: 5,
     };
     let check = |config: Config, seed| {
@@ -43,7 +44,7 @@ fn skep_keeps_its_word() {
 
 #[test]
 fn a_program_written_as_a_filetest_reads_back() {
-    let kernels = Owned::new(false);
+    let kernels = Owned::new(false, None);
     let bench = Bench::new(&kernels, None);
     let config = Config::default();
     for seed in 0..300 {

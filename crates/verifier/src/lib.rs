@@ -18,4 +18,4 @@ mod state;
 mod step;
 
 pub use env::*;
-pub use phases::{verify, verify_every_path};
+pub use phases::{verify, verify_every_path, verify_within};

@@ -33,6 +33,15 @@ pub fn verify_every_path(request: &Request<'_>, env: &dyn Env, limit: u32) -> Ou
     })
 }
 
+/// The same decision, given up with `E2BIG` after `limit` walked instructions. For finding
+/// the programs that take long.
+pub fn verify_within(request: &Request<'_>, env: &dyn Env, limit: u32) -> Outcome {
+    decide(Verifier {
+        insn_limit: limit.min(COMPLEXITY_LIMIT_INSNS),
+        ..new_verifier(request, env)
+    })
+}
+
 fn decide(mut v: Verifier<'_>) -> Outcome {
     let (request, env) = (v.request, v.env);
     let started = env.now_us();

@@ -117,9 +117,10 @@ impl Kernel {
             log: mut text,
             log_peak: mut peak,
             stats,
-        } = match self.every_path {
-            None => skep_verifier::verify(&request, &env),
-            Some(limit) => skep_verifier::verify_every_path(&request, &env, limit),
+        } = match (self.every_path, self.walk_limit) {
+            (None, None) => skep_verifier::verify(&request, &env),
+            (Some(limit), _) => skep_verifier::verify_every_path(&request, &env, limit),
+            (None, Some(limit)) => skep_verifier::verify_within(&request, &env, limit),
         };
         self.note_stats(stats);
         let maps = env.maps.into_inner();

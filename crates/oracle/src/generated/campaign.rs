@@ -7,6 +7,9 @@ use skep_smith::{Config, Effort, Program, Source, generate, shrink};
 
 use super::examine::{Bench, Oracles, Owned, Seen, Trouble};
 
+/// One of so many programs that take long is looked at.
+const LONG_SHARE: u64 = 16;
+
 /// Which programs are made and how they are looked at.
 #[derive(Clone, Debug)]
 pub struct Campaign {
@@ -22,6 +25,9 @@ pub struct Campaign {
     pub oracles: Oracles,
     /// How often a failing program is tried smaller; 0 leaves it as it is.
     pub effort: u32,
+    /// Of the programs whose verification walks more instructions than this, only every
+    /// sixteenth is looked at.
+    pub walk: Option<u32>,
     /// How many findings are reported; the others are only counted.
     pub show: u32,
 }
@@ -44,6 +50,8 @@ pub struct Finding {
 pub struct Tally {
     /// Programs looked at.
     pub programs: u64,
+    /// Programs that were left out because they take long.
+    pub long: u64,
     /// Accepted by Linux, or by skep where Linux was not asked.
     pub accepted: u64,
     /// Runs made in checking mode.
@@ -75,13 +83,18 @@ impl Tally {
 impl Campaign {
     /// Runs it. `report` hears of the first findings as they come, made small.
     pub fn run(&self, linux: Option<&dyn Backend>, report: &mut dyn FnMut(Finding)) -> Tally {
-        let kernels = Owned::new(self.config.unprivileged);
+        let kernels = Owned::new(self.config.unprivileged, self.walk);
         let bench = Bench::new(&kernels, linux);
         let mut tally = Tally::default();
         let mut left = self.show;
         for number in 0..self.count {
             let seed = self.seed.wrapping_add(number);
             let program = generate(&mut Source::seeded(seed), &self.config);
+            let spared = self.walk.is_some() && seed % LONG_SHARE != 0;
+            if spared && bench.is_long(&program) {
+                tally.long = tally.long.saturating_add(1);
+                continue;
+            }
             let seen = bench.examine(&program, self.level, self.oracles);
             tally.add(&seen);
             let Some(trouble) = seen.troubles.first().copied().filter(|_| left > 0) else {

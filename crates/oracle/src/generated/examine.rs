@@ -87,6 +87,8 @@ impl Seen {
 /// The kernels of skep that the oracles need.
 struct Kernels {
     plain: Kernel,
+    /// Gives up on programs that take long.
+    hasty: Kernel,
     checking: Kernel,
     unpruned: Kernel,
     /// Native code, and native code that counts and hides constants.
@@ -98,6 +100,7 @@ pub struct Bench<'l> {
     linux: Option<Session<'l>>,
     kernels: &'l Owned,
     plain: Session<'l>,
+    hasty: Session<'l>,
     checking: Session<'l>,
     unpruned: Session<'l>,
     native: [Session<'l>; 2],
@@ -108,7 +111,7 @@ pub struct Owned(Kernels);
 
 impl Owned {
     /// Kernels for a caller with all capabilities or none.
-    pub fn new(unprivileged: bool) -> Owned {
+    pub fn new(unprivileged: bool, walk: Option<u32>) -> Owned {
         let btf = crate::skep::running_btf();
         let builder = || {
             let credentials = if unprivileged {
@@ -128,6 +131,7 @@ impl Owned {
         };
         Owned(Kernels {
             plain: builder().build(),
+            hasty: builder().walk_limit(walk).build(),
             checking: builder().checking(true).build(),
             unpruned: builder().every_path(Some(LIMIT)).build(),
             native: [
@@ -145,6 +149,7 @@ impl<'l> Bench<'l> {
             linux: linux.map(Session::new),
             kernels,
             plain: Session::new(&kernels.0.plain),
+            hasty: Session::new(&kernels.0.hasty),
             checking: Session::new(&kernels.0.checking),
             unpruned: Session::new(&kernels.0.unpruned),
             native: kernels
@@ -153,6 +158,18 @@ impl<'l> Bench<'l> {
                 .each_ref()
                 .map(|kernel| Session::new(kernel)),
         }
+    }
+
+    /// Whether the verification of a program takes longer than the limit that was given.
+    pub fn is_long(&self, program: &Program) -> bool {
+        let loaded = catch_unwind(AssertUnwindSafe(|| {
+            self.hasty.load(program, program.flags, 0)
+        }));
+        let Ok(loaded) = loaded else { return false };
+        if let Ok(fd) = loaded.verdict {
+            self.hasty.close(fd);
+        }
+        loaded.verdict == Err(Errno::E2BIG)
     }
 
     /// Looks at one program, with this level of log.

@@ -71,15 +71,14 @@ impl Verifier<'_> {
             return Ok(Spot::Wrong);
         }
         let frame = reg.frame as usize;
-        let allocated = self.cur.frames[frame].stack.len();
-        if off == 0 {
-            // Linux takes this for the slot below.
-            return match allocated {
-                0 => Ok(Spot::Beyond),
-                _ => Err(Stop::Unsupported("an iterator at the frame pointer".into())),
-            };
+        let stack = &self.cur.frames[frame].stack;
+        let allocated = stack.len();
+        // At the frame pointer itself Linux looks at the slot below: were an iterator there, the
+        // function would work on memory that is not the program's.
+        let low = if off == 0 { 0 } else { slot_of(off) };
+        if off == 0 && stack.first().is_some_and(|slot| slot.types[7] == SlotType::Iter) {
+            return Err(Stop::Unsupported("an iterator at the frame pointer".into()));
         }
-        let low = slot_of(off);
         Ok(if low < allocated {
             Spot::At((frame, low))
         } else {

@@ -153,6 +153,8 @@ impl Verifier<'_> {
         }
         let target = self.target(i32::from(insn.off));
         let mut other = self.copy_current();
+        // What is said of this jump from here on is forgotten with the path that falls through.
+        let log_end = self.log.end();
         if dst.is_scalar() && src.is_scalar() {
             let same = insn.is_src_reg() && insn.dst == insn.src;
             let learnt = if same {
@@ -190,6 +192,9 @@ impl Verifier<'_> {
         // ends a speculative path, it goes that way later.
         self.push_state(other, target, prev, false)
             .map_err(too_many_branches)?;
+        if let Some(pending) = self.pending.last_mut() {
+            pending.log_end = log_end;
+        }
         compared?;
         self.say_changes();
         Ok(Next::Insn(self.insn_idx + 1))
