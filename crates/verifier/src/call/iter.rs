@@ -76,7 +76,11 @@ impl Verifier<'_> {
         // At the frame pointer itself Linux looks at the slot below: were an iterator there, the
         // function would work on memory that is not the program's.
         let low = if off == 0 { 0 } else { slot_of(off) };
-        if off == 0 && stack.first().is_some_and(|slot| slot.types[7] == SlotType::Iter) {
+        if off == 0
+            && stack
+                .first()
+                .is_some_and(|slot| slot.types[7] == SlotType::Iter)
+        {
             return Err(Stop::Unsupported("an iterator at the frame pointer".into()));
         }
         Ok(if low < allocated {

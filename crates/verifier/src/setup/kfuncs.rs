@@ -76,7 +76,11 @@ fn check_prototype(v: &mut Verifier<'_>, btf: &Btf, name: &str, proto: Option<Ty
     };
     let count = proto.params().len();
     if count > MAX_ARGS {
-        refuse!(v, EINVAL, "The function {name} has {count} arguments. Too many.");
+        refuse!(
+            v,
+            EINVAL,
+            "The function {name} has {count} arguments. Too many."
+        );
     }
     let result = proto.ref_type().unwrap_or(TypeId::VOID);
     let by_name = |id| btf.resolve(id).map_or("UNKN", |ty| ty.kind().name());
@@ -103,7 +107,11 @@ fn check_prototype(v: &mut Verifier<'_>, btf: &Btf, name: &str, proto: Option<Ty
         let ty = btf.resolve(param.ty);
         let is_empty = |ty: Type<'_>| ty.kind() == Kind::Void || ty.size() == Some(0);
         if ty.is_some_and(is_empty) {
-            refuse!(v, EINVAL, "The function {name} has malformed void argument.");
+            refuse!(
+                v,
+                EINVAL,
+                "The function {name} has malformed void argument."
+            );
         }
         let small = |ty: &Type<'_>| ty.size().is_some_and(|size| size <= MAX_STRUCT);
         if !ty.is_some_and(|ty| is_word(&ty) || (ty.kind() == Kind::Struct && small(&ty))) {
