@@ -10,6 +10,7 @@ mod probe;
 mod ring;
 mod room;
 mod skb;
+mod storage;
 mod text;
 mod timer;
 mod trace;
@@ -40,7 +41,7 @@ struct Call<'a, 'k, 'm> {
 /// Numbers below this are looked up in the table.
 const NUMBERS: usize = 256;
 
-const FILES: [Rows; 13] = [
+const FILES: [Rows; 14] = [
     clock::ROWS,
     csum::ROWS,
     dynptr::ROWS,
@@ -50,6 +51,7 @@ const FILES: [Rows; 13] = [
     ring::ROWS,
     room::ROWS,
     skb::ROWS,
+    storage::ROWS,
     text::ROWS,
     timer::ROWS,
     trace::ROWS,

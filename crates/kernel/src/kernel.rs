@@ -17,6 +17,7 @@ use crate::fds::{Fds, File};
 use crate::id::Ids;
 use crate::keeper::Keeper;
 use crate::map::MapObject;
+use crate::objects::Objects;
 use crate::prog::Program;
 use crate::task::Credentials;
 use crate::timers::Timers;
@@ -53,6 +54,8 @@ pub struct Kernel {
     pub(crate) fds: Fds,
     /// How many objects of the embedding program were opened.
     pub(crate) cookies: AtomicU64,
+    /// Those that programs may know.
+    pub(crate) objects: Arc<Objects>,
     pub(crate) timers: Arc<Timers>,
     /// Takes back what maps give up.
     pub(crate) keeper: Arc<Keeper>,
@@ -113,6 +116,7 @@ impl Kernel {
             rcu: Arc::new(Rcu::new(cpus as usize)),
             fds: Fds::default(),
             cookies: AtomicU64::new(0),
+            objects: Arc::default(),
             keeper: Arc::new(Keeper {
                 timers: timers.clone(),
             }),

@@ -1,13 +1,15 @@
 //! What descriptors refer to besides BPF's own objects: sockets, files, tasks, cgroups and
 //! events of the program that embeds the kernel, which maps hold or are keyed by.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use skep_abi::Errno;
+use skep_abi::{Errno, MapType};
 
 use crate::fds::File;
 use crate::kernel::Kernel;
 use crate::map::MapObject;
+use crate::map::references::{Owner, owns_in};
 
 /// Something of the embedding program's that it lends to BPF.
 ///
@@ -121,9 +123,73 @@ pub(crate) struct ObjectFile {
     /// By which maps and system calls know it (`SO_COOKIE`).
     pub(crate) cookie: u64,
     holders: Mutex<Vec<Weak<MapObject>>>,
+    /// Where it is listed, when programs may know it by its address.
+    listed: Option<Arc<Objects>>,
+}
+
+/// The objects that programs may know, by number.
+#[derive(Default)]
+pub(crate) struct Objects {
+    open: Mutex<BTreeMap<u64, Weak<ObjectFile>>>,
+    /// The task in whose name programs run.
+    current: Mutex<Option<Arc<ObjectFile>>>,
+}
+
+/// Where programs find the current task, when it is none of the embedding program's. Nothing
+/// can be read there.
+const TASK_ADDRESS: u64 = 0xffff_8881_0000_0000;
+/// The address of object number 0; there is one to a page. Nothing can be read there, either.
+const OBJECT_ADDRESSES: u64 = 0xffff_8882_0000_0000;
+const OBJECT_SHIFT: u32 = 12;
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Objects {
+    /// The open object at an address.
+    fn at(&self, address: u64) -> Option<Arc<ObjectFile>> {
+        let past = address.checked_sub(OBJECT_ADDRESSES)?;
+        let number = past >> OBJECT_SHIFT;
+        let found = locked(&self.open).get(&number).cloned();
+        let object = found?.upgrade();
+        object.filter(|object| object.address() == address)
+    }
+
+    /// The address of the current task.
+    pub(crate) fn current_task(&self) -> u64 {
+        match &*locked(&self.current) {
+            Some(task) => task.address(),
+            None => TASK_ADDRESS,
+        }
+    }
+
+    /// Whose value in a storage of this type the address means.
+    pub(crate) fn owner_at(&self, map_type: MapType, address: u64) -> Option<Owner> {
+        if address == TASK_ADDRESS {
+            return (map_type == MapType::TaskStorage).then_some(Owner::CurrentTask);
+        }
+        let object = self.at(address)?;
+        owns_in(map_type, object.host.role()).then_some(Owner::Object(object))
+    }
 }
 
 impl ObjectFile {
+    /// An object that only lives as long as its maker keeps it.
+    pub(crate) fn passing(host: Arc<dyn HostObject>, cookie: u64) -> Arc<ObjectFile> {
+        Arc::new(ObjectFile {
+            host,
+            cookie,
+            holders: Mutex::default(),
+            listed: None,
+        })
+    }
+
+    /// The address by which programs know it.
+    fn address(&self) -> u64 {
+        OBJECT_ADDRESSES + (self.cookie << OBJECT_SHIFT)
+    }
+
     pub(crate) fn socket(&self) -> Result<Socket, Errno> {
         match self.host.role() {
             Role::Socket(socket) => Ok(socket),
@@ -152,6 +218,9 @@ impl Drop for ObjectFile {
         for map in holders.iter().filter_map(Weak::upgrade) {
             map.map.forget(self.cookie);
         }
+        if let Some(list) = &self.listed {
+            locked(&list.open).remove(&self.cookie);
+        }
     }
 }
 
@@ -163,14 +232,51 @@ impl Kernel {
     /// # Errors
     /// `EMFILE`.
     pub fn open_object(&self, object: Arc<dyn HostObject>) -> Result<u32, Errno> {
-        let cookie = self
-            .cookies
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-            + 1;
-        self.fds.insert(File::Object(Arc::new(ObjectFile {
+        let cookie = self.next_cookie();
+        let file = Arc::new(ObjectFile {
             host: object,
             cookie,
             holders: Mutex::default(),
-        })))
+            listed: Some(self.objects.clone()),
+        });
+        locked(&self.objects.open).insert(cookie, Arc::downgrade(&file));
+        self.fds.insert(File::Object(file))
+    }
+
+    /// The number of the next object.
+    pub(crate) fn next_cookie(&self) -> u64 {
+        let before = self
+            .cookies
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        before + 1
+    }
+
+    /// The address by which programs know an object of [`open_object`](Self::open_object),
+    /// to be given to them as an argument: a pointer to its structure of which nothing can be
+    /// read, but which names the owner of a value in a local storage.
+    ///
+    /// # Errors
+    /// `EBADF`.
+    pub fn object_address(&self, fd: u32) -> Result<u64, Errno> {
+        match self.fds.get(fd)? {
+            File::Object(file) => Ok(file.address()),
+            _ => Err(Errno::EBADF),
+        }
+    }
+
+    /// Makes a task of the embedding program the one in whose name programs run from now on:
+    /// what `bpf_get_current_task_btf` gives, and whose value in a task storage they see.
+    /// Without one, there is a task of which system calls know nothing.
+    ///
+    /// # Errors
+    /// `EBADF` when the descriptor is no task.
+    pub fn run_as(&self, task_fd: u32) -> Result<(), Errno> {
+        let file = match self.fds.get(task_fd)? {
+            File::Object(file) if file.host.role() == Role::Task => file,
+            _ => return Err(Errno::EBADF),
+        };
+        let before = locked(&self.objects.current).replace(file);
+        drop(before);
+        Ok(())
     }
 }

@@ -34,15 +34,18 @@ pub(super) const ROWS: Rows = &[
         ok(u64::from(task.gid) << 32 | u64::from(task.uid))
     }),
     (id::GET_CURRENT_COMM, comm),
-    (id::GET_CURRENT_TASK, |_| ok(TASK_ADDRESS)),
+    (id::GET_CURRENT_TASK, task),
+    (id::GET_CURRENT_TASK_BTF, task),
 ];
 
 /// The length of a tick at 250 ticks a second.
 const TICK_NS: u64 = 4_000_000;
 /// Linux starts the count five minutes before its lower half wraps.
 const FIRST_JIFFY: u64 = (u32::MAX - 300 * 250 + 1) as u64;
-/// The number that stands for the current task. Nothing can be read there.
-const TASK_ADDRESS: u64 = 0xffff_8881_0000_0000;
+
+fn task(c: &mut Call<'_, '_, '_>) -> Done {
+    ok(c.host.kernel.objects.current_task())
+}
 
 impl Call<'_, '_, '_> {
     fn clock(&self, clock: Clock) -> Done {

@@ -302,12 +302,7 @@ impl Kernel {
             _ if map_type == MapType::InodeStorage => return Ok(Owner::Anonymous),
             _ => return Err(Errno::EBADF),
         };
-        let fits = match (map_type, file.host.role()) {
-            (MapType::TaskStorage, role) => role == Role::Task,
-            (MapType::CgrpStorage, role) => role == Role::Cgroup,
-            _ => true,
-        };
-        if fits {
+        if owns_in(map_type, file.host.role()) {
             Ok(Owner::Object(file))
         } else {
             Err(Errno::EBADF)
@@ -315,24 +310,42 @@ impl Kernel {
     }
 }
 
+/// Whether objects of this kind have values in such a storage. Any file has an inode.
+pub(crate) fn owns_in(map_type: MapType, role: Role) -> bool {
+    match map_type {
+        MapType::SkStorage => matches!(role, Role::Socket(_)),
+        MapType::TaskStorage => role == Role::Task,
+        MapType::CgrpStorage => role == Role::Cgroup,
+        _ => true,
+    }
+}
+
 /// Whose value in a local storage.
-pub(super) enum Owner {
+pub(crate) enum Owner {
     Object(Arc<ObjectFile>),
     /// The one inode that the files of all BPF objects share.
     Anonymous,
+    /// The task in whose name programs run, when it is none of the embedding program's.
+    CurrentTask,
 }
 
 impl Owner {
-    /// The key that the map knows it by.
-    pub(super) fn key(&self) -> [u8; 8] {
+    /// The number that the map knows it by.
+    pub(crate) fn number(&self) -> u64 {
         match self {
-            Owner::Object(file) => file.cookie.to_ne_bytes(),
-            Owner::Anonymous => u64::MAX.to_ne_bytes(),
+            Owner::Object(file) => file.cookie,
+            Owner::Anonymous => u64::MAX,
+            Owner::CurrentTask => u64::MAX - 1,
         }
     }
 
+    /// The number as a key.
+    pub(crate) fn key(&self) -> [u8; 8] {
+        self.number().to_ne_bytes()
+    }
+
     /// Lets the value go with its owner.
-    pub(super) fn join(&self, map: &Arc<MapObject>) {
+    pub(crate) fn join(&self, map: &Arc<MapObject>) {
         if let Owner::Object(file) = self {
             file.join(map);
         }

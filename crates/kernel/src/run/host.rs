@@ -1,8 +1,8 @@
 //! What a running program can reach: its input, its maps, and through helpers the kernel.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use skep_abi::{Errno, ProgFlags, ProgType};
+use skep_abi::{Errno, MapType, ProgFlags, ProgType};
 use skep_maps::{Pass, Record};
 use skep_vm::{Host, Machine, Trap};
 
@@ -11,7 +11,9 @@ use super::{skb, xdp};
 use crate::helpers;
 use crate::kernel::Kernel;
 use crate::map::MapObject;
+use crate::map::references::Owner;
 use crate::memory::Block;
+use crate::objects::{ObjectFile, Role, Socket};
 use crate::prog::Program;
 
 /// What the context describes.
@@ -47,6 +49,8 @@ pub(crate) struct RunHost<'k> {
     pub(crate) reserved: Vec<(Record, u64, Arc<MapObject>)>,
     /// The socket that the packet belongs to.
     pub(crate) socket: Option<Block>,
+    /// The same as the owner of values in socket storages, once a program asks for one.
+    socket_owner: OnceLock<Arc<ObjectFile>>,
     /// Memory that a helper shows to a callback: address and length.
     pub(crate) lent: Option<(u64, u64)>,
     /// Programs that ran, which keep their own maps.
@@ -67,6 +71,7 @@ impl<'k> RunHost<'k> {
             reserved: Vec::new(),
             lent: None,
             socket: None,
+            socket_owner: OnceLock::new(),
             programs: Vec::new(),
         })
     }
@@ -147,6 +152,26 @@ impl<'k> RunHost<'k> {
                 .is_ok_and(|l| std::ptr::eq(Arc::as_ptr(l), linked))
         };
         self.programs.iter().find(same).cloned()
+    }
+
+    /// Whose value in a storage of this type the address of an object means. The packet's
+    /// socket is nobody else's, and goes with the run.
+    pub(crate) fn owner_at(&self, map_type: MapType, address: u64) -> Option<Owner> {
+        if self.socket.as_ref().is_none_or(|s| s.at(0) != address) {
+            return self.kernel.objects.owner_at(map_type, address);
+        }
+        let object = self.socket_owner.get_or_init(|| {
+            let socket = Socket {
+                family: 0,
+                kind: 0,
+                protocol: 0,
+                state: 0,
+                in_reuseport_group: false,
+            };
+            let cookie = self.kernel.next_cookie();
+            ObjectFile::passing(Arc::new(Role::Socket(socket)), cookie)
+        });
+        (map_type == MapType::SkStorage).then(|| Owner::Object(object.clone()))
     }
 
     /// Whether `test` holds for one of the maps that the run knows.

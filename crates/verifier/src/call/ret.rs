@@ -70,7 +70,6 @@ impl Verifier<'_> {
 
     fn object_result(&mut self, name: &str, flags: Flags) -> Res<Reg> {
         let id = self.kernel_struct(name)?;
-        self.need_kernel("objects");
         Ok(Reg {
             flags,
             aux: id.0,
