@@ -209,7 +209,7 @@ pub(crate) static HELPERS: [Helper; 211] = [
     h(98, "bpf_get_listener_sock", SocketOrNull, [SKC, NO, NO, NO, NO], 0),
     h(99, "bpf_skc_lookup_tcp", SockCommonOrNull, [CTX, RO, SIZE0, ANY, ANY], PKT | ACQ),
     h(100, "bpf_tcp_check_syncookie", Int, [BSK, RO, SIZE, RO, SIZE], GPL | PKT),
-    h(101, "bpf_sysctl_get_name", Int, [CTX, OUT, SIZE, ANY, NO], 0),
+    h(101, "bpf_sysctl_get_name", Int, [CTX, RW, SIZE, ANY, NO], 0),
     h(102, "bpf_sysctl_get_current_value", Int, [CTX, OUT, SIZE, NO, NO], 0),
     h(103, "bpf_sysctl_get_new_value", Int, [CTX, OUT, SIZE, NO, NO], 0),
     h(104, "bpf_sysctl_set_new_value", Int, [CTX, RO, SIZE, NO, NO], 0),

@@ -118,6 +118,7 @@ fn executable(bare: &Bare<'_>) -> Executable {
         end,
         stack_depth: 512,
         has_tail_call: false,
+        facts: Default::default(),
     });
     Executable {
         origin: (0..len).collect(),

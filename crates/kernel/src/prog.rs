@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicU64;
 
 use skep_abi::{Errno, ProgFlags, attr};
 use skep_isa::Insn;
-use skep_verifier::Executable;
+use skep_verifier::{Executable, TargetProgram};
 use skep_vm::world::World;
 
 use crate::btf::BtfObject;
@@ -51,6 +51,8 @@ pub(crate) struct Program {
     pub(crate) id: Id<Program>,
     pub(crate) prog_type: u32,
     pub(crate) attach_type: u32,
+    /// It traces a function of another program.
+    pub(crate) traces_program: bool,
     pub(crate) flags: ProgFlags,
     pub(crate) name: String,
     pub(crate) tag: [u8; 8],
@@ -88,6 +90,18 @@ impl Drop for Program {
 }
 
 impl Program {
+    /// What the verifier asks of it when another program attaches to one of its functions.
+    pub(crate) fn as_target(&self) -> TargetProgram {
+        let functions = self.executable.subprograms.iter();
+        TargetProgram {
+            prog_type: self.prog_type,
+            attach_type: self.attach_type,
+            btf: self.btf.as_ref().map(|btf| btf.btf.clone()),
+            functions: functions.map(|function| function.facts).collect(),
+            traces_program: self.traces_program,
+        }
+    }
+
     /// What prog arrays ask of it.
     pub(crate) fn owner(&self) -> Owner {
         Owner {

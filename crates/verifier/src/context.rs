@@ -280,6 +280,8 @@ pub struct Verifier<'a> {
     /// thrown is the result.
     pub exception_callback: Option<u32>,
     /// What the program attaches to, when that is a type or function of the kernel.
+    /// The program one of whose functions this one replaces.
+    pub extends: Option<Arc<crate::env::TargetProgram>>,
     pub target: Option<crate::setup::target::Target>,
     /// What of a running kernel the program needs to run.
     pub needs_kernel: Option<String>,

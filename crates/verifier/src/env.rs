@@ -100,8 +100,8 @@ pub struct Request<'a> {
     pub line_info: (&'a [u8], u32),
     /// The BTF id of the attach target, 0 for none.
     pub attach_btf_id: u32,
-    /// The target is a program or the BTF of a module instead of the kernel itself.
-    pub attach_elsewhere: bool,
+    /// What has the target.
+    pub attach_to: AttachTo,
     /// `log_level` as given: 1, 2, 4 and their sums; 0 for no log.
     pub log_level: u32,
     /// Which part of the log is kept.
@@ -110,6 +110,48 @@ pub struct Request<'a> {
     pub privilege: Privilege,
     /// Whether to keep the abstract states for the checking interpreter.
     pub record_states: bool,
+}
+
+/// What the target of a program is a part of.
+#[derive(Clone, Debug, Default)]
+pub enum AttachTo {
+    /// The kernel itself.
+    #[default]
+    Kernel,
+    /// Another program.
+    Program(Arc<TargetProgram>),
+    /// The BTF of a module.
+    Module,
+}
+
+/// What must be known of a program to attach to one of its functions.
+#[derive(Clone, Debug, Default)]
+pub struct TargetProgram {
+    /// `BPF_PROG_TYPE_*`.
+    pub prog_type: u32,
+    /// `BPF_*` attach type it was loaded for.
+    pub attach_type: u32,
+    /// Its BTF.
+    pub btf: Option<Arc<Btf>>,
+    /// Its functions, entry first.
+    pub functions: Vec<FunctionFacts>,
+    /// It traces a program itself.
+    pub traces_program: bool,
+}
+
+/// What others must know of a function to take its place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FunctionFacts {
+    /// The BTF id of its type, 0 without one.
+    pub btf_id: u32,
+    /// It does not take what its type says.
+    pub unreliable: bool,
+    /// It may change packet data.
+    pub changes_packet: bool,
+    /// It may sleep.
+    pub might_sleep: bool,
+    /// It runs when the program throws.
+    pub is_exception_callback: bool,
 }
 
 /// The verifier's only window on the world.
@@ -200,6 +242,8 @@ pub struct Subprogram {
     pub stack_depth: u32,
     /// Whether it contains a tail call.
     pub has_tail_call: bool,
+    /// What those who attach to it ask.
+    pub facts: FunctionFacts,
 }
 
 /// A program that may run: rewritten, with every reference resolved.

@@ -10,7 +10,7 @@ use crate::log::{LEVEL, Log, STATS};
 use crate::rewrite;
 use crate::say;
 use crate::setup::{
-    attach, btf_info, cfg, fastcall, live_regs, order, pseudo, stack_depth, subprogs,
+    attach, btf_info, cfg, extend, fastcall, live_regs, order, pseudo, stack_depth, subprogs,
 };
 use crate::state::State;
 
@@ -19,17 +19,23 @@ use crate::state::State;
 /// Never panics: what contradicts itself inside is refused with `EFAULT`. Cost: bounded by
 /// the limit of a million walked instructions.
 pub fn verify(request: &Request<'_>, env: &dyn Env) -> Outcome {
-    decide(new_verifier(request, env))
+    let judged = extend::as_extended(request);
+    decide(Verifier {
+        extends: extend::extended(request),
+        ..new_verifier(&judged, env)
+    })
 }
 
 /// The same decision without pruning: every path is walked to its end, however many there
 /// are, but no more than `limit` instructions. Loops that only convergence ends, such as
 /// `may_goto` and callbacks, run into the limit (`E2BIG`). For testing the pruning.
 pub fn verify_every_path(request: &Request<'_>, env: &dyn Env, limit: u32) -> Outcome {
+    let judged = extend::as_extended(request);
     decide(Verifier {
+        extends: extend::extended(request),
         prunes: false,
         insn_limit: limit.min(COMPLEXITY_LIMIT_INSNS),
-        ..new_verifier(request, env)
+        ..new_verifier(&judged, env)
     })
 }
 
@@ -182,6 +188,7 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
         figures: Stats::default(),
         exception_callback: None,
         target: None,
+        extends: None,
         needs_kernel: None,
         message: String::new(),
         max_ctx_offset: 0,

@@ -168,7 +168,7 @@ impl Case {
             func_info: (&self.func_info, 8),
             line_info: (&self.line_info, 16),
             attach_btf_id: 0,
-            attach_elsewhere: false,
+            attach_to: Default::default(),
             log_level: self.level,
             log_keep: skep_verifier::LogKeep::All,
             privilege: Privilege::FULL,

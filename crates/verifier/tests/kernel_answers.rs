@@ -228,7 +228,7 @@ fn check(case: &Case<'_>) -> Result<(), String> {
         func_info: (&case.func_info, 8),
         line_info: (&[], 16),
         attach_btf_id: 0,
-        attach_elsewhere: false,
+        attach_to: Default::default(),
         log_level: case.level,
         log_keep: skep_verifier::LogKeep::All,
         privilege: Privilege::FULL,

@@ -11,7 +11,7 @@ use skep_abi::{
 use skep_catalog::helper_id;
 use skep_isa::{INSN_SIZE, Insn};
 use skep_maps::Operation;
-use skep_verifier::{Executable, MapId, Outcome, Privilege, Request, Verdict};
+use skep_verifier::{AttachTo, Executable, MapId, Outcome, Privilege, Request, Verdict};
 use skep_vm::world::{Clock, World};
 
 use super::env::LoadEnv;
@@ -106,7 +106,7 @@ impl Kernel {
             func_info: (&func_info.bytes, func_info.record_size),
             line_info: (&line_info.bytes, line_info.record_size),
             attach_btf_id: view.attach_btf_id(),
-            attach_elsewhere: view.attach_prog_fd() != 0,
+            attach_to: self.attach_to(view)?,
             log_level: log.level(),
             log_keep: log.keep(),
             privilege: self.privilege(),
@@ -155,10 +155,13 @@ impl Kernel {
             .map(Arc::new)
             .map_err(|e| e.to_string()),
         };
+        let traces_program = view.prog_type() == u32::from(ProgType::Tracing)
+            && matches!(request.attach_to, AttachTo::Program(_));
         let prog = self.progs.register(|id| Program {
             id,
             prog_type: view.prog_type(),
             attach_type,
+            traces_program,
             flags,
             name,
             tag: tag(&insns),
@@ -229,6 +232,18 @@ impl Kernel {
             File::Btf(btf) if btf.is_kernel && view.attach_btf_id() != 0 => Ok(()),
             _ => Err(Errno::EINVAL),
         }
+    }
+
+    /// What has the target of the program; [`check_target`](Self::check_target) came before.
+    fn attach_to(&self, view: &attr::ProgLoad) -> Result<AttachTo, Errno> {
+        if view.attach_prog_fd() == 0 {
+            return Ok(AttachTo::Kernel);
+        }
+        Ok(match self.fds.get(view.attach_prog_fd())? {
+            File::Prog(prog) => AttachTo::Program(Arc::new(prog.as_target())),
+            File::Btf(btf) if btf.is_kernel => AttachTo::Kernel,
+            _ => AttachTo::Module,
+        })
     }
 
     fn prog_btf(&self, view: &attr::ProgLoad) -> Result<Option<Arc<BtfObject>>, Errno> {

@@ -1,5 +1,6 @@
 //! What a load from a context gives whose words are typed by BTF.
 
+use skep_abi::ProgType;
 use skep_btf::{Btf, Kind as BtfKind, Type, TypeId};
 use skep_catalog::IterValue;
 
@@ -13,6 +14,9 @@ use crate::state::{Flags, Kind, Reg};
 
 /// Bytes of the longest such context.
 const MAX_CONTEXT: i32 = 12 * 8;
+
+/// Arguments of a function about which nothing is known.
+const UNTYPED_ARGS: i32 = 5;
 
 /// What one word of the context is.
 enum Word {
@@ -116,11 +120,17 @@ impl Verifier<'_> {
     }
 
     fn context_word(&mut self, off: i32, size: i32) -> Res<Option<Word>> {
-        let btf = kernel_btf(self)?;
         let Some(target) = self.target.clone() else {
             return Ok(None);
         };
         let name = &target.name;
+        let btf = match &target.program {
+            None => kernel_btf(self)?,
+            Some(types) => match types.btf.clone() {
+                Some(btf) => btf,
+                None => return Ok(self.untyped_word(&target, off)),
+            },
+        };
         if off % 8 != 0 {
             say!(self, "func '{name}' offset {off} is not multiple of 8\n");
             return Ok(None);
@@ -170,6 +180,47 @@ impl Verifier<'_> {
             return Ok(None);
         }
         self.pointer_word(&btf, &target, arg, ty)
+    }
+
+    /// A word of a function about whose arguments nothing is known.
+    fn untyped_word(&mut self, target: &Target, off: i32) -> Option<Word> {
+        let name = &target.name;
+        if off % 8 != 0 {
+            say!(self, "func '{name}' offset {off} is not multiple of 8\n");
+            return None;
+        }
+        let arg = off / 8;
+        let last = match target.place {
+            Place::Exit => UNTYPED_ARGS,
+            _ => UNTYPED_ARGS - 1,
+        };
+        if arg > last {
+            let nth = arg + 1;
+            say!(self, "func '{name}' doesn't have {nth}-th argument\n");
+            return None;
+        }
+        Some(Word::Number)
+    }
+
+    /// What a traced program gets for the context, the only object that programs hand on.
+    fn program_context(
+        &mut self,
+        to: Type<'_>,
+        arg: usize,
+        prog_type: Option<ProgType>,
+    ) -> Res<Option<Word>> {
+        if to.kind() != BtfKind::Struct {
+            say!(self, "arg#{arg} type is not a struct\n");
+            return Ok(None);
+        }
+        let Some(prog_type) = prog_type else {
+            return Ok(None);
+        };
+        if !crate::call::global_func::is_context_name(to.name(), prog_type) {
+            return Ok(None);
+        }
+        let id = self.kernel_context(prog_type)?;
+        Ok(Some(Word::Object(id, Flags::NONE)))
     }
 
     /// What stands for the result that is there already, where that needs more than its type.
@@ -222,6 +273,9 @@ impl Verifier<'_> {
             let kind = to.kind().name();
             say!(self, "func '{name}' arg{arg} type {kind} is not a struct\n");
             return Ok(None);
+        }
+        if let Some(types) = &target.program {
+            return self.program_context(to, arg, types.prog_type);
         }
         let mut flags = match target.place {
             Place::Tracepoint(nullable) if nullable >> arg & 1 != 0 => {

@@ -15,7 +15,7 @@ impl Verifier<'_> {
     /// Those of [`prepare_args`](Self::prepare_args), for a global function.
     pub fn enter_function(&mut self, subprog: u32) -> Res {
         let index = subprog as usize;
-        if subprog == 0 {
+        if subprog == 0 && self.extends.is_none() {
             return self.enter_main();
         }
         if self.log.enabled() {

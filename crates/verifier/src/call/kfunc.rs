@@ -244,7 +244,7 @@ impl Verifier<'_> {
             "bpf_rdonly_cast" => self.cast_result(btf, given)?,
             "bpf_cast_to_kern_ctx" => Reg {
                 flags: Flags::TRUSTED,
-                aux: self.kernel_context()?.0,
+                aux: self.kernel_context(self.prog_type()?)?.0,
                 ..Reg::pointer(Kind::BtfId)
             },
             "bpf_dynptr_slice" | "bpf_dynptr_slice_rdwr" => self.slice_result(kfunc, given)?,
@@ -358,9 +358,8 @@ impl Verifier<'_> {
     }
 
     /// The kernel's structure behind the program's context.
-    fn kernel_context(&mut self) -> Res<TypeId> {
+    pub(crate) fn kernel_context(&self, prog_type: skep_abi::ProgType) -> Res<TypeId> {
         use skep_abi::ProgType as P;
-        let prog_type = self.prog_type()?;
         let name = match prog_type {
             P::SocketFilter
             | P::SchedCls

@@ -3,7 +3,7 @@
 use skep_isa::{Insn, class, pseudo};
 
 use crate::context::{Res, Stop, Verifier};
-use crate::env::{Executable, Subprogram};
+use crate::env::{Executable, FunctionFacts, Subprogram};
 use crate::refuse;
 use crate::rewrite::draft::{Draft, Step};
 use crate::rewrite::lost_function;
@@ -67,6 +67,13 @@ fn subprograms(v: &Verifier<'_>, places: &[u32]) -> Vec<Subprogram> {
         end: place(pair[1].start),
         stack_depth: pair[0].stack_depth + pair[0].stack_extra,
         has_tail_call: pair[0].has_tail_call,
+        facts: FunctionFacts {
+            btf_id: pair[0].btf_func,
+            unreliable: pair[0].args_unreliable,
+            changes_packet: pair[0].changes_packet,
+            might_sleep: pair[0].might_sleep,
+            is_exception_callback: pair[0].is_exception_callback,
+        },
     });
     all.filter(|subprogram| subprogram.start < subprogram.end)
         .collect()

@@ -13,7 +13,7 @@ use crate::refuse;
 pub fn check(v: &mut Verifier<'_>) -> Res {
     let sleepable = ProgFlags(v.request.flags).contains(ProgFlags::SLEEPABLE);
     let kind = ProgType::from_u32(v.request.prog_type);
-    if kind == Some(ProgType::Syscall) {
+    if kind == Some(ProgType::Syscall) && v.extends.is_none() {
         if !sleepable {
             refuse!(v, EINVAL, "Syscall programs can only be sleepable");
         }
@@ -26,15 +26,18 @@ pub fn check(v: &mut Verifier<'_>) -> Res {
         Some(ProgType::Kprobe | ProgType::StructOps) => true,
         _ => false,
     };
-    if sleepable && !may_sleep {
+    if sleepable && (!may_sleep || v.extends.is_some()) {
         refuse!(
             v,
             EINVAL,
             "Only fentry/fexit/fmod_ret, lsm, iter, uprobe, and struct_ops programs can be sleepable"
         );
     }
+    if let Some(program) = v.extends.clone() {
+        return super::extend::check(v, &program);
+    }
     match kind {
-        Some(ProgType::Tracing) if v.request.attach_btf_id == 0 => {
+        Some(ProgType::Tracing | ProgType::Ext) if v.request.attach_btf_id == 0 => {
             refuse!(v, EINVAL, "Tracing programs must provide btf_id")
         }
         Some(ProgType::Tracing | ProgType::Lsm | ProgType::StructOps) => {
@@ -42,7 +45,7 @@ pub fn check(v: &mut Verifier<'_>) -> Res {
             Ok(())
         }
         Some(ProgType::Ext) => Err(Stop::Unsupported(
-            "program type ext (replaces a function of another program)".into(),
+            "a program that replaces a function of the kernel".into(),
         )),
         _ => Ok(()),
     }

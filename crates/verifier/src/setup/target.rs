@@ -7,6 +7,7 @@ use skep_btf::{Btf, Kind, Type, TypeId};
 use skep_catalog::IterValue;
 
 use crate::context::{Res, Stop, Verifier};
+use crate::env::{AttachTo, TargetProgram};
 use crate::refuse;
 
 /// The place a program attaches to, with the types of the eight-byte words of its context.
@@ -20,6 +21,17 @@ pub struct Target {
     pub result: TypeId,
     /// The kind of place.
     pub place: Place,
+    /// The types of its arguments, when they are a program's and not the kernel's.
+    pub program: Option<ProgramTypes>,
+}
+
+/// The types of a function of a program.
+#[derive(Clone, Debug)]
+pub struct ProgramTypes {
+    /// The program's type.
+    pub prog_type: Option<ProgType>,
+    /// Its BTF; `None` when the function does not take what it says.
+    pub btf: Option<Arc<Btf>>,
 }
 
 /// The kinds of places.
@@ -54,10 +66,12 @@ const MAX_VALUE: u32 = 16;
 /// `EINVAL` as Linux; unsupported for targets whose rules could not be asked about.
 pub fn find(v: &mut Verifier<'_>) -> Res<Target> {
     let kind = ProgType::from_u32(v.request.prog_type);
-    if v.request.attach_elsewhere {
-        return Err(Stop::Unsupported(
-            "attaching to another program or a module".into(),
-        ));
+    match v.request.attach_to.clone() {
+        AttachTo::Kernel => {}
+        AttachTo::Program(program) => return of_program(v, &program),
+        AttachTo::Module => {
+            return Err(Stop::Unsupported("attaching to a module".into()));
+        }
     }
     if kind == Some(ProgType::StructOps) {
         return operation(v);
@@ -85,6 +99,47 @@ pub fn find(v: &mut Verifier<'_>) -> Res<Target> {
         Some(A::LsmCgroup) => hook(v, ty, Place::CgroupHook),
         _ => Err(Stop::Reject(skep_abi::Errno::EINVAL)),
     }
+}
+
+/// A function of another program, which is traced.
+fn of_program(v: &mut Verifier<'_>, program: &TargetProgram) -> Res<Target> {
+    let (btf, function) = super::extend::find(v, program, "FENTRY/FEXIT")?;
+    if program.traces_program {
+        refuse!(
+            v,
+            EINVAL,
+            "Cannot nest tracing program attach more than once"
+        );
+    }
+    use AttachType as A;
+    let place = match AttachType::from_u32(v.request.expected_attach_type) {
+        Some(A::TraceFentry) => Place::Entry,
+        Some(A::TraceFexit) => Place::Exit,
+        Some(A::ModifyReturn) => Place::Modify,
+        _ => return Err(Stop::Reject(skep_abi::Errno::EINVAL)),
+    };
+    let Some(ty) = btf.type_by_id(function.btf_id) else {
+        return Err(Stop::Reject(skep_abi::Errno::EINVAL));
+    };
+    let target = of_function(v, ty, place)?;
+    let target = Target {
+        program: Some(ProgramTypes {
+            prog_type: ProgType::from_u32(program.prog_type),
+            btf: (!function.unreliable).then(|| btf.clone()),
+        }),
+        ..target
+    };
+    if !function.unreliable {
+        check_model(v, &btf, &target)?;
+    }
+    let name = &target.name;
+    if sleeps(v) {
+        refuse!(v, EINVAL, "{name} is not sleepable");
+    }
+    if place == Place::Modify {
+        refuse!(v, EINVAL, "can't modify return codes of BPF programs");
+    }
+    Ok(target)
 }
 
 /// The kernel's types.
@@ -128,6 +183,7 @@ fn tracepoint(v: &mut Verifier<'_>, ty: Type<'_>) -> Res<Target> {
         args: proto.params().skip(1).map(|param| param.ty).collect(),
         result: TypeId::VOID,
         place: Place::Tracepoint(nullable),
+        program: None,
     })
 }
 
@@ -144,6 +200,7 @@ fn of_function(v: &mut Verifier<'_>, ty: Type<'_>, place: Place) -> Res<Target> 
         args: proto.params().map(|param| param.ty).collect(),
         result: proto.ref_type().unwrap_or(TypeId::VOID),
         place,
+        program: None,
     })
 }
 
@@ -164,7 +221,7 @@ fn iterator(v: &mut Verifier<'_>, ty: Type<'_>) -> Res<Target> {
 
 fn function(v: &mut Verifier<'_>, ty: Type<'_>, place: Place) -> Res<Target> {
     let target = of_function(v, ty, place)?;
-    check_model(v, &target)?;
+    check_model(v, &*kernel_btf(v)?, &target)?;
     let name = &target.name;
     if sleeps(v) {
         if !skep_catalog::may_sleep(name) {
@@ -190,8 +247,7 @@ fn function(v: &mut Verifier<'_>, ty: Type<'_>, place: Place) -> Res<Target> {
 }
 
 /// Whether a trampoline can hand on what the function takes and returns.
-fn check_model(v: &mut Verifier<'_>, target: &Target) -> Res {
-    let btf = kernel_btf(v)?;
+fn check_model(v: &mut Verifier<'_>, btf: &Btf, target: &Target) -> Res {
     let name = &target.name;
     let count = target.args.len();
     if count > MAX_ARGS {
@@ -274,7 +330,7 @@ impl Target {
 /// A security hook.
 fn hook(v: &mut Verifier<'_>, ty: Type<'_>, place: Place) -> Res<Target> {
     let target = of_function(v, ty, place)?;
-    check_model(v, &target)?;
+    check_model(v, &*kernel_btf(v)?, &target)?;
     let (id, name) = (ty.id().0, &target.name);
     let hook = skep_catalog::hook(name);
     if sleeps(v) && !hook.is_some_and(|hook| hook.may_sleep()) {
@@ -354,6 +410,7 @@ fn operation(v: &mut Verifier<'_>) -> Res<Target> {
         args: proto.params().map(|param| param.ty).collect(),
         result: proto.ref_type().unwrap_or(TypeId::VOID),
         place: Place::Operation(operations),
+        program: None,
     })
 }
 

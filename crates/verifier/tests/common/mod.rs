@@ -5,7 +5,7 @@ use std::sync::Arc;
 use skep_abi::Errno;
 use skep_btf::Btf;
 use skep_isa::Insn;
-use skep_verifier::{Env, LogKeep, MapFacts, MapId, Privilege, Request, Verdict, verify};
+use skep_verifier::{AttachTo, Env, LogKeep, MapFacts, MapId, Privilege, Request, Verdict, verify};
 
 /// A kernel with these types, or none.
 pub struct Types(pub Option<Arc<Btf>>);
@@ -50,7 +50,7 @@ pub fn request(insns: &[Insn], prog_type: u32, attach: u32, target: u32) -> Requ
         func_info: (&[], 8),
         line_info: (&[], 16),
         attach_btf_id: target,
-        attach_elsewhere: false,
+        attach_to: AttachTo::Kernel,
         log_level: 2,
         log_keep: LogKeep::All,
         privilege: Privilege::FULL,

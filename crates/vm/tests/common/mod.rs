@@ -160,6 +160,7 @@ pub fn of_insns(insns: Vec<Insn>, starts: &[u32]) -> Executable {
             end,
             stack_depth: 512,
             has_tail_call: false,
+            facts: Default::default(),
         })
         .collect();
     let origin = (0..len).collect();
