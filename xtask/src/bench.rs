@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: `run` is told in its own file; `verify` says how long skep and Linux take to verify the same programs.
 
+mod growth;
 mod maps;
 mod peers;
 mod picture;

@@ -226,7 +226,8 @@ impl Files for Kernel {
         match self.fds.get(fd)? {
             File::Map(file) => {
                 let frozen = u32::from(file.object().is_frozen());
-                Ok(format!("frozen:\t{frozen}\n"))
+                let bytes = file.object().map.bytes();
+                Ok(format!("memlock:\t{bytes}\nfrozen:\t{frozen}\n"))
             }
             _ => Ok(String::new()),
         }

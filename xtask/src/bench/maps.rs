@@ -14,7 +14,7 @@ use crate::{Outcome, project};
 const OPS: f64 = 256.0;
 /// Bytes of a value.
 const VALUE: usize = 64;
-/// Samples of each case in each engine, taken in turn.
+/// Samples of each case, where they are not said.
 const SAMPLES: usize = 151;
 /// About how long one sample takes, in nanoseconds.
 const SAMPLE_NS: u64 = 250_000;
@@ -26,7 +26,7 @@ const CHUNK: usize = 4096;
 
 /// How the map is filled before the program runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fill {
+pub(super) enum Fill {
     Empty,
     /// With the numbers from 0 on.
     Numbers,
@@ -35,9 +35,9 @@ enum Fill {
 }
 
 /// One operation on one kind of map.
-struct Case {
-    map: &'static str,
-    op: &'static str,
+pub(super) struct Case {
+    pub(super) map: &'static str,
+    pub(super) op: &'static str,
     /// The target: at most this part of the kernel's time.
     target: f64,
     program: &'static str,
@@ -47,7 +47,7 @@ struct Case {
     fill: Fill,
 }
 
-const fn case(
+pub(super) const fn case(
     (map, op, target): (&'static str, &'static str, f64),
     program: &'static str,
     (kind, key, flags): (MapType, u32, MapFlags),
@@ -65,7 +65,7 @@ const fn case(
     }
 }
 
-const NONE: MapFlags = MapFlags(0);
+pub(super) const NONE: MapFlags = MapFlags(0);
 const CASES: &[Case] = &[
     case(
         ("array", "increment", 0.7),
@@ -148,7 +148,7 @@ const CASES: &[Case] = &[
 ];
 
 /// The loop without an operation.
-const NOP: Case = case(
+pub(super) const NOP: Case = case(
     ("array", "nop", 1.0),
     "map_nop",
     (MapType::Array, 4, NONE),
@@ -156,9 +156,18 @@ const NOP: Case = case(
 );
 
 /// One engine.
-struct Engine {
-    name: &'static str,
-    backend: Box<dyn Backend + Send + Sync>,
+pub(super) struct Engine {
+    pub(super) name: &'static str,
+    pub(super) backend: Box<dyn Backend + Send + Sync>,
+}
+
+/// How large a case is played.
+#[derive(Clone, Copy)]
+pub(super) struct Scale {
+    pub(super) entries: u32,
+    pub(super) threads: usize,
+    /// Samples in each engine, taken in turn.
+    pub(super) samples: usize,
 }
 
 /// What the command line says.
@@ -194,7 +203,7 @@ fn wanted(args: &[String]) -> Result<Wanted, String> {
     Ok(wanted)
 }
 
-fn engines() -> Vec<Engine> {
+pub(super) fn engines() -> Vec<Engine> {
     let skep = Arc::new(Kernel::builder().build());
     let mut engines = vec![Engine {
         name: "skep",
@@ -210,13 +219,13 @@ fn engines() -> Vec<Engine> {
 }
 
 /// A map with its program, ready to run.
-struct Ready {
-    map: u32,
+pub(super) struct Ready {
+    pub(super) map: u32,
     prog: u32,
 }
 
 impl Ready {
-    fn new(engine: &Engine, case: &Case, entries: u32) -> Result<Ready, String> {
+    pub(super) fn new(engine: &Engine, case: &Case, entries: u32) -> Result<Ready, String> {
         let backend = &*engine.backend;
         let map = create(backend, case, entries).map_err(|e| format!("map: {e}"))?;
         fill(backend, map, case, entries).map_err(|e| format!("filling: {e}"))?;
@@ -232,7 +241,7 @@ impl Ready {
         Ok(Ready { map, prog })
     }
 
-    fn close(self, engine: &Engine) {
+    pub(super) fn close(self, engine: &Engine) {
         // Descriptors that were just used can be closed.
         let _ = engine.backend.close(self.prog);
         let _ = engine.backend.close(self.map);
@@ -297,41 +306,60 @@ fn data(entries: u32) -> Vec<u8> {
 }
 
 /// Nanoseconds of one operation in each engine: the best of some samples, taken in turn.
-fn measure(engines: &[Engine], case: &Case, entries: u32, threads: usize) -> Vec<Option<f64>> {
-    let data = data(entries);
-    let rings = case.kind == MapType::Ringbuf;
-    let mut best = vec![None::<f64>; engines.len()];
-    let mut kept: Vec<Option<(Ready, u32)>> = Vec::new();
+pub(super) fn measure(engines: &[Engine], case: &Case, scale: Scale) -> Vec<Option<f64>> {
+    let mut kept: Vec<Option<Ready>> = Vec::new();
     for engine in engines {
-        let ready = Ready::new(engine, case, entries).and_then(|ready| {
-            let once = run_once(&*engine.backend, ready.prog, &data, 20);
-            let (_, ns) = once.map_err(|e| format!("run: {e}"))?;
-            let most = if rings { RING_RUNS } else { 20_000 };
-            let repeat = (SAMPLE_NS / u64::from(ns.max(1))).clamp(4, most.into()) as u32;
-            Ok((ready, repeat))
-        });
+        let ready = Ready::new(engine, case, scale.entries);
         if let Err(why) = &ready {
             eprintln!("{} {} in {}: {why}", case.map, case.op, engine.name);
         }
         kept.push(ready.ok());
     }
-    for _ in 0..SAMPLES {
-        for ((engine, kept), best) in engines.iter().zip(&kept).zip(&mut best) {
-            let Some((ready, repeat)) = kept else {
+    let best = play(engines, case, &kept, scale);
+    for (engine, ready) in engines.iter().zip(kept) {
+        if let Some(ready) = ready {
+            ready.close(engine);
+        }
+    }
+    best
+}
+
+/// The same for maps that are there.
+pub(super) fn play(
+    engines: &[Engine],
+    case: &Case,
+    maps: &[Option<Ready>],
+    scale: Scale,
+) -> Vec<Option<f64>> {
+    let data = data(scale.entries);
+    let rings = case.kind == MapType::Ringbuf;
+    let mut best = vec![None::<f64>; engines.len()];
+    let repeats: Vec<Option<u32>> = engines
+        .iter()
+        .zip(maps)
+        .map(|(engine, ready)| {
+            let prog = ready.as_ref()?.prog;
+            let once = run_once(&*engine.backend, prog, &data, 20);
+            let (_, ns) = once
+                .inspect_err(|why| eprintln!("{} in {}: {why}", case.map, engine.name))
+                .ok()?;
+            let most = if rings { RING_RUNS } else { 20_000 };
+            Some((SAMPLE_NS / u64::from(ns.max(1))).clamp(4, most.into()) as u32)
+        })
+        .collect();
+    for _ in 0..scale.samples {
+        let all = engines.iter().zip(maps).zip(&repeats);
+        for (((engine, ready), repeat), best) in all.zip(&mut best) {
+            let (Some(ready), Some(repeat)) = (ready, repeat) else {
                 continue;
             };
             if rings && drain(&*engine.backend, ready.map).is_err() {
                 continue;
             }
-            let ns = sample(engine, ready.prog, &data, *repeat, threads);
+            let ns = sample(engine, ready.prog, &data, *repeat, scale.threads);
             if let Some(ns) = ns {
                 *best = Some(best.map_or(ns, |b: f64| b.min(ns)));
             }
-        }
-    }
-    for (engine, kept) in engines.iter().zip(kept) {
-        if let Some((ready, _)) = kept {
-            ready.close(engine);
         }
     }
     best
@@ -378,6 +406,9 @@ pub fn run(args: &[String]) -> Outcome {
     if cfg!(debug_assertions) {
         eprintln!("warning: not a release build (`cargo run --release -p xtask -- bench maps`)");
     }
+    if args.iter().any(|arg| arg == "--growth") {
+        return super::growth::run(args);
+    }
     let wanted = wanted(args)?;
     let engines = engines();
     if !wanted.json {
@@ -387,13 +418,18 @@ pub fn run(args: &[String]) -> Outcome {
         );
     }
     for entries in &wanted.entries {
-        let nop = measure(&engines, &NOP, *entries, wanted.threads);
+        let scale = Scale {
+            entries: *entries,
+            threads: wanted.threads,
+            samples: SAMPLES,
+        };
+        let nop = measure(&engines, &NOP, scale);
         let chosen = |case: &&Case| {
             let name = format!("{}/{}", case.map, case.op);
             wanted.only.is_empty() || wanted.only.iter().any(|only| name.contains(only.as_str()))
         };
         for case in CASES.iter().filter(chosen) {
-            let times = measure(&engines, case, *entries, wanted.threads);
+            let times = measure(&engines, case, scale);
             let net: Vec<Option<f64>> = times
                 .iter()
                 .zip(&nop)

@@ -92,14 +92,21 @@ fn checks_its_types(map_type: MapType) -> bool {
     use MapType::*;
     !matches!(
         map_type,
-        Hash | PercpuHash | LruHash | LruPercpuHash | ProgArray | Queue | Stack | Ringbuf
+        Hash | PercpuHash
+            | LruHash
+            | LruPercpuHash
+            | ProgArray
+            | Queue
+            | Stack
+            | Ringbuf
+            | ReuseportSockarray
     )
 }
 
 fn check_kind(spec: &Spec, types: &Types, btf: &Btf) -> Result<(), Errno> {
     use MapType::*;
     match spec.map_type {
-        Array | PercpuArray | ReuseportSockarray => {
+        Array | PercpuArray => {
             if types.key == 0 {
                 // One element with a data section as its type: a program's global variables.
                 let section = btf.resolve(types.value).map(|t| t.kind());
