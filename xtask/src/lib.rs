@@ -14,6 +14,7 @@ pub mod mapmodel;
 pub mod oracle;
 pub mod prove;
 pub mod record;
+pub mod sanitize;
 pub mod smith;
 pub mod speed;
 pub mod tables;

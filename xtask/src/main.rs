@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use xtask::{
     Outcome, ask, bench, btf, ci, conformance, exactness, loom, mapmodel, oracle, prove, record,
-    smith, speed, tables, tidy,
+    sanitize, smith, speed, tables, tidy,
 };
 
 const USAGE: &str = "\
@@ -23,6 +23,8 @@ cargo xtask gen                   writes the generated tables and headers
        --check                    only says whether they are fresh
 cargo xtask exactness             writes docs/exactness.md: skep against the recorded answers
 cargo xtask loom                  all interleavings of small scenes of crates/sync
+cargo xtask sanitize              tests of maps on many threads, under sanitizers (nightly)
+       --rounds N --only NAME     operations a thread (default 250000); `thread` or `address`
 cargo xtask maps-model            random map commands put to Linux and to skep
        --steps N --seed S         how many commands (default 20000), from which seed on
        --type NAME --length N     only maps of this type; commands on one map (default 40)
@@ -43,6 +45,7 @@ cargo xtask bench run [NAME…]     how long programs run in each engine
 cargo xtask conformance DIR       runs a suite of instruction set test vectors (*.data)
 cargo xtask bench maps [MAP/OP…]  what operations of programs on maps cost, in skep and the kernel
        --json                     one JSON object a case and engine
+       --growth [--docs]          from 10 to 10,000,000 entries; writes docs/growth.md
        --entries N,… --threads N  sizes of the maps (default 16384), programs at once (default 1)
 cargo xtask bench verify [PATH…]  medians of skep's and Linux's verification times
        --json                     one JSON object a program
@@ -73,6 +76,7 @@ fn run() -> Outcome {
         "tidy" => tidy::run(),
         "exactness" => exactness::run(),
         "loom" => loom::run(),
+        "sanitize" => sanitize::run(&rest),
         "maps-model" => mapmodel::run(&rest),
         "oracle" => oracle::run(&rest),
         "prove" => prove::run(&rest),

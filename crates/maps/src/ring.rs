@@ -5,25 +5,20 @@
 //! producers', then the data twice. An 8-byte header (length with a busy and a discard bit)
 //! stands before each record; records are aligned to 8.
 //!
-//! The consumer may be another process and write what it likes to its page: its position only
-//! decides whether there is room, and never becomes an address. What producers need to know
-//! they keep to themselves.
+//! The consumer may be another process and write what it likes to its page; what producers
+//! need to know they keep to themselves ([`skep_sync::ring`]).
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use skep_abi::Errno;
 use skep_sync::SpinLock;
+use skep_sync::ring::{BUSY, DISCARD, HEADER, Producers, RingMemory};
 
 use crate::ledger::Ledger;
 use crate::region::{PAGE, copy_in, copy_out};
 use crate::shared::{Shared, View};
 
-const HEADER: u64 = 8;
-const BUSY: u32 = 1 << 31;
-const DISCARD: u32 = 1 << 30;
-/// The longest record.
-const RECORD_MAX: u64 = u32::MAX as u64 / 4;
 /// Where the positions and the data are.
 const CONSUMER: usize = 0;
 const PRODUCER: usize = PAGE;
@@ -65,15 +60,10 @@ pub enum Sample {
 pub(crate) struct Ring {
     memory: Shared,
     size: u64,
-    ends: SpinLock<Ends>,
+    producers: Producers,
+    /// How far this side is in a user ring buffer.
+    read: SpinLock<u64>,
     reading: Mutex<()>,
-}
-
-/// What producers know, wherever the pages say they are.
-struct Ends {
-    producer: u64,
-    /// The oldest record that is not committed.
-    pending: u64,
 }
 
 impl Ring {
@@ -82,43 +72,16 @@ impl Ring {
         Ok(Ring {
             memory: Shared::new(DATA + data, data, ledger)?,
             size: size.into(),
-            ends: SpinLock::new(Ends {
-                producer: 0,
-                pending: 0,
-            }),
+            producers: Producers::new(size.into()),
+            read: SpinLock::new(0),
             reading: Mutex::new(()),
         })
     }
 
-    /// Room for `len` bytes, or `None` when there is none. One byte always stays free, so
-    /// that a full ring is not an empty one.
+    /// Room for `len` bytes, or `None` when there is none.
     #[inline]
     pub(crate) fn reserve(&self, len: u64) -> Option<Record> {
-        if len > RECORD_MAX {
-            return None;
-        }
-        let whole = (len + HEADER).next_multiple_of(8);
-        if whole > self.size {
-            return None;
-        }
-        let consumer = self.word(CONSUMER).load(Ordering::Acquire);
-        let mut ends = self.ends.lock();
-        let at = ends.producer;
-        while ends.pending < at {
-            let word = self.header(ends.pending).load(Ordering::Acquire);
-            if word & BUSY != 0 {
-                break;
-            }
-            ends.pending += (u64::from(word & !DISCARD) + HEADER).next_multiple_of(8);
-        }
-        let end = at + whole;
-        // A consumer that claims to be ahead of the producers leaves no room.
-        if end.wrapping_sub(consumer) >= self.size || end - ends.pending >= self.size {
-            return None;
-        }
-        self.header(at).store(len as u32 | BUSY, Ordering::Relaxed);
-        ends.producer = end;
-        self.word(PRODUCER).store(end, Ordering::Release);
+        let at = self.producers.reserve(self, len)?;
         Some(Record(self.address(at) as u64 + HEADER))
     }
 
@@ -160,7 +123,7 @@ impl Ring {
         let mut at = self.word(CONSUMER).load(Ordering::Relaxed);
         let mut seen = 0;
         loop {
-            let end = self.ends.lock().producer;
+            let end = self.producers.position();
             // Somebody else may have written another position to the page.
             let waiting = end.wrapping_sub(at);
             if waiting == 0 || waiting > self.size || !at.is_multiple_of(8) {
@@ -198,7 +161,7 @@ impl Ring {
             return Err(Errno::EINVAL);
         }
         // This side alone writes the consumer's page, and keeps its position beside it.
-        let at = self.ends.lock().pending;
+        let at = *self.read.lock();
         if at >= producer {
             return Err(Errno::ENODATA);
         }
@@ -226,9 +189,9 @@ impl Ring {
 
     /// Goes on behind a sample of `total` bytes.
     pub(crate) fn release(&self, total: u64) {
-        let mut ends = self.ends.lock();
-        ends.pending += total;
-        self.word(CONSUMER).store(ends.pending, Ordering::Release);
+        let mut read = self.read.lock();
+        *read += total;
+        self.word(CONSUMER).store(*read, Ordering::Release);
     }
 
     /// Whether one reader at a time is kept by `body`.
@@ -295,6 +258,28 @@ impl Ring {
         // SAFETY: `at` is the start of one of the two pages of positions, which are only
         // accessed atomically.
         unsafe { &*self.memory.base().add(at).cast::<AtomicU64>() }
+    }
+}
+
+impl RingMemory for Ring {
+    #[inline]
+    fn consumer(&self) -> u64 {
+        self.word(CONSUMER).load(Ordering::Acquire)
+    }
+
+    #[inline]
+    fn set_producer(&self, position: u64) {
+        self.word(PRODUCER).store(position, Ordering::Release);
+    }
+
+    #[inline]
+    fn header(&self, position: u64) -> u32 {
+        Ring::header(self, position).load(Ordering::Acquire)
+    }
+
+    #[inline]
+    fn set_header(&self, position: u64, word: u32) {
+        Ring::header(self, position).store(word, Ordering::Relaxed);
     }
 }
 

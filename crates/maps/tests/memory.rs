@@ -15,16 +15,21 @@ fn spec(map_type: MapType, key: u32, entries: u32) -> Spec {
         map_type,
         key_size: key,
         value_size: match map_type {
-            Ringbuf | UserRingbuf => 0,
-            ProgArray | HashOfMaps | Sockhash | DevmapHash | Devmap => 4,
+            Ringbuf | UserRingbuf | Arena => 0,
+            _ if refers(map_type) => 4,
             _ => 2048,
         },
         max_entries: entries,
         flags: match map_type {
-            LpmTrie | SkStorage => MapFlags::NO_PREALLOC,
+            LpmTrie => MapFlags::NO_PREALLOC,
+            _ if local(map_type) => MapFlags::NO_PREALLOC,
+            Arena => MapFlags::MMAPABLE,
             _ => MapFlags(0),
         },
-        map_extra: 0,
+        map_extra: match map_type {
+            Arena => 0x6f10_0000_0000,
+            _ => 0,
+        },
         typed: true,
         fields: Vec::new(),
         limits: Limits {
@@ -36,22 +41,65 @@ fn spec(map_type: MapType, key: u32, entries: u32) -> Spec {
     }
 }
 
+/// Whether elements refer to something.
+fn refers(map_type: MapType) -> bool {
+    use MapType::*;
+    matches!(
+        map_type,
+        ProgArray
+            | PerfEventArray
+            | CgroupArray
+            | ArrayOfMaps
+            | HashOfMaps
+            | Devmap
+            | DevmapHash
+            | Cpumap
+            | Xskmap
+            | Sockmap
+            | Sockhash
+            | ReuseportSockarray
+    )
+}
+
+/// Whether values belong to objects.
+fn local(map_type: MapType) -> bool {
+    use MapType::*;
+    matches!(
+        map_type,
+        SkStorage | TaskStorage | InodeStorage | CgrpStorage
+    )
+}
+
 /// Fills and empties a map; the first error ends it. What it holds by then is in `model`.
 fn play(map: &Map, model: &mut BTreeMap<Vec<u8>, u8>) -> Result<(), Errno> {
     use MapType::*;
     let spec = map.spec().clone();
     match spec.map_type {
         Ringbuf => return map.output(&[1; 100]),
-        Queue | BloomFilter => return map.push(&[1; 2048], ANY),
+        Queue | Stack | BloomFilter => return map.push(&[1; 2048], ANY),
+        UserRingbuf => return Ok(()),
+        Arena => {
+            let arena = map.arena().expect("an arena");
+            for count in 1..5 {
+                let at = arena.alloc(0, count, -1, 0);
+                if at == 0 {
+                    return Err(Errno::ENOMEM);
+                }
+                if count == 2 {
+                    arena.free(at, 1);
+                }
+            }
+            return Ok(());
+        }
         _ => {}
     }
     for number in 0..100u32 {
         let key = match spec.map_type {
             LpmTrie => [32u32.to_ne_bytes(), (number << 24).to_be_bytes()].concat(),
-            _ if spec.key_size == 4 => number.to_ne_bytes().to_vec(),
+            _ if spec.key_size == 4 && !local(spec.map_type) => number.to_ne_bytes().to_vec(),
             _ => u64::from(number).to_ne_bytes().to_vec(),
         };
-        if matches!(spec.map_type, ProgArray | HashOfMaps | DevmapHash) {
+        if refers(spec.map_type) {
             let held = Held {
                 shown: 1,
                 who: 0,
@@ -119,10 +167,29 @@ fn refused_memory_leaves_maps_consistent() {
         };
         check(map_type, key, 128);
     }
-    for map_type in [ProgArray, DevmapHash] {
+    for map_type in [
+        ProgArray,
+        PerfEventArray,
+        CgroupArray,
+        ArrayOfMaps,
+        Devmap,
+        DevmapHash,
+        Cpumap,
+        Xskmap,
+        Sockmap,
+        ReuseportSockarray,
+    ] {
         check(map_type, 4, 128);
     }
-    check(HashOfMaps, 8, 128);
+    for map_type in [HashOfMaps, Sockhash] {
+        check(map_type, 8, 128);
+    }
+    for map_type in [SkStorage, TaskStorage, InodeStorage, CgrpStorage] {
+        check(map_type, 4, 0);
+    }
+    check(Arena, 0, 16);
+    check(Stack, 0, 16);
+    check(UserRingbuf, 0, 4096);
     check(LpmTrie, 8, 128);
     check(Queue, 0, 16);
     check(BloomFilter, 0, 128);

@@ -4,6 +4,7 @@
 //!   programs that do not sleep and one for those that do.
 //! - [`SpinLock`] guards a few instructions; [`SpinLock::lock_for`] gives up after a while.
 //! - [`PerCpu`] is one value for each virtual CPU, each on cache lines of its own.
+//! - [`ring::Producers`] is what the producers of a ring buffer agree on.
 //! - [`FreeList`] hands out pieces of memory, mostly from a list of the CPU's own.
 //!
 //! With `--cfg loom` everything is built on loom's primitives, and the tests in
@@ -14,6 +15,7 @@ mod free;
 mod grace;
 mod percpu;
 mod prim;
+pub mod ring;
 mod spin;
 
 pub use free::FreeList;

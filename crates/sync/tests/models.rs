@@ -1,10 +1,12 @@
 //! All interleavings of small scenes; empty without `--cfg loom`.
 #![cfg(loom)]
 
+use loom::cell::UnsafeCell;
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use loom::thread;
 
+use skep_sync::ring::{BUSY, Producers, RingMemory};
 use skep_sync::{FreeList, Grace, SpinLock};
 
 /// An object that says when it is dropped.
@@ -85,5 +87,152 @@ fn free_pieces_go_round() {
         mine.into_iter().for_each(|piece| list.give(0, piece));
         assert_eq!(list.take(0), Some(7));
         assert_eq!(list.take(1), None);
+    });
+}
+
+/// The records of the scenes: a word of bytes behind a header.
+const RECORD: u64 = 16;
+
+/// A ring of two or four records, with what its pages would hold.
+struct Pages {
+    consumer: AtomicU64,
+    producer: AtomicU64,
+    headers: Vec<AtomicU32>,
+    /// The bytes of each record; loom says when two threads have one at the same time.
+    bytes: Vec<UnsafeCell<u64>>,
+}
+
+impl Pages {
+    fn new(records: u64) -> Pages {
+        Pages {
+            consumer: AtomicU64::new(0),
+            producer: AtomicU64::new(0),
+            headers: (0..records).map(|_| AtomicU32::new(0)).collect(),
+            bytes: (0..records).map(|_| UnsafeCell::new(0)).collect(),
+        }
+    }
+
+    fn place(&self, position: u64) -> usize {
+        assert_eq!(position % RECORD, 0, "only places of records are touched");
+        (position / RECORD) as usize % self.headers.len()
+    }
+
+    fn write(&self, position: u64, value: u64) {
+        let cell = &self.bytes[self.place(position)];
+        // SAFETY: loom checks that nobody else has it.
+        cell.with_mut(|bytes| unsafe { *bytes = value });
+    }
+
+    fn read(&self, position: u64) -> u64 {
+        let cell = &self.bytes[self.place(position)];
+        // SAFETY: as above.
+        cell.with(|bytes| unsafe { *bytes })
+    }
+
+    fn commit(&self, position: u64) {
+        let header = &self.headers[self.place(position)];
+        let word = header.load(Ordering::Relaxed);
+        assert_ne!(word & BUSY, 0, "nobody else commits it");
+        header.swap(word & !BUSY, Ordering::AcqRel);
+    }
+}
+
+impl RingMemory for Pages {
+    fn consumer(&self) -> u64 {
+        self.consumer.load(Ordering::Acquire)
+    }
+
+    fn set_producer(&self, position: u64) {
+        self.producer.store(position, Ordering::Release);
+    }
+
+    fn header(&self, position: u64) -> u32 {
+        self.headers[self.place(position)].load(Ordering::Acquire)
+    }
+
+    fn set_header(&self, position: u64, word: u32) {
+        self.headers[self.place(position)].store(word, Ordering::Relaxed);
+    }
+}
+
+/// Producers and a consumer that writes any positions: no record is given to two at once.
+#[test]
+fn a_hostile_consumer_makes_no_two_producers_meet() {
+    for claims in [[16, 32], [32, 16], [u64::MAX, 32], [1000, 8]] {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(move || {
+            let pages = Arc::new(Pages::new(2));
+            let producers = Arc::new(Producers::new(2 * RECORD));
+            let produce = {
+                let (pages, producers) = (pages.clone(), producers.clone());
+                move |value: u64| {
+                    if let Some(at) = producers.reserve(&*pages, 8) {
+                        pages.write(at, value);
+                        pages.commit(at);
+                    }
+                }
+            };
+            let other = {
+                let produce = produce.clone();
+                thread::spawn(move || {
+                    produce(1);
+                    produce(2);
+                })
+            };
+            let consumer = {
+                let pages = pages.clone();
+                thread::spawn(move || {
+                    for claim in claims {
+                        pages.consumer.store(claim, Ordering::Release);
+                    }
+                })
+            };
+            produce(3);
+            other.join().unwrap();
+            consumer.join().unwrap();
+            assert_eq!(producers.position(), pages.producer.load(Ordering::Acquire));
+        });
+    }
+}
+
+/// An honest consumer sees every record that was committed, whole and in order.
+#[test]
+fn records_come_whole_and_in_order() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let pages = Arc::new(Pages::new(2));
+        let producers = Arc::new(Producers::new(2 * RECORD));
+        let producer = {
+            let (pages, producers) = (pages.clone(), producers.clone());
+            thread::spawn(move || {
+                let mut made = 0;
+                for value in 1..=2 {
+                    let Some(at) = producers.reserve(&*pages, 8) else {
+                        break;
+                    };
+                    pages.write(at, value);
+                    pages.commit(at);
+                    made += 1;
+                }
+                made
+            })
+        };
+        let mut at = 0;
+        let mut consume = || {
+            while at < pages.producer.load(Ordering::Acquire) {
+                if RingMemory::header(&*pages, at) & BUSY != 0 {
+                    break;
+                }
+                assert_eq!(pages.read(at), at / RECORD + 1);
+                at += RECORD;
+                pages.consumer.store(at, Ordering::Release);
+            }
+            at / RECORD
+        };
+        consume();
+        let made = producer.join().unwrap();
+        assert_eq!(consume(), made);
     });
 }

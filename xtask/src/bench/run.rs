@@ -82,6 +82,10 @@ impl skep_abi::Files for Shared {
     fn kernel_btf(&self) -> Result<Vec<u8>, Errno> {
         skep_abi::Files::kernel_btf(&*self.0)
     }
+
+    fn fdinfo(&self, fd: u32) -> Result<String, Errno> {
+        self.0.fdinfo(fd)
+    }
 }
 
 /// All engines that are loaded into here; `bounded` adds native code that counts.
