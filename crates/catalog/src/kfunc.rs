@@ -148,6 +148,31 @@ impl Kfunc {
     }
 }
 
+/// The first number of a kernel function where it is called as a helper is; helpers have
+/// lower ones.
+pub const KFUNC_BASE: u32 = 1 << 16;
+
+impl Kfunc {
+    /// The number under which engines call it, which lasts as long as the process.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        let at = KFUNCS.binary_search_by_key(&self.name, |row| row.name);
+        KFUNC_BASE + at.unwrap_or(KFUNCS.len()) as u32
+    }
+}
+
+/// The function with this number.
+#[must_use]
+pub fn kfunc_by_number(number: u32) -> Option<&'static Kfunc> {
+    KFUNCS.get(number.checked_sub(KFUNC_BASE)? as usize)
+}
+
+/// All functions that are known, by name.
+#[must_use]
+pub fn kfuncs() -> &'static [Kfunc] {
+    KFUNCS
+}
+
 /// The function with this name; `None` for one that was not asked about.
 #[must_use]
 pub fn kfunc(name: &str) -> Option<&'static Kfunc> {

@@ -1,23 +1,34 @@
-//! Which helper does what: one table by number, the implementations beside what they serve.
+//! Which helper and which function of the kernel does what: one table by number for each, the
+//! implementations beside what they serve.
 
 mod clock;
+mod cpumask;
 mod csum;
 mod dynptr;
 mod format;
+mod iter;
+mod list;
 mod map;
+mod object;
 mod packet;
 mod probe;
 mod ring;
 mod room;
+mod section;
 mod skb;
 mod storage;
+mod string;
 mod text;
 mod timer;
 mod trace;
+mod tree;
 mod vlan;
 mod xdp;
 
+use std::sync::LazyLock;
+
 use skep_abi::Errno;
+use skep_catalog::KFUNC_BASE;
 use skep_vm::{Machine, Trap};
 
 use crate::memory::Block;
@@ -30,6 +41,8 @@ type Done = Result<u64, Trap>;
 type Helper = fn(&mut Call<'_, '_, '_>) -> Done;
 /// Rows of one file: a number of the catalog and what it does.
 type Rows = &'static [(u32, Helper)];
+/// The same for functions of the kernel, which the catalog knows by name.
+type Kfuncs = &'static [(&'static str, Helper)];
 
 /// One call in progress.
 struct Call<'a, 'k, 'm> {
@@ -46,6 +59,7 @@ const FILES: [Rows; 14] = [
     csum::ROWS,
     dynptr::ROWS,
     map::ROWS,
+    object::ROWS,
     packet::ROWS,
     probe::ROWS,
     ring::ROWS,
@@ -77,6 +91,25 @@ static TABLE: [Option<Helper>; NUMBERS] = {
     table
 };
 
+const KFUNC_FILES: [Kfuncs; 9] = [
+    cpumask::KFUNCS,
+    dynptr::KFUNCS,
+    iter::KFUNCS,
+    list::KFUNCS,
+    object::KFUNCS,
+    section::KFUNCS,
+    string::KFUNCS,
+    timer::KFUNCS,
+    tree::KFUNCS,
+];
+
+/// The functions of the kernel, by their place in the catalog.
+static KFUNC_TABLE: LazyLock<Vec<Option<Helper>>> = LazyLock::new(|| {
+    let rows = || KFUNC_FILES.iter().flat_map(|file| file.iter());
+    let find = |name: &str| rows().find(|(known, _)| *known == name).map(|(_, f)| *f);
+    skep_catalog::kfuncs().iter().map(|k| find(k.name)).collect()
+});
+
 /// The tail call is an instruction of the interpreter, not a call.
 const TAIL_CALL: i32 = skep_catalog::helper_id::TAIL_CALL as i32;
 
@@ -87,9 +120,32 @@ pub(crate) fn runs(id: i32) -> bool {
 
 #[inline]
 fn find(id: i32) -> Option<Helper> {
-    usize::try_from(id)
-        .ok()
-        .and_then(|id| TABLE.get(id).copied().flatten())
+    let id = id as u32;
+    match TABLE.get(id as usize) {
+        Some(helper) => *helper,
+        None => find_kfunc(id),
+    }
+}
+
+fn find_kfunc(number: u32) -> Option<Helper> {
+    let at = number.checked_sub(KFUNC_BASE)?;
+    KFUNC_TABLE.get(at as usize).copied().flatten()
+}
+
+/// What a trap says of a number that nothing implements.
+pub(crate) fn name_of(number: i32) -> String {
+    match skep_catalog::kfunc_by_number(number as u32) {
+        Some(kfunc) => format!("kernel function {}", kfunc.name),
+        None => format!("helper {number}"),
+    }
+}
+
+/// The functions of the kernel that run here, by name.
+pub fn executable_kfuncs() -> Vec<&'static str> {
+    let all = skep_catalog::kfuncs().iter();
+    all.filter(|kfunc| runs(kfunc.number() as i32))
+        .map(|kfunc| kfunc.name)
+        .collect()
 }
 
 /// Calls a helper.
@@ -126,6 +182,16 @@ fn ok(value: u64) -> Done {
 /// A negative errno as r0.
 fn err(errno: Errno) -> Done {
     Ok(-i64::from(errno.0) as u64)
+}
+
+/// A number of 32 bits, as a native function of the kernel leaves it in r0.
+fn int(value: i32) -> Done {
+    Ok(u64::from(value as u32))
+}
+
+/// The r0 of a function that gives nothing, which no program reads.
+fn void() -> Done {
+    Ok(0)
 }
 
 /// Nothing, or an errno, as r0.
@@ -174,6 +240,11 @@ impl Call<'_, '_, '_> {
         let mut raw = [0; 8];
         self.read_into(addr, &mut raw)?;
         Ok(u64::from_ne_bytes(raw))
+    }
+
+    /// Whether there is memory at an address that may be any number.
+    fn reaches(&self, addr: u64, len: u64) -> bool {
+        self.machine.reaches(&*self.host, addr, len)
     }
 
     /// Copies bytes into memory of the program.
@@ -237,6 +308,12 @@ mod tests {
                     "no helper {id} in the catalog"
                 );
             }
+        }
+        let rows = || super::KFUNC_FILES.iter().flat_map(|file| file.iter());
+        for (name, _) in rows() {
+            assert!(skep_catalog::kfunc(name).is_some(), "no {name} in the catalog");
+            let times = rows().filter(|(other, _)| other == name).count();
+            assert_eq!(times, 1, "{name} has one implementation");
         }
         let (run, all) = (
             TABLE.iter().flatten().count(),

@@ -14,6 +14,7 @@ use skep_vm::world::World;
 use crate::btf::BtfObject;
 use crate::config::Builder;
 use crate::fds::{Fds, File};
+use crate::heap::Heap;
 use crate::id::Ids;
 use crate::keeper::Keeper;
 use crate::map::MapObject;
@@ -59,6 +60,7 @@ pub struct Kernel {
     pub(crate) timers: Arc<Timers>,
     /// Takes back what maps give up.
     pub(crate) keeper: Arc<Keeper>,
+    pub(crate) heap: Heap,
     pub(crate) maps: Arc<Ids<MapObject>>,
     pub(crate) progs: Arc<Ids<Program>>,
     pub(crate) btfs: Arc<Ids<BtfObject>>,
@@ -91,6 +93,7 @@ impl Kernel {
             ..
         } = config;
         let timers = Arc::new(Timers::default());
+        let rcu = Arc::new(Rcu::new(cpus as usize));
         Kernel {
             cpus,
             cpus_built,
@@ -113,7 +116,8 @@ impl Kernel {
             last_trap: Mutex::default(),
             last_stats: Mutex::default(),
             memory: Arc::new(Ledger::new(map_memory)),
-            rcu: Arc::new(Rcu::new(cpus as usize)),
+            heap: Heap::new(rcu.clone()),
+            rcu,
             fds: Fds::default(),
             cookies: AtomicU64::new(0),
             objects: Arc::default(),

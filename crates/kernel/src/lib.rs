@@ -24,6 +24,7 @@ mod btf;
 mod config;
 mod dispatch;
 mod fds;
+mod heap;
 mod helpers;
 mod id;
 mod info;
@@ -41,7 +42,7 @@ mod task;
 mod timers;
 
 pub use config::Builder;
-pub use helpers::not_executable;
+pub use helpers::{executable_kfuncs, not_executable};
 pub use kernel::Kernel;
 pub use objects::{HostObject, Role, Socket};
 pub use run::{NativeLine, NativeListing};

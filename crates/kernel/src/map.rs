@@ -4,6 +4,7 @@ mod batch;
 mod create;
 mod elem;
 mod fields;
+pub(crate) use fields::fields_of;
 mod inner;
 mod mmap;
 pub(crate) mod references;

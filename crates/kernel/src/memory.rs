@@ -91,6 +91,22 @@ impl Block {
         u32::from_ne_bytes(raw)
     }
 
+    pub(crate) fn u64(&self, offset: usize) -> u64 {
+        let mut raw = [0; 8];
+        self.read(offset, &mut raw);
+        u64::from_ne_bytes(raw)
+    }
+
+    /// The aligned word at an offset, for locks: programs never touch it themselves.
+    pub(crate) fn word32(&self, offset: usize) -> Option<&std::sync::atomic::AtomicU32> {
+        if !offset.is_multiple_of(4) || offset.checked_add(4)? > self.len() {
+            return None;
+        }
+        // SAFETY: the word lies in the block, which lives as long as `self`; it is aligned,
+        // initialised, and only accessed atomically or by copies that race with nothing else.
+        Some(unsafe { &*(self.at(offset) as *const std::sync::atomic::AtomicU32) })
+    }
+
     pub(crate) fn set_u32(&self, offset: usize, value: u32) {
         self.write(offset, &value.to_ne_bytes());
     }

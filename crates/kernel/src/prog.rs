@@ -176,10 +176,22 @@ impl Program {
             {
                 insn.imm = id.0 as i32;
             }
+            let called = self
+                .executable
+                .kfuncs
+                .iter()
+                .find(|(number, _)| insn.code == CALL && insn.src == 0 && *number as i32 == insn.imm);
+            if let Some((_, btf_id)) = called {
+                (insn.src, insn.imm) = (KFUNC_CALL, *btf_id as i32);
+            }
         }
         insns
     }
 }
+
+/// The opcode of a call, and its source for a function of the kernel.
+const CALL: u8 = 0x85;
+const KFUNC_CALL: u8 = 2;
 
 /// The opcode of a 64-bit immediate load.
 pub(crate) const LD_IMM64: u8 = 0x18;

@@ -68,6 +68,9 @@ pub struct InsnAux {
     /// An indirect read or write went through a pointer of this kind (to catch one
     /// instruction that is used with two kinds of pointer).
     pub ptr_kind: Option<(Kind, Flags)>,
+    /// An access went through a pointer that nobody vouches for: to the kernel's objects, or to
+    /// memory that the program must not rely on.
+    pub probed: bool,
     /// The strongly connected component of the control flow, 0 for none.
     pub scc: u32,
     /// Registers live before the instruction, as a mask.

@@ -253,8 +253,9 @@ pub struct Subprogram {
 ///   [`maps`](Self::maps); with source `BPF_PSEUDO_MAP_VALUE` (2) also an offset in the
 ///   second slot's `imm`; with source `BPF_PSEUDO_FUNC` (4) `imm` is an index into
 ///   [`subprograms`](Self::subprograms);
-/// - a call with source `BPF_PSEUDO_CALL` (1) has a pc-relative `imm`; with source 0 a
-///   helper's number;
+/// - a call with source `BPF_PSEUDO_CALL` (1) has a pc-relative `imm`; with source 0 the
+///   number of a helper, or of a function of the kernel, which `catalog` numbers from
+///   `KFUNC_BASE` on: both are called the same way;
 /// - context accesses use the runtime context: the structure of the UAPI header with each
 ///   field at its own offset, except that the fields of the packet pointers (`data`,
 ///   `data_end`, `data_meta`) are read as 64-bit words at the offsets that `catalog` names.
@@ -280,6 +281,11 @@ pub struct Executable {
     /// What of the kernel's own memory or functions the program needs: such a program is
     /// verified here but cannot run.
     pub needs_kernel: Option<String>,
+    /// The functions of the kernel that it calls, by number, with their BTF ids; ascending.
+    pub kfuncs: Vec<(u32, u32)>,
+    /// The function that gets what was thrown and gives the program's result, as an index into
+    /// [`subprograms`](Self::subprograms). Without one, what was thrown is the result.
+    pub exception_callback: Option<u32>,
     /// The abstract states for the checking interpreter, when asked for.
     pub recorded: Vec<RecordedState>,
 }

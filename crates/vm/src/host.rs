@@ -21,7 +21,8 @@ pub trait Linker {
 
 /// What a running program can reach.
 pub trait Host: Grants {
-    /// Calls a helper. `machine` reaches the program's memory and its callbacks.
+    /// Calls a helper, or a function of the kernel (`skep_catalog::KFUNC_BASE` and up), which
+    /// are alike: five numbers in, one out. `machine` reaches the program's memory and its callbacks.
     ///
     /// Errors: [`Trap::UnknownHelper`] for a helper that the host does not have, and
     /// whatever else ends the run; an errno of a helper is a value, not an error.
@@ -68,6 +69,9 @@ pub enum Trap {
     UnknownHelper(i32),
     /// A callback that is no function of the program.
     UnknownFunction(u64),
+    /// The program threw this number (`bpf_throw`). Every frame of the program ends, and its
+    /// exception callback makes the result.
+    Thrown(u64),
     /// The host ended the run, and says why.
     Host(String),
 }
@@ -88,6 +92,7 @@ impl fmt::Display for Trap {
             }
             Trap::Violation(violation) => write!(f, "{violation}"),
             Trap::UnknownHelper(id) => write!(f, "unsupported: helper {id} cannot be run here"),
+            Trap::Thrown(number) => write!(f, "threw {number:#x} where nothing catches it"),
             Trap::UnknownFunction(handle) => write!(f, "no function {handle:#x} to call back"),
             Trap::Host(why) => f.write_str(why),
         }

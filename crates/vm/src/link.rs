@@ -65,12 +65,15 @@ pub(crate) fn link(executable: &Executable, linker: &dyn Linker) -> Result<Progr
         cells: code(cells)?,
         plain: code(plain)?,
         origin: (0..insns.len()).map(origin).collect(),
-        starts: starts.into(),
         states: States::new(&executable.recorded),
         maps: executable.maps.clone().into(),
         helpers: helpers.into(),
         native: OnceLock::new(),
         bounded: OnceLock::new(),
+        exception_callback: executable
+            .exception_callback
+            .and_then(|index| starts.get(index as usize).copied()),
+        starts: starts.into(),
     })
 }
 

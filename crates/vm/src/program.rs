@@ -22,6 +22,8 @@ pub struct Program {
     pub(crate) origin: Box<[u32]>,
     /// Where each subprogram begins.
     pub(crate) starts: Box<[u32]>,
+    /// Where the function begins that gets what was thrown.
+    pub(crate) exception_callback: Option<u32>,
     /// What the verifier claims before each original instruction.
     pub(crate) states: States,
     pub(crate) maps: Box<[MapId]>,
@@ -115,7 +117,8 @@ impl Program {
         self.plain.len() == 0
     }
 
-    /// The helpers that the program calls, each once, ascending.
+    /// The helpers and the functions of the kernel that the program calls, by number, each once,
+    /// ascending.
     pub fn helpers(&self) -> &[i32] {
         &self.helpers
     }

@@ -157,7 +157,7 @@ fn run_native(
     cpu.frame = 0;
     match end {
         Ok(End::Return(r0)) => Ok(r0),
-        end => finish_native(end, cpu, host),
+        end => finish_native(end, program, cpu, host),
     }
 }
 
@@ -165,10 +165,11 @@ fn run_native(
 #[cold]
 fn finish_native(
     end: Result<End, Trap>,
+    program: &Program,
     cpu: &mut Cpu,
     host: &mut dyn Host,
 ) -> Result<u64, Stopped> {
-    let result = end.and_then(|end| match end {
+    let result = caught(end, program, cpu, host).and_then(|end| match end {
         End::Return(r0) => Ok(r0),
         End::Tail(next, ctx) => enter(&next, cpu, host, 0, [ctx, 0, 0, 0, 0]),
     });
@@ -218,6 +219,12 @@ impl<'a> Machine<'a> {
         enter(self.program, self.cpu, host, start, args)
     }
 
+    /// Whether the bytes are the program's stack or what the host granted: whether a read of an
+    /// address that may be any number finds something.
+    pub fn reaches(&self, host: &dyn Host, addr: u64, len: u64) -> bool {
+        self.cpu.stack.covers(self.cpu.frame, addr, len) || host.granted(addr, len, false)
+    }
+
     /// Copies bytes out of the program's memory.
     ///
     /// Errors: [`Trap::Memory`] in checking mode, where they were not granted.
@@ -256,20 +263,43 @@ pub(crate) fn enter(
     start: u32,
     args: [u64; 5],
 ) -> Result<u64, Trap> {
-    let mut end = execute(program, cpu, host, start, args)?;
     let first_frame = cpu.first_frame;
+    let mut end = execute(program, cpu, host, start, args);
+    if start == 0 {
+        end = caught(end, program, cpu, host);
+    }
+    let mut end = end?;
     let r0 = loop {
         match end {
             End::Return(r0) => break r0,
             End::Tail(next, ctx) => {
                 // The frame that is about to run is the entry function's of another program.
                 cpu.first_frame = cpu.frame + 1;
-                end = execute(&next, cpu, host, 0, [ctx, 0, 0, 0, 0])?;
+                let ran = execute(&next, cpu, host, 0, [ctx, 0, 0, 0, 0]);
+                end = caught(ran, &next, cpu, host)?;
             }
         }
     };
     cpu.first_frame = first_frame;
     Ok(r0)
+}
+
+/// What an entry function ended with, after the exception callback where it threw. Whatever
+/// it called has ended with it.
+fn caught(
+    end: Result<End, Trap>,
+    program: &Program,
+    cpu: &mut Cpu,
+    host: &mut dyn Host,
+) -> Result<End, Trap> {
+    let Err(Trap::Thrown(number)) = end else {
+        return end;
+    };
+    cpu.stopped_at = None;
+    match program.exception_callback {
+        Some(start) => execute(program, cpu, host, start, [number, 0, 0, 0, 0]),
+        None => Ok(End::Return(number)),
+    }
 }
 
 /// Runs a function in a new frame until it returns or tail-calls from that very frame.

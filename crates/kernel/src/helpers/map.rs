@@ -186,7 +186,7 @@ fn bpf_loop(c: &mut Call<'_, '_, '_>) -> Done {
 /// Takes or gives back the lock in a value of one of the run's maps.
 fn spin(c: &mut Call<'_, '_, '_>, take: bool) -> Done {
     let addr = c.arg(0);
-    if c.host.any_map(|map| map.map.spin(addr, take)) {
+    if c.host.any_map(|map| map.map.spin(addr, take)) || c.host.kernel.heap.spin(addr, take) {
         return ok(0);
     }
     Err(Trap::Host(format!("no lock at {addr:#x}")))

@@ -21,7 +21,7 @@ fn read(c: &mut Call<'_, '_, '_>) -> Done {
     if len == 0 {
         return ok(0);
     }
-    if !c.host.is_granted(from, len, false) {
+    if !c.reaches(from, len) {
         return refuse(c, from);
     }
     let bytes = c.read(from, len)?;
@@ -57,7 +57,7 @@ fn read_str(c: &mut Call<'_, '_, '_>) -> Done {
     let mut text = Vec::new();
     while (text.len() as u64) < room - 1 {
         let at = from.wrapping_add(text.len() as u64);
-        if !c.host.is_granted(at, 1, false) {
+        if !c.reaches(at, 1) {
             return refuse(c, at);
         }
         let byte = c.read(at, 1)?;

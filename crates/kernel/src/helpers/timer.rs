@@ -7,7 +7,7 @@ use skep_catalog::helper_id as id;
 use skep_vm::Trap;
 use skep_vm::world::Clock;
 
-use super::{Call, Done, Rows, err, ok, status};
+use super::{Call, Done, Kfuncs, Rows, err, int, ok, status};
 
 pub(super) const ROWS: Rows = &[
     (id::TIMER_INIT, init),
@@ -15,6 +15,37 @@ pub(super) const ROWS: Rows = &[
     (id::TIMER_START, start),
     (id::TIMER_CANCEL, cancel),
 ];
+
+/// A work queue's item is a timer that is due at once.
+pub(super) const KFUNCS: Kfuncs = &[
+    ("bpf_wq_init", |c| {
+        let map = c.host.map(c.arg(1))?.clone();
+        if c.arg32(2) != 0 {
+            return int(-Errno::EINVAL.0);
+        }
+        let (kernel, field) = (c.host.kernel, c.arg(0));
+        word(kernel.timers.init(&map, field, Clock::Monotonic))
+    }),
+    ("bpf_wq_set_callback_impl", |c| {
+        if c.arg32(2) != 0 {
+            return int(-Errno::EINVAL.0);
+        }
+        let done = set_callback(c)?;
+        int(done as i32)
+    }),
+    ("bpf_wq_start", |c| {
+        if c.arg32(1) != 0 {
+            return int(-Errno::EINVAL.0);
+        }
+        let kernel = c.host.kernel;
+        word(kernel.timers.start(kernel, token(c)?, 0, false))
+    }),
+];
+
+/// Nothing, or an errno, as a native function of the kernel answers.
+fn word(done: Result<(), Errno>) -> Done {
+    int(done.map_or_else(|errno| -errno.0, |()| 0))
+}
 
 /// The bits of the flags of `bpf_timer_init` that name a clock.
 const CLOCK: u64 = 0xf;

@@ -79,6 +79,14 @@ impl Fields {
     }
 }
 
+/// The special fields of a structure that a program allocates.
+pub(crate) fn fields_of(btf: &Btf, ty: &Type<'_>) -> Vec<Field> {
+    let mut found = Vec::new();
+    collect(btf, ty, 0, DEPTH, &mut found);
+    let field = |&(offset, size, kind): &(u32, u32, FieldKind)| Field { offset, size, kind };
+    found.iter().map(field).collect()
+}
+
 fn fits(btf: &Btf, id: u32, size: u32) -> Result<(), Errno> {
     if id != 0 && btf.size_of(id) == Some(size) {
         Ok(())

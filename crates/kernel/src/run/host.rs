@@ -53,6 +53,8 @@ pub(crate) struct RunHost<'k> {
     socket_owner: OnceLock<Arc<ObjectFile>>,
     /// Memory that a helper shows to a callback: address and length.
     pub(crate) lent: Option<(u64, u64)>,
+    /// Resilient locks that this run holds.
+    pub(crate) res_locks: Vec<u64>,
     /// Programs that ran, which keep their own maps.
     programs: Vec<Arc<Program>>,
 }
@@ -72,6 +74,7 @@ impl<'k> RunHost<'k> {
             lent: None,
             socket: None,
             socket_owner: OnceLock::new(),
+            res_locks: Vec::new(),
             programs: Vec::new(),
         })
     }
@@ -104,7 +107,9 @@ impl<'k> RunHost<'k> {
             .copied()
             .find(|id| !helpers::runs(*id));
         if let Some(id) = unknown {
-            self.kernel.note_trap(Trap::UnknownHelper(id).to_string());
+            let what = helpers::name_of(id);
+            self.kernel
+                .note_trap(format!("unsupported: {what} cannot be run here"));
             return Err(Errno::EOPNOTSUPP);
         }
         let maps = prog
@@ -174,6 +179,12 @@ impl<'k> RunHost<'k> {
         (map_type == MapType::SkStorage).then(|| Owner::Object(object.clone()))
     }
 
+    /// The map with a value that has this aligned word.
+    pub(crate) fn map_of_word(&self, addr: u64) -> Option<Arc<MapObject>> {
+        let has = |(_, map): &&(u64, Arc<MapObject>)| map.map.word(addr).is_some();
+        self.maps.iter().find(has).map(|(_, map)| map.clone())
+    }
+
     /// Whether `test` holds for one of the maps that the run knows.
     pub(crate) fn any_map(&self, test: impl Fn(&MapObject) -> bool) -> bool {
         self.maps.iter().any(|(_, map)| test(map))
@@ -222,6 +233,7 @@ impl<'k> RunHost<'k> {
                 .lent
                 .is_some_and(|(start, size)| !write && within(start, size))
             || self.maps.iter().any(|(_, m)| m.map.owns(addr, len, write))
+            || self.kernel.heap.grants(addr, len, write)
     }
 }
 

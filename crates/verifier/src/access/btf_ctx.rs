@@ -92,7 +92,6 @@ impl Verifier<'_> {
             subreg_def: DEF_NOT_SUBREG,
             ..pointer
         };
-        self.need_kernel("objects");
     }
 
     /// The same for an object whose type is known by name.

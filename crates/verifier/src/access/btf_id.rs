@@ -382,7 +382,6 @@ impl Verifier<'_> {
             self.check_own_fields(&reg, at)?;
         }
         let (found, through_union) = self.find_in_object(&btf, object, at)?;
-        self.need_kernel("objects");
         let Some(value) = at.fills() else {
             return Ok(());
         };

@@ -148,7 +148,6 @@ impl Verifier<'_> {
             flags = flags.with(Flags::UNTRUSTED);
         }
         self.put_loaded(number, target_object(field), flags);
-        self.need_kernel("kernel pointers in maps");
         Ok(())
     }
 
@@ -274,7 +273,6 @@ impl Verifier<'_> {
         if field.kind == FieldKind::PercpuKptr {
             flags = flags.with(Flags::PERCPU);
         }
-        self.need_kernel("kernel pointers in maps");
         Reg {
             flags,
             ..target_object(field)

@@ -56,7 +56,6 @@ impl Verifier<'_> {
                         true => Flags::TRUSTED.with(Flags::MAYBE_NULL),
                         false => Flags::TRUSTED,
                     };
-                    self.need_kernel("objects");
                     let number_id = self.next_id();
                     *self.reg_mut(number) = Reg {
                         flags,
@@ -80,7 +79,6 @@ impl Verifier<'_> {
                     };
                 }
                 ArgKind::Untrusted { id } => {
-                    self.need_kernel("objects");
                     *self.reg_mut(number) = Reg {
                         flags: Flags::UNTRUSTED,
                         id: self.next_id(),

@@ -57,7 +57,6 @@ impl Verifier<'_> {
             }
             Some(true) => {}
         }
-        self.need_kernel(&format!("function {name}"));
         let btf = kernel_btf(self)?;
         let Some((func, proto)) = btf
             .type_by_id(insn.imm as u32)

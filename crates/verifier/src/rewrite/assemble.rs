@@ -8,7 +8,6 @@ use crate::refuse;
 use crate::rewrite::draft::{Draft, Step};
 use crate::rewrite::lost_function;
 use crate::setup::{flow, stack_depth};
-use crate::state::{Flags, Kind};
 
 /// Builds the executable.
 ///
@@ -44,19 +43,35 @@ pub fn run(v: &mut Verifier<'_>, draft: &Draft) -> Res<Executable> {
         executable.insns.extend(&step.after);
         executable.origin.resize(executable.insns.len(), step.old);
     }
+    executable.exception_callback = v.exception_callback.and_then(|index| {
+        let start = v.subprogs.get(index as usize)?.start;
+        let place = *places.get(start as usize)?;
+        let all = &executable.subprograms;
+        let at = all.binary_search_by_key(&place, |s| s.start).ok()?;
+        u32::try_from(at).ok()
+    });
+    executable.kfuncs = kfuncs(v, draft);
     Ok(executable)
 }
 
 /// Whether an instruction loads what may not be there.
 fn is_probed(v: &Verifier<'_>, step: &Step) -> bool {
-    let loads = step.insn.class() == class::LDX;
-    loads
-        && match v.aux[step.old as usize].ptr_kind {
-            // What the program allocated and still holds is there.
-            Some((Kind::BtfId, flags)) => !flags.has(Flags::ALLOC) || flags.has(Flags::UNTRUSTED),
-            Some((Kind::Mem, flags)) => flags.has(Flags::UNTRUSTED),
-            _ => false,
-        }
+    step.insn.class() == class::LDX && v.aux[step.old as usize].probed
+}
+
+/// The kernel functions that are called, by number, with their BTF ids.
+fn kfuncs(v: &Verifier<'_>, draft: &Draft) -> Vec<(u32, u32)> {
+    let calls = draft.steps.iter().filter(|step| step.kept);
+    let mut all: Vec<(u32, u32)> = calls
+        .filter(|step| flow::is_kfunc_call(step.insn))
+        .filter_map(|step| {
+            let kfunc = v.aux.get(step.old as usize)?.kfunc?;
+            Some((kfunc.number(), step.insn.imm as u32))
+        })
+        .collect();
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 /// The functions that are still there.
@@ -92,6 +107,12 @@ fn resolve(v: &mut Verifier<'_>, step: &Step, at: i64, places: &[u32]) -> Res<In
             pseudo::MAP_FD
         };
         insn.imm = map as i32;
+        return Ok(insn);
+    }
+    if flow::is_kfunc_call(insn)
+        && let Some(kfunc) = v.aux[step.old as usize].kfunc
+    {
+        (insn.src, insn.imm) = (0, kfunc.number() as i32);
         return Ok(insn);
     }
     let Some(target) = step.target else {

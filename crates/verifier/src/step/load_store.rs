@@ -87,7 +87,13 @@ impl Verifier<'_> {
     fn note_pointer_kind(&mut self, pointer: &Reg, is_load: bool) -> Res {
         let kind = (pointer.kind, pointer.flags);
         let probed = |kind: Kind| matches!(kind, Kind::BtfId | Kind::Mem);
+        let untrusted = kind.1.any(Flags::UNTRUSTED);
         let aux = self.aux_mut();
+        aux.probed |= match kind.0 {
+            Kind::BtfId => untrusted || !kind.1.any(Flags::ALLOC),
+            Kind::Mem => untrusted,
+            _ => false,
+        };
         match aux.ptr_kind {
             None => aux.ptr_kind = Some(kind),
             // Loads of kernel memory survive a fault, whatever was promised of the pointer.
