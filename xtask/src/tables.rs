@@ -54,6 +54,7 @@ pub fn support() -> String {
     program_types(&kernel, &types, &mut out);
     map_types(&kernel, &mut out);
     helpers(&mut out);
+    kfuncs(&mut out);
     out
 }
 
@@ -279,5 +280,23 @@ fn helpers(out: &mut String) {
             let runs = mark(!missing.contains(id));
             line(out, format_args!("| `{}` | {id} | {runs} |", helper.name));
         }
+    }
+}
+
+fn kfuncs(out: &mut String) {
+    let run = skep_kernel::executable_kfuncs();
+    let all = skep_catalog::kfuncs();
+    line(
+        out,
+        format_args!(
+            "\n## Functions of the kernel\n\nOf the {} that are known by name, {} run here; a program that calls \
+             another one can be verified, and running it says `EOPNOTSUPP`.\n\n| function | runs here |\n| --- | --- |",
+            all.len(),
+            run.len(),
+        ),
+    );
+    for kfunc in all {
+        let runs = mark(run.contains(&kfunc.name));
+        line(out, format_args!("| `{}` | {runs} |", kfunc.name));
     }
 }

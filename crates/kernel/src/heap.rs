@@ -60,8 +60,8 @@ pub(crate) enum Kind {
     Own(Arc<[Field]>),
     /// One copy for each CPU, this many bytes apart.
     PerCpu(u64),
-    /// A structure of the kernel with this name.
-    Kernel(&'static str),
+    /// A structure of the kernel, which programs do not write to.
+    Kernel,
     /// Bytes that an iterator keeps.
     Bytes,
 }
@@ -78,7 +78,10 @@ impl Object {
 
     fn holds(&self, addr: u64, len: u64) -> bool {
         let start = self.address();
-        addr >= start && addr.checked_add(len).is_some_and(|end| end <= start + self.len)
+        addr >= start
+            && addr
+                .checked_add(len)
+                .is_some_and(|end| end <= start + self.len)
     }
 }
 
@@ -136,7 +139,7 @@ impl Heap {
     /// Whether a program may touch these bytes: they lie in one object.
     pub(crate) fn grants(&self, addr: u64, len: u64, write: bool) -> bool {
         self.find(addr).is_some_and(|object| {
-            object.holds(addr, len) && !(write && matches!(object.kind, Kind::Kernel(_)))
+            object.holds(addr, len) && !(write && matches!(object.kind, Kind::Kernel))
         })
     }
 
@@ -260,9 +263,16 @@ impl Heap {
             }
             stays
         });
-        let homes = lost.iter().filter(|(_, holds)| *holds == 0).map(|(at, _)| *at).collect();
+        let homes = lost
+            .iter()
+            .filter(|(_, holds)| *holds == 0)
+            .map(|(at, _)| *at)
+            .collect();
         let linked = self.linked_into(&homes);
-        let held = lost.iter().map(|(_, holds)| *holds).filter(|holds| *holds != 0);
+        let held = lost
+            .iter()
+            .map(|(_, holds)| *holds)
+            .filter(|holds| *holds != 0);
         held.chain(linked).for_each(|object| self.release(object));
         let left = self.count.load(Ordering::Acquire);
         self.after_look.store(left, Ordering::Relaxed);
@@ -280,7 +290,10 @@ impl Heap {
             word.store(0, Ordering::Release);
             return true;
         }
-        while word.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        while word
+            .compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed)
+            .is_err()
+        {
             std::thread::yield_now();
         }
         true

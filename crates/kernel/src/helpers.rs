@@ -107,7 +107,10 @@ const KFUNC_FILES: [Kfuncs; 9] = [
 static KFUNC_TABLE: LazyLock<Vec<Option<Helper>>> = LazyLock::new(|| {
     let rows = || KFUNC_FILES.iter().flat_map(|file| file.iter());
     let find = |name: &str| rows().find(|(known, _)| *known == name).map(|(_, f)| *f);
-    skep_catalog::kfuncs().iter().map(|k| find(k.name)).collect()
+    skep_catalog::kfuncs()
+        .iter()
+        .map(|k| find(k.name))
+        .collect()
 });
 
 /// The tail call is an instruction of the interpreter, not a call.
@@ -311,7 +314,10 @@ mod tests {
         }
         let rows = || super::KFUNC_FILES.iter().flat_map(|file| file.iter());
         for (name, _) in rows() {
-            assert!(skep_catalog::kfunc(name).is_some(), "no {name} in the catalog");
+            assert!(
+                skep_catalog::kfunc(name).is_some(),
+                "no {name} in the catalog"
+            );
             let times = rows().filter(|(other, _)| other == name).count();
             assert_eq!(times, 1, "{name} has one implementation");
         }

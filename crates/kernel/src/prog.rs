@@ -176,11 +176,9 @@ impl Program {
             {
                 insn.imm = id.0 as i32;
             }
-            let called = self
-                .executable
-                .kfuncs
-                .iter()
-                .find(|(number, _)| insn.code == CALL && insn.src == 0 && *number as i32 == insn.imm);
+            let called = self.executable.kfuncs.iter().find(|(number, _)| {
+                insn.code == CALL && insn.src == 0 && *number as i32 == insn.imm
+            });
             if let Some((_, btf_id)) = called {
                 (insn.src, insn.imm) = (KFUNC_CALL, *btf_id as i32);
             }

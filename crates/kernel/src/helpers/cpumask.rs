@@ -8,7 +8,7 @@ use crate::heap::Kind;
 
 pub(super) const KFUNCS: Kfuncs = &[
     ("bpf_cpumask_create", |c| {
-        let made = c.host.kernel.heap.make(BYTES, Kind::Kernel("bpf_cpumask"));
+        let made = c.host.kernel.heap.make(BYTES, Kind::Kernel);
         ok(made.map_or(0, |object| object.address()))
     }),
     ("bpf_cpumask_acquire", |c| {
@@ -20,19 +20,31 @@ pub(super) const KFUNCS: Kfuncs = &[
         void()
     }),
     ("bpf_cpumask_first", |c| first(c, |c, at| c.word(0, at))),
-    ("bpf_cpumask_first_zero", |c| first(c, |c, at| Ok(!c.word(0, at)?))),
+    ("bpf_cpumask_first_zero", |c| {
+        first(c, |c, at| Ok(!c.word(0, at)?))
+    }),
     ("bpf_cpumask_first_and", |c| first(c, both)),
-    ("bpf_cpumask_any_distribute", |c| first(c, |c, at| c.word(0, at))),
+    ("bpf_cpumask_any_distribute", |c| {
+        first(c, |c, at| c.word(0, at))
+    }),
     ("bpf_cpumask_any_and_distribute", |c| first(c, both)),
     ("bpf_cpumask_set_cpu", |c| change(c, Some(true)).and(void())),
-    ("bpf_cpumask_clear_cpu", |c| change(c, Some(false)).and(void())),
+    ("bpf_cpumask_clear_cpu", |c| {
+        change(c, Some(false)).and(void())
+    }),
     ("bpf_cpumask_test_cpu", |c| change(c, None)),
     ("bpf_cpumask_test_and_set_cpu", |c| change(c, Some(true))),
     ("bpf_cpumask_test_and_clear_cpu", |c| change(c, Some(false))),
-    ("bpf_cpumask_setall", |c| fill(c, |_, _| Ok(u64::MAX)).and(void())),
+    ("bpf_cpumask_setall", |c| {
+        fill(c, |_, _| Ok(u64::MAX)).and(void())
+    }),
     ("bpf_cpumask_clear", |c| fill(c, |_, _| Ok(0)).and(void())),
-    ("bpf_cpumask_copy", |c| fill(c, |c, at| c.word(1, at)).and(void())),
-    ("bpf_cpumask_and", |c| fill(c, |c, at| Ok(c.word(1, at)? & c.word(2, at)?))),
+    ("bpf_cpumask_copy", |c| {
+        fill(c, |c, at| c.word(1, at)).and(void())
+    }),
+    ("bpf_cpumask_and", |c| {
+        fill(c, |c, at| Ok(c.word(1, at)? & c.word(2, at)?))
+    }),
     ("bpf_cpumask_or", |c| {
         fill(c, |c, at| Ok(c.word(1, at)? | c.word(2, at)?)).and(void())
     }),
@@ -41,9 +53,13 @@ pub(super) const KFUNCS: Kfuncs = &[
     }),
     ("bpf_cpumask_equal", |c| all(c, |a, b| a == b, 2)),
     ("bpf_cpumask_subset", |c| all(c, |a, b| a & !b == 0, 2)),
-    ("bpf_cpumask_intersects", |c| Ok(1 ^ all(c, |a, b| a & b == 0, 2)?)),
+    ("bpf_cpumask_intersects", |c| {
+        Ok(1 ^ all(c, |a, b| a & b == 0, 2)?)
+    }),
     ("bpf_cpumask_empty", |c| all(c, |a, _| a == 0, 1)),
-    ("bpf_cpumask_full", |c| Ok(u64::from(weight(c)? == c.host.kernel.cpus))),
+    ("bpf_cpumask_full", |c| {
+        Ok(u64::from(weight(c)? == c.host.kernel.cpus))
+    }),
     ("bpf_cpumask_weight", |c| ok(weight(c)?.into())),
     ("bpf_cpumask_populate", populate),
 ];

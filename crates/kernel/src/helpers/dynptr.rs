@@ -28,7 +28,9 @@ pub(super) const KFUNCS: Kfuncs = &[
     ("bpf_dynptr_from_xdp", |c| from_packet(c, XDP)),
     ("bpf_dynptr_from_skb_meta", |c| from_packet(c, SKB_META)),
     ("bpf_dynptr_adjust", adjust),
-    ("bpf_dynptr_is_null", |c| ok(load(c, c.arg(0))?.is_null().into())),
+    ("bpf_dynptr_is_null", |c| {
+        ok(load(c, c.arg(0))?.is_null().into())
+    }),
     ("bpf_dynptr_is_rdonly", |c| {
         let dynptr = load(c, c.arg(0))?;
         ok((!dynptr.is_null() && dynptr.read_only()).into())
@@ -276,7 +278,11 @@ fn write(c: &mut Call<'_, '_, '_>) -> Done {
     if to.is_null() || to.read_only() {
         return err(Errno::EINVAL);
     }
-    let allowed = if to.word & KIND == SKB { STORE_FLAGS } else { 0 };
+    let allowed = if to.word & KIND == SKB {
+        STORE_FLAGS
+    } else {
+        0
+    };
     if let Err(errno) = to.check(offset, len) {
         return err(errno);
     }

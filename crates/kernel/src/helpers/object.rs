@@ -26,7 +26,11 @@ pub(super) const KFUNCS: Kfuncs = &[
     ("bpf_percpu_obj_drop_impl", drop_object),
     ("bpf_refcount_acquire_impl", |c| {
         let at = c.arg(0);
-        ok(if c.host.kernel.heap.acquire(at) { at } else { 0 })
+        ok(if c.host.kernel.heap.acquire(at) {
+            at
+        } else {
+            0
+        })
     }),
     // What the program knows of memory changes, not the memory.
     ("bpf_rdonly_cast", |c| ok(c.arg(0))),

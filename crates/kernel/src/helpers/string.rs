@@ -122,7 +122,7 @@ fn find(c: &mut Call<'_, '_, '_>, most: u64, wanted: u8) -> Done {
                 return Err(MISSING);
             }
         }
-        Err(if most <= LONGEST && most != LONGEST { MISSING } else { TOO_LONG })
+        Err(if most < LONGEST { MISSING } else { TOO_LONG })
     };
     done(step())
 }

@@ -14,7 +14,9 @@ use super::{Call, Done, Kfuncs, int, ok};
 pub(super) const KFUNCS: Kfuncs = &[
     ("bpf_rbtree_add_impl", add),
     ("bpf_rbtree_remove", remove),
-    ("bpf_rbtree_first", |c| ok(c.read_u64(c.arg(0).wrapping_add(FIRST))?)),
+    ("bpf_rbtree_first", |c| {
+        ok(c.read_u64(c.arg(0).wrapping_add(FIRST))?)
+    }),
     ("bpf_rbtree_root", |c| ok(c.read_u64(c.arg(0))?)),
     ("bpf_rbtree_left", |c| child(c, LEFT)),
     ("bpf_rbtree_right", |c| child(c, RIGHT)),

@@ -43,8 +43,7 @@ pub fn run(v: &mut Verifier<'_>, draft: &Draft) -> Res<Executable> {
         executable.insns.extend(&step.after);
         executable.origin.resize(executable.insns.len(), step.old);
     }
-    executable.exception_callback = v.exception_callback.and_then(|index| {
-        let start = v.subprogs.get(index as usize)?.start;
+    executable.exception_callback = v.exception_callback.and_then(|start| {
         let place = *places.get(start as usize)?;
         let all = &executable.subprograms;
         let at = all.binary_search_by_key(&place, |s| s.start).ok()?;

@@ -1,0 +1,154 @@
+//! Do programs that call functions of the kernel do here what they do in Linux?
+//!
+//! The results are those of Linux 6.18.44. Where `bpf(2)` is allowed Linux is asked again.
+//! Objects name the functions by the kernel's own BTF, so that a machine whose kernel shows none
+//! cannot load them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use skep::abi::{Backend, Errno, ProgType};
+use skep::{Kernel, LoadOptions, LogOptions, Object, ProgIndex, RunInput, test_run};
+use skep_btf::Btf;
+use skep_host::Host;
+
+const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+/// An ICMP echo request; `syscall` programs have no packet.
+const PACKET: &str = "programs/inputs/icmp_echo.hex";
+
+/// Object, program, and what it returns the first and the second time.
+const CASES: &[(&str, &str, [u32; 2])] = &[
+    (
+        "programs/kfunc_graph.bpf.o",
+        "list_ends",
+        [1333830462, 1333830462],
+    ),
+    ("programs/kfunc_graph.bpf.o", "list_stays", [1155, 36805]),
+    (
+        "programs/kfunc_graph.bpf.o",
+        "tree_order",
+        [2629956096, 2629956096],
+    ),
+    ("programs/kfunc_graph.bpf.o", "counted", [545, 545]),
+    (
+        "programs/kfunc_graph.bpf.o",
+        "exchange",
+        [263613822, 263613822],
+    ),
+    ("programs/kfunc_graph.bpf.o", "of_each_cpu", [4, 4]),
+    (
+        "programs/kfunc_memory.bpf.o",
+        "packet_dynptr",
+        [1505917380, 1505917380],
+    ),
+    (
+        "programs/kfunc_memory.bpf.o",
+        "xdp_dynptr",
+        [2405852227, 2405852227],
+    ),
+    ("programs/kfunc_memory.bpf.o", "rdonly_dynptr", [0, 0]),
+    (
+        "programs/kfunc_memory.bpf.o",
+        "memory_dynptr",
+        [833523755, 833523755],
+    ),
+    (
+        "programs/kfunc_memory.bpf.o",
+        "strings",
+        [396104224, 396104224],
+    ),
+    (
+        "programs/kfunc_memory.bpf.o",
+        "bits",
+        [140837345, 140837345],
+    ),
+    (
+        "programs/kfunc_memory.bpf.o",
+        "numbers",
+        [3008514430, 3008514430],
+    ),
+    ("programs/kfunc_memory.bpf.o", "locks", [189, 192]),
+    (
+        "programs/kfunc_memory.bpf.o",
+        "cpus",
+        [2571347370, 2571347370],
+    ),
+    ("programs/kfunc_memory.bpf.o", "thrown", [192, 192]),
+    (
+        "programs/kfunc_memory.bpf.o",
+        "thrown_and_caught",
+        [1077, 1077],
+    ),
+];
+
+fn root(path: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(path)
+}
+
+fn packet() -> Vec<u8> {
+    let text = std::fs::read_to_string(root(PACKET)).expect("the input is there");
+    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    digits.chunks(2).map_while(pair).collect()
+}
+
+/// Loads one program and runs it twice.
+fn run(kernel: &dyn Backend, object: &Object, program: &str) -> Result<[u32; 2], Errno> {
+    let at = object.programs.iter().position(|p| p.name == program);
+    let index = ProgIndex(at.expect("the program is in the object"));
+    let mut loaded = object
+        .prepare(kernel, LoadOptions::default())
+        .unwrap_or_else(|e| panic!("{program}: {e}"));
+    let load = loaded
+        .load_program(index, &LogOptions::BRIEF)
+        .unwrap_or_else(|e| panic!("{program}: {e}"));
+    loaded.keep(index, load.outcome?);
+    let prog_type = object.programs[index.0].prog_type.expect("a type");
+    let input = RunInput {
+        data: if prog_type == ProgType::Syscall {
+            Vec::new()
+        } else {
+            packet()
+        },
+        repeat: 1,
+        ..RunInput::default()
+    };
+    let fd = loaded.program(index).expect("a descriptor").raw();
+    let once = || test_run(kernel, fd, prog_type, &input).map(|out| out.retval);
+    Ok([once()?, once()?])
+}
+
+fn ours(btf: &Arc<Btf>, native: bool, checking: bool) -> Kernel {
+    let builder = Kernel::builder().cpus(2).kernel_btf(btf.clone());
+    builder.native(native).checking(checking).build()
+}
+
+#[test]
+fn results_are_those_of_linux() {
+    let Ok(bytes) = std::fs::read(KERNEL_BTF) else {
+        return;
+    };
+    let btf = Arc::new(Btf::parse_on(bytes, None).expect("the kernel's types"));
+    let linux = Host::available().is_ok().then(Host::new);
+    for (file, program, wanted) in CASES {
+        let bytes = std::fs::read(root(file)).expect("the object is there");
+        let object = Object::open(&bytes, file).expect("an object");
+        let check = |engine: &str, result: Result<[u32; 2], Errno>, why: Option<String>| {
+            assert_eq!(result, Ok(*wanted), "{file} {program} {engine} {why:?}");
+        };
+        for (engine, native, checking) in [
+            ("native", true, false),
+            ("interpreted", false, false),
+            ("checked", false, true),
+        ] {
+            let kernel = ours(&btf, native, checking);
+            check(engine, run(&kernel, &object, program), kernel.last_trap());
+        }
+        // Programs of CPUs count them, and Linux may have more than the two that we have.
+        if let Some(linux) = linux.as_ref().filter(|l| l.possible_cpus() == Some(2)) {
+            check("Linux", run(linux, &object, program), None);
+        }
+    }
+}
