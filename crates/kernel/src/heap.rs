@@ -2,26 +2,20 @@
 //! what else lies neither in a map nor on a stack.
 //!
 //! An object is known by its address. It goes when nobody refers to it any more: no program, no
-//! pointer in a map, no list or tree. What maps held finds its way back lazily: the places in
-//! map values that hold objects are noted, and when there are twice as many objects as after
-//! the last look, places that were cleared or whose map is gone give up what they held.
+//! pointer in a map or another object, no list or tree.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use skep_abi::Errno;
 use skep_btf::Btf;
 use skep_maps::{Field, FieldKind, Rcu};
 
-use crate::map::MapObject;
 use crate::memory::Block;
 
 /// The most bytes that all objects of a kernel may take.
 const BYTES_MAX: usize = 1 << 30;
-/// Objects below which nobody looks for lost ones.
-const FEW: usize = 64;
-
 /// All objects of a kernel.
 pub(crate) struct Heap {
     rcu: Arc<Rcu>,
@@ -29,19 +23,8 @@ pub(crate) struct Heap {
     /// How many there are, for those who only want to know whether there are any.
     count: AtomicUsize,
     bytes: AtomicUsize,
-    /// How many there were after the last look for lost ones.
-    after_look: AtomicUsize,
-    /// Pointers, lists and trees in map values that hold something.
-    places: Mutex<BTreeMap<u64, Place>>,
     /// Resilient locks that are held, by address.
     pub(crate) locks: Mutex<std::collections::BTreeSet<u64>>,
-}
-
-/// A place in a map value that holds objects.
-struct Place {
-    map: Weak<MapObject>,
-    /// The object that a pointer points at; 0 for a list or a tree.
-    holds: u64,
 }
 
 /// One object.
@@ -50,8 +33,6 @@ pub(crate) struct Object {
     len: u64,
     pub(crate) kind: Kind,
     references: AtomicU32,
-    /// The list or tree that it is linked into, by the address of the head or root.
-    home: AtomicU64,
 }
 
 /// What an object is.
@@ -85,10 +66,6 @@ impl Object {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Heap {
     pub(crate) fn new(rcu: Arc<Rcu>) -> Heap {
         Heap {
@@ -96,8 +73,6 @@ impl Heap {
             objects: RwLock::default(),
             count: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
-            after_look: AtomicUsize::new(0),
-            places: Mutex::default(),
             locks: Mutex::default(),
         }
     }
@@ -118,12 +93,16 @@ impl Heap {
             len,
             kind,
             references: AtomicU32::new(1),
-            home: AtomicU64::new(0),
         });
         let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
         objects.insert(object.address(), object.clone());
         self.count.store(objects.len(), Ordering::Release);
         Ok(object)
+    }
+
+    /// How many objects there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Acquire)
     }
 
     /// The object that has a byte at this address.
@@ -174,21 +153,28 @@ impl Heap {
             if let Kind::Own(fields) = &object.kind {
                 for field in fields.iter() {
                     let at = object.address().wrapping_add(field.offset.into());
-                    match field.kind {
-                        FieldKind::Kptr => {
-                            let held = object.block.u64(field.offset as usize);
-                            waiting.extend((held != 0).then_some(held));
-                        }
-                        FieldKind::ListHead | FieldKind::RbRoot => {
-                            let tree = field.kind == FieldKind::RbRoot;
-                            let first = object.block.u64(field.offset as usize);
-                            waiting.extend(self.nodes(at, first, tree));
-                        }
-                        _ => {}
-                    }
+                    let word = object.block.u64(field.offset as usize);
+                    waiting.extend(self.owned_by(field.kind, at, word));
                 }
             }
             self.rcu.retire(object, true);
+        }
+    }
+
+    /// The objects that a special field owns: where it lies, and its first word.
+    fn owned_by(&self, kind: FieldKind, at: u64, word: u64) -> Vec<u64> {
+        match kind {
+            FieldKind::Kptr | FieldKind::PercpuKptr if word != 0 => vec![word],
+            FieldKind::ListHead => self.nodes(at, word, false),
+            FieldKind::RbRoot => self.nodes(at, word, true),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Gives up what a special field of a map value owned.
+    pub(crate) fn release_field(&self, kind: FieldKind, at: u64, word: u64) {
+        for object in self.owned_by(kind, at, word) {
+            self.release(object);
         }
     }
 
@@ -212,70 +198,6 @@ impl Heap {
             }
         }
         all
-    }
-
-    /// The objects of lists and trees that are not there any more.
-    fn linked_into(&self, homes: &std::collections::BTreeSet<u64>) -> Vec<u64> {
-        let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
-        let here = |object: &&Arc<Object>| homes.contains(&object.home.load(Ordering::Acquire));
-        objects.values().filter(here).map(|o| o.address()).collect()
-    }
-
-    /// Notes that the object with this byte is linked into a list or tree, or (with 0) into none.
-    pub(crate) fn set_home(&self, addr: u64, home: u64) {
-        if let Some(object) = self.find(addr) {
-            object.home.store(home, Ordering::Release);
-        }
-    }
-
-    /// Notes that a place of a map value holds an object (0: has a list or a tree), or nothing.
-    pub(crate) fn note_place(&self, at: u64, holds: Option<u64>, map: Option<&Arc<MapObject>>) {
-        let mut places = locked(&self.places);
-        match (holds, map) {
-            (Some(holds), Some(map)) => {
-                let map = Arc::downgrade(map);
-                places.insert(at, Place { map, holds });
-            }
-            _ => {
-                places.remove(&at);
-            }
-        }
-    }
-
-    /// Takes back what places held that were cleared since, when there are many objects.
-    pub(crate) fn look_for_lost(&self) {
-        let count = self.count.load(Ordering::Acquire);
-        let last = self.after_look.load(Ordering::Relaxed);
-        if count < FEW || count < last.saturating_mul(2) {
-            return;
-        }
-        let mut lost = Vec::new();
-        locked(&self.places).retain(|at, place| {
-            let map = place.map.upgrade().filter(|map| map.has_users());
-            let word = map.as_ref().and_then(|map| map.map.word(*at));
-            let word = word.map_or(0, |word| word.load(Ordering::Acquire));
-            let stays = match place.holds {
-                0 => word != 0,
-                held => word == held,
-            };
-            if !stays {
-                lost.push((*at, place.holds));
-            }
-            stays
-        });
-        let homes = lost
-            .iter()
-            .filter(|(_, holds)| *holds == 0)
-            .map(|(at, _)| *at)
-            .collect();
-        let linked = self.linked_into(&homes);
-        let held = lost
-            .iter()
-            .map(|(_, holds)| *holds)
-            .filter(|holds| *holds != 0);
-        held.chain(linked).for_each(|object| self.release(object));
-        let left = self.count.load(Ordering::Acquire);
-        self.after_look.store(left, Ordering::Relaxed);
     }
 
     /// Takes, or gives back, the spin lock at this address; false when no object is there.

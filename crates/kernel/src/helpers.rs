@@ -54,7 +54,7 @@ struct Call<'a, 'k, 'm> {
 /// Numbers below this are looked up in the table.
 const NUMBERS: usize = 256;
 
-const FILES: [Rows; 14] = [
+const FILES: &[Rows] = &[
     clock::ROWS,
     csum::ROWS,
     dynptr::ROWS,
@@ -91,7 +91,7 @@ static TABLE: [Option<Helper>; NUMBERS] = {
     table
 };
 
-const KFUNC_FILES: [Kfuncs; 9] = [
+const KFUNC_FILES: &[Kfuncs] = &[
     cpumask::KFUNCS,
     dynptr::KFUNCS,
     iter::KFUNCS,

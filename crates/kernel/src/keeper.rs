@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use skep_maps::{FieldKind, Release};
 
+use crate::heap::Heap;
 use crate::timers::Timers;
 
 /// Takes back what maps give up.
 pub(crate) struct Keeper {
     pub(crate) timers: Arc<Timers>,
+    pub(crate) heap: Arc<Heap>,
 }
 
 impl std::fmt::Debug for Keeper {
@@ -18,13 +20,14 @@ impl std::fmt::Debug for Keeper {
 }
 
 impl Release for Keeper {
-    fn release(&self, kind: FieldKind, _address: u64, word: u64) {
+    fn release(&self, kind: FieldKind, address: u64, word: u64) {
         match kind {
             FieldKind::Timer | FieldKind::Workqueue | FieldKind::TaskWork => {
                 self.timers.remove(word);
             }
-            // No program can put anything there yet.
-            FieldKind::ListHead | FieldKind::RbRoot | FieldKind::Kptr | FieldKind::PercpuKptr => {}
+            FieldKind::ListHead | FieldKind::RbRoot | FieldKind::Kptr | FieldKind::PercpuKptr => {
+                self.heap.release_field(kind, address, word);
+            }
             FieldKind::SpinLock
             | FieldKind::ResSpinLock
             | FieldKind::ListNode

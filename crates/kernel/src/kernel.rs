@@ -60,7 +60,8 @@ pub struct Kernel {
     pub(crate) timers: Arc<Timers>,
     /// Takes back what maps give up.
     pub(crate) keeper: Arc<Keeper>,
-    pub(crate) heap: Heap,
+    /// Objects that programs made.
+    pub(crate) heap: Arc<Heap>,
     pub(crate) maps: Arc<Ids<MapObject>>,
     pub(crate) progs: Arc<Ids<Program>>,
     pub(crate) btfs: Arc<Ids<BtfObject>>,
@@ -94,6 +95,7 @@ impl Kernel {
         } = config;
         let timers = Arc::new(Timers::default());
         let rcu = Arc::new(Rcu::new(cpus as usize));
+        let heap = Arc::new(Heap::new(rcu.clone()));
         Kernel {
             cpus,
             cpus_built,
@@ -116,15 +118,16 @@ impl Kernel {
             last_trap: Mutex::default(),
             last_stats: Mutex::default(),
             memory: Arc::new(Ledger::new(map_memory)),
-            heap: Heap::new(rcu.clone()),
             rcu,
             fds: Fds::default(),
             cookies: AtomicU64::new(0),
             objects: Arc::default(),
             keeper: Arc::new(Keeper {
                 timers: timers.clone(),
+                heap: heap.clone(),
             }),
             timers,
+            heap,
             maps: Ids::new(),
             progs: Ids::new(),
             btfs: Ids::new(),
@@ -151,6 +154,12 @@ impl Kernel {
     /// Bytes that all maps take now.
     pub fn map_memory(&self) -> u64 {
         self.memory.used()
+    }
+
+    /// How many objects that programs made (`bpf_obj_new` and others) are still referred to, by
+    /// programs that run or by maps.
+    pub fn live_objects(&self) -> usize {
+        self.heap.count()
     }
 
     /// The figures of the last verification.

@@ -200,7 +200,6 @@ impl Kernel {
                 Err(stopped) => return Err(self.note_stop(&stopped)),
             }
         }
-        self.heap.look_for_lost();
         let spent = started.elapsed().as_nanos();
         prog.run_count
             .fetch_add(u64::from(repeat), Ordering::Relaxed);

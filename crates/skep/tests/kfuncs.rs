@@ -145,6 +145,8 @@ fn results_are_those_of_linux() {
         ] {
             let kernel = ours(&btf, native, checking);
             check(engine, run(&kernel, &object, program), kernel.last_trap());
+            // Every descriptor is closed, so nothing holds what the program left in its maps.
+            assert_eq!(kernel.live_objects(), 0, "{file} {program} {engine}");
         }
         // Programs of CPUs count them, and Linux may have more than the two that we have.
         if let Some(linux) = linux.as_ref().filter(|l| l.possible_cpus() == Some(2)) {

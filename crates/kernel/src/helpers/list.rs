@@ -26,17 +26,6 @@ impl Call<'_, '_, '_> {
     pub(super) fn write_u64(&self, addr: u64, value: u64) -> Result<(), Trap> {
         self.write(addr, &value.to_ne_bytes())
     }
-
-    /// Notes which list or tree an object belongs to from now on (0: none).
-    pub(super) fn settle(&mut self, node: u64, home: u64) {
-        let heap = &self.host.kernel.heap;
-        heap.set_home(node, home);
-        if home != 0
-            && let Some(map) = self.host.map_of_word(home)
-        {
-            heap.note_place(home, Some(0), Some(&map));
-        }
-    }
 }
 
 /// Makes an empty list of a head that was never used.
@@ -65,7 +54,6 @@ fn push(c: &mut Call<'_, '_, '_>, front: bool) -> Done {
     c.write_u64(before, node)?;
     c.write_u64(after.wrapping_add(PREVIOUS), node)?;
     c.write_u64(node.wrapping_add(OWNER), head)?;
-    c.settle(node, head);
     int(0)
 }
 
@@ -88,7 +76,6 @@ fn end(c: &mut Call<'_, '_, '_>, front: bool, take: bool) -> Done {
         c.write_u64(node, node)?;
         c.write_u64(node.wrapping_add(PREVIOUS), node)?;
         c.write_u64(node.wrapping_add(OWNER), 0)?;
-        c.settle(node, 0);
     }
     ok(node)
 }

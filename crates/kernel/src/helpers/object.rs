@@ -84,25 +84,17 @@ fn copy_of(c: &mut Call<'_, '_, '_>, cpu: u32) -> Done {
 /// Puts a pointer into its place and gives what was there.
 fn exchange(c: &mut Call<'_, '_, '_>) -> Done {
     let (place, new) = (c.arg(0), c.arg(1));
-    let map = c.host.map_of_word(place);
-    let old = match &map {
-        Some(map) => map
-            .map
-            .word(place)
-            .map(|word| word.swap(new, std::sync::atomic::Ordering::AcqRel)),
-        None => None,
-    };
-    let old = match old {
+    let word = c.host.find_map(|map| {
+        let word = map.map.word(place)?;
+        Some(word.swap(new, std::sync::atomic::Ordering::AcqRel))
+    });
+    let old = match word {
         Some(old) => old,
         None => {
             let old = c.read_u64(place)?;
-            c.write(place, &new.to_ne_bytes())?;
+            c.write_u64(place, new)?;
             old
         }
     };
-    if map.is_some() {
-        let holds = (new != 0).then_some(new);
-        c.host.kernel.heap.note_place(place, holds, map.as_ref());
-    }
     ok(old)
 }

@@ -179,12 +179,6 @@ impl<'k> RunHost<'k> {
         (map_type == MapType::SkStorage).then(|| Owner::Object(object.clone()))
     }
 
-    /// The map with a value that has this aligned word.
-    pub(crate) fn map_of_word(&self, addr: u64) -> Option<Arc<MapObject>> {
-        let has = |(_, map): &&(u64, Arc<MapObject>)| map.map.word(addr).is_some();
-        self.maps.iter().find(has).map(|(_, map)| map.clone())
-    }
-
     /// Whether `test` holds for one of the maps that the run knows.
     pub(crate) fn any_map(&self, test: impl Fn(&MapObject) -> bool) -> bool {
         self.maps.iter().any(|(_, map)| test(map))
