@@ -146,6 +146,44 @@ fn programs_are_listed_dumped_and_run() {
         opcodes[0]["opcodes"]["imm"].as_array().map(Vec::len),
         Some(4)
     );
+    if cfg!(target_arch = "x86_64") {
+        let code = json(&["prog", "dump", "jited", "id", "1", "linum", "opcodes"]);
+        let insns = code[0]["insns"].as_array().unwrap();
+        assert!(code[0]["name"].as_str().unwrap().starts_with("bpf_prog_"));
+        assert_eq!(insns[0]["pc"], "0x0");
+        assert!(insns.iter().any(|insn| insn["operation"] == "ret"));
+        assert!(insns.iter().any(|insn| insn["src"].is_string()));
+        let functions = code.as_array().unwrap().iter();
+        let insns = functions.flat_map(|function| function["insns"].as_array().unwrap());
+        let told: usize = insns
+            .filter_map(|insn| insn["opcodes"].as_array().map(Vec::len))
+            .sum();
+        let shown = json(&["prog", "show", "id", "1"]);
+        assert_eq!(shown["bytes_jited"].as_u64(), Some(told as u64));
+        let drawn = skep(
+            &[
+                "--object", FIREWALL, "prog", "dump", "jited", "id", "1", "visual",
+            ],
+            "",
+        );
+        assert!(
+            drawn.out.contains("/-- j") && drawn.out.contains("\\-> "),
+            "{}",
+            drawn.out
+        );
+    }
+    let graph = skep(
+        &[
+            "--object", FIREWALL, "prog", "dump", "xlated", "id", "1", "visual",
+        ],
+        "",
+    );
+    assert!(graph.out.starts_with("digraph"), "{}", graph.out);
+    assert!(
+        graph.out.contains("fn_0_entry -> fn_0_bb_0"),
+        "{}",
+        graph.out
+    );
     let run = json(&["prog", "run", "id", "1", "data_in", FIREWALL, "repeat", "2"]);
     assert!(run["retval"].is_u64() && run["duration"].is_u64(), "{run}");
 }

@@ -110,6 +110,7 @@ impl Kernel {
             given.nr_prog_tags(),
             memory,
         )?);
+        self.fill_native(prog, given, &mut info, memory)?;
         info.set_jited_line_info_rec_size(8);
         info.set_func_info_rec_size(8).set_line_info_rec_size(16);
         let (func, line) = (trimmed(&prog.func_info, 8), trimmed(&prog.line_info, 16));
@@ -130,6 +131,66 @@ impl Kernel {
             memory,
         )?);
         Ok(info)
+    }
+}
+
+impl Kernel {
+    /// What Linux shows of machine code: the code, where each function lies and how long it
+    /// is, and the address of each line.
+    fn fill_native(
+        &self,
+        prog: &Program,
+        given: &ProgInfo,
+        info: &mut ProgInfo,
+        memory: &mut dyn UserMemory,
+    ) -> Result<(), Errno> {
+        let Some(native) = prog.shown_native() else {
+            return Ok(());
+        };
+        let address = |place: usize| native.address + place as u64;
+        let ends = native.functions.iter().skip(1).copied();
+        let ends = ends.chain([native.code.len()]);
+        let lens = native.functions.iter().zip(ends);
+        let lens: Vec<u8> = lens
+            .flat_map(|(start, end)| (end.saturating_sub(*start) as u32).to_ne_bytes())
+            .collect();
+        let ksyms: Vec<u8> = native
+            .functions
+            .iter()
+            .flat_map(|place| address(*place).to_ne_bytes())
+            .collect();
+        let line = |record: &[u8]| {
+            let insn = record.get(..4).and_then(|b| b.try_into().ok());
+            let insn = u32::from_ne_bytes(insn.unwrap_or_default());
+            // Code of what was folded into something later begins there.
+            let later = native
+                .lines
+                .iter()
+                .filter(|l| l.insn.is_some_and(|at| at >= insn))
+                .min_by_key(|l| (l.insn, l.place));
+            later.map_or(native.code.len(), |l| l.place)
+        };
+        let records = trimmed(&prog.line_info, 16);
+        let lines: Vec<u8> = records
+            .chunks(16)
+            .flat_map(|record| address(line(record)).to_ne_bytes())
+            .collect();
+        info.set_jited_prog_insns(given.jited_prog_insns())
+            .set_jited_ksyms(given.jited_ksyms())
+            .set_jited_func_lens(given.jited_func_lens())
+            .set_jited_line_info(given.jited_line_info());
+        let room = given.jited_prog_len();
+        let to = given.jited_prog_insns();
+        info.set_jited_prog_len(fill(&native.code, 1, to, room, memory)?);
+        let room = given.nr_jited_ksyms();
+        info.set_nr_jited_ksyms(fill(&ksyms, 8, given.jited_ksyms(), room, memory)?);
+        let room = given.nr_jited_func_lens();
+        let to = given.jited_func_lens();
+        info.set_nr_jited_func_lens(fill(&lens, 4, to, room, memory)?);
+        let room = given.nr_jited_line_info();
+        let to = given.jited_line_info();
+        info.set_nr_jited_line_info(fill(&lines, 8, to, room, memory)?);
+        Ok(())
     }
 }
 

@@ -73,6 +73,8 @@ pub(crate) struct Program {
     pub(crate) btf: Option<Arc<BtfObject>>,
     pub(crate) func_info: Records,
     pub(crate) line_info: Records,
+    /// Its native code as it is shown, once somebody asked for it.
+    pub(crate) shown: std::sync::OnceLock<Option<crate::run::NativeListing>>,
     pub(crate) run_ns: AtomicU64,
     pub(crate) run_count: AtomicU64,
 }
@@ -157,6 +159,19 @@ impl Program {
             ..wanted.options()
         };
         skep_jit::compile_for(&self.executable, &facts, options).ok()
+    }
+
+    /// The native code that runs, or would run, with where it comes from.
+    pub(crate) fn shown_native(&self) -> Option<&crate::run::NativeListing> {
+        let show = || {
+            let linked = self.runnable().ok()?;
+            let native = linked.native()?;
+            self.listing(true).map(|image| {
+                let address = native.bytes().as_ptr() as u64;
+                crate::run::NativeListing::new(image, address, &self.executable.origin)
+            })
+        };
+        self.shown.get_or_init(show).as_ref()
     }
 
     /// How many bytes of context it looks at.

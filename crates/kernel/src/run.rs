@@ -43,6 +43,22 @@ pub struct NativeListing {
     pub lines: Vec<NativeLine>,
 }
 
+impl NativeListing {
+    pub(crate) fn new(image: skep_jit::Image, address: u64, origin: &[u32]) -> NativeListing {
+        let line = |(place, slot): (usize, u32)| NativeLine {
+            place,
+            slot,
+            insn: origin.get(slot as usize).copied(),
+        };
+        NativeListing {
+            address,
+            functions: image.functions,
+            lines: image.lines.into_iter().map(line).collect(),
+            code: image.bytes,
+        }
+    }
+}
+
 /// From this place on, code comes from one instruction, until the next such record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NativeLine {
@@ -130,20 +146,9 @@ impl Kernel {
         };
         let running = prog.runnable().ok();
         let running = running.as_ref().and_then(|linked| linked.native());
-        Ok(Some(NativeListing {
-            address: running.map_or(0, |native| native.bytes().as_ptr() as u64),
-            functions: image.functions,
-            lines: image
-                .lines
-                .into_iter()
-                .map(|(place, slot)| NativeLine {
-                    place,
-                    slot,
-                    insn: prog.executable.origin.get(slot as usize).copied(),
-                })
-                .collect(),
-            code: image.bytes,
-        }))
+        let address = running.map_or(0, |native| native.bytes().as_ptr() as u64);
+        let origin = &prog.executable.origin;
+        Ok(Some(NativeListing::new(image, address, origin)))
     }
 
     /// Where the native code of all programs lies, in the form in which profilers read it from

@@ -130,6 +130,8 @@ pub struct ProgDetails {
     pub jited_lens: Vec<u32>,
     /// The address of each function's machine code.
     pub jited_ksyms: Vec<u64>,
+    /// The address of each source line's machine code.
+    pub jited_lines: Vec<u64>,
     /// (instruction slot, `FUNC` type) of each function.
     pub func_info: Vec<(u32, u32)>,
     /// (instruction slot, file name, text, line and column) of each source line.
@@ -159,6 +161,7 @@ pub fn prog_details(backend: &dyn Backend, fd: u32) -> Result<ProgDetails, Errno
     let mut jited = room(known.jited_prog_len(), 1);
     let mut lens = room(known.nr_jited_func_lens(), 4);
     let mut ksyms = room(known.nr_jited_ksyms(), 8);
+    let mut places = room(known.nr_jited_line_info(), 8);
     let mut funcs = room(known.nr_func_info(), 8);
     let mut lines = room(known.nr_line_info(), 16);
     let mut wanted = info::ProgInfo::new();
@@ -183,6 +186,11 @@ pub fn prog_details(backend: &dyn Backend, fd: u32) -> Result<ProgDetails, Errno
         wanted.set_nr_jited_ksyms(known.nr_jited_ksyms());
         wanted.set_jited_ksyms(memory.output(&mut ksyms));
     }
+    if !places.is_empty() {
+        wanted.set_nr_jited_line_info(known.nr_jited_line_info());
+        wanted.set_jited_line_info_rec_size(8);
+        wanted.set_jited_line_info(memory.output(&mut places));
+    }
     if !funcs.is_empty() {
         wanted.set_nr_func_info(known.nr_func_info());
         wanted.set_func_info_rec_size(8);
@@ -201,13 +209,18 @@ pub fn prog_details(backend: &dyn Backend, fd: u32) -> Result<ProgDetails, Errno
         xlated,
         jited,
         jited_lens: words(&lens, info.nr_jited_func_lens()),
-        jited_ksyms: records::<2>(&ksyms)
-            .map(|[low, high]| u64::from(high) << 32 | u64::from(low))
-            .collect(),
+        jited_ksyms: long(&ksyms),
+        jited_lines: long(&places),
         func_info: records::<2>(&funcs).map(|[slot, ty]| (slot, ty)).collect(),
         line_info: records::<4>(&lines).collect(),
         info,
     })
+}
+
+fn long(bytes: &[u8]) -> Vec<u64> {
+    records::<2>(bytes)
+        .map(|[low, high]| u64::from(high) << 32 | u64::from(low))
+        .collect()
 }
 
 fn words(bytes: &[u8], count: u32) -> Vec<u32> {

@@ -1,15 +1,15 @@
-//! Fusing neighbours: one handler for two instructions that often stand together.
+//! Fusing neighbours: one handler for two to four instructions that often stand together.
 //!
-//! The second cell stays as it is, because a jump may go to it; the handler of the first
-//! reads the operands of both. Which instructions are worth it was counted over the
+//! The other cells stay as they are, because a jump may go to them; the handler of the first
+//! reads the operands of all. Which instructions are worth it was counted over the
 //! benchmark programs.
 
-use skep_isa::{AluOp, Cond, Op, Operand, Reg, Size, Width};
+use skep_isa::{AluOp, Cond, Op, Operand, Reg, Size, SwapKind, Width};
 
 use crate::cell::Handler;
-use crate::flow::{link, then_branch, two};
+use crate::flow::{either, in_one, link, rotate, then_branch, then_goto, then_then_branch, two};
 use crate::memory::Trust;
-use crate::simple::{Alu, If, Load, MovImm, MovReg, Simple, Store};
+use crate::simple::{Alu, If, Load, MovImm, MovReg, Simple, Store, Swap};
 
 /// Matches an instruction against the frequent simple ones and gives one answer for each.
 macro_rules! simple {
@@ -35,6 +35,10 @@ macro_rules! simple {
             Op::Alu { width: Width::W32, op: AluOp::Xor, src: Operand::Reg(_), .. } => Alu<{ AluOp::Xor as u8 }, false, false>;
             Op::Alu { width: Width::W32, op: AluOp::Lsh, src: Operand::Imm(_), .. } => Alu<{ AluOp::Lsh as u8 }, false, true>;
             Op::Alu { width: Width::W32, op: AluOp::Rsh, src: Operand::Imm(_), .. } => Alu<{ AluOp::Rsh as u8 }, false, true>;
+            Op::Alu { width: Width::W32, op: AluOp::Sub, src: Operand::Reg(_), .. } => Alu<{ AluOp::Sub as u8 }, false, false>;
+            Op::Swap { kind: SwapKind::ToBe | SwapKind::Always, size: Size::B16, .. } => Swap<1, true>;
+            Op::Swap { kind: SwapKind::ToBe | SwapKind::Always, size: Size::B32, .. } => Swap<2, true>;
+            Op::Swap { kind: SwapKind::ToBe | SwapKind::Always, size: Size::B64, .. } => Swap<3, true>;
             Op::Load { size: Size::B8, signed: false, .. } => Load<0, false>;
             Op::Load { size: Size::B16, signed: false, .. } => Load<1, false>;
             Op::Load { size: Size::B32, signed: false, .. } => Load<2, false>;
@@ -79,8 +83,152 @@ const fn is_wide(width: Width) -> bool {
     matches!(width, Width::W64)
 }
 
+/// Matches what begins a computation in one register.
+macro_rules! start {
+    ($op:expr, |$x:ident| $answer:expr) => {
+        simple!(@rows $op, $x, $answer,
+            Op::Mov { width: Width::W64, src: Operand::Reg(_), .. } => MovReg<true>;
+            Op::Mov { width: Width::W32, src: Operand::Reg(_), .. } => MovReg<false>;
+            Op::Load { size: Size::B8, signed: false, .. } => Load<0, false>;
+            Op::Load { size: Size::B16, signed: false, .. } => Load<1, false>;
+            Op::Load { size: Size::B32, signed: false, .. } => Load<2, false>;
+            Op::Load { size: Size::B64, .. } => Load<3, false>;
+        )
+    };
+}
+
+/// Matches what goes on with a computation in one register.
+macro_rules! step {
+    ($op:expr, $width:ident, |$x:ident| $answer:expr) => {
+        simple!(@rows $op, $x, $answer,
+            Op::Alu { width: Width::$width, op: AluOp::Add, src: Operand::Imm(_), .. } => Alu<{ AluOp::Add as u8 }, { is_wide(Width::$width) }, true>;
+            Op::Alu { width: Width::$width, op: AluOp::Add, src: Operand::Reg(_), .. } => Alu<{ AluOp::Add as u8 }, { is_wide(Width::$width) }, false>;
+            Op::Alu { width: Width::$width, op: AluOp::Or, src: Operand::Reg(_), .. } => Alu<{ AluOp::Or as u8 }, { is_wide(Width::$width) }, false>;
+            Op::Alu { width: Width::$width, op: AluOp::And, src: Operand::Imm(_), .. } => Alu<{ AluOp::And as u8 }, { is_wide(Width::$width) }, true>;
+            Op::Alu { width: Width::$width, op: AluOp::Xor, src: Operand::Reg(_), .. } => Alu<{ AluOp::Xor as u8 }, { is_wide(Width::$width) }, false>;
+            Op::Alu { width: Width::$width, op: AluOp::Lsh, src: Operand::Imm(_), .. } => Alu<{ AluOp::Lsh as u8 }, { is_wide(Width::$width) }, true>;
+            Op::Alu { width: Width::$width, op: AluOp::Rsh, src: Operand::Imm(_), .. } => Alu<{ AluOp::Rsh as u8 }, { is_wide(Width::$width) }, true>;
+        )
+    };
+}
+
+/// Matches what often stands before the step of a counter, or the test at a loop's end.
+macro_rules! counter {
+    ($op:expr, |$x:ident| $answer:expr) => {
+        simple!(@rows $op, $x, $answer,
+            Op::Mov { width: Width::W64, src: Operand::Reg(_), .. } => MovReg<true>;
+            Op::Alu { width: Width::W64, op: AluOp::Add, src: Operand::Imm(_), .. } => Alu<{ AluOp::Add as u8 }, true, true>;
+            Op::Alu { width: Width::W32, op: AluOp::Add, src: Operand::Imm(_), .. } => Alu<{ AluOp::Add as u8 }, false, true>;
+            Op::Alu { width: Width::W64, op: AluOp::Rsh, src: Operand::Imm(_), .. } => Alu<{ AluOp::Rsh as u8 }, true, true>;
+            Op::Load { size: Size::B8, signed: false, .. } => Load<0, false>;
+            Op::Load { size: Size::B64, .. } => Load<3, false>;
+        )
+    };
+}
+
+/// The most instructions that one handler runs.
+pub(crate) const FUSED: usize = 4;
+
+/// The handler that runs the first of these instructions and those behind it that belong to
+/// it, when there is one. None of them is a load that may fault.
+pub(crate) fn fused(ops: &[&Op]) -> Option<Handler<Trust>> {
+    let four = match ops {
+        [a, b, c, d, ..] => rotation([a, b, c, d]),
+        _ => None,
+    };
+    let three = || match ops {
+        [a, b, c, ..] => three(a, b, c),
+        _ => None,
+    };
+    let two = || match ops {
+        [a, b, ..] => pair(a, b),
+        _ => None,
+    };
+    four.or_else(three).or_else(two)
+}
+
+/// `t = s; t >>= k; s <<= l; s |= t`, which rotates when the shifts are the width together.
+fn rotation(ops: [&Op; 4]) -> Option<Handler<Trust>> {
+    type Right<const WIDE: bool> = Alu<{ AluOp::Rsh as u8 }, WIDE, true>;
+    type Left<const WIDE: bool> = Alu<{ AluOp::Lsh as u8 }, WIDE, true>;
+    type Or<const WIDE: bool> = Alu<{ AluOp::Or as u8 }, WIDE, false>;
+    let [
+        Op::Mov {
+            width,
+            dst: t,
+            src: Operand::Reg(s),
+        },
+        Op::Alu {
+            width: w1,
+            op: first,
+            dst: d1,
+            src: Operand::Imm(_),
+        },
+        Op::Alu {
+            width: w2,
+            op: second,
+            dst: d2,
+            src: Operand::Imm(_),
+        },
+        Op::Alu {
+            width: w3,
+            op: AluOp::Or,
+            dst: d3,
+            src: Operand::Reg(s3),
+        },
+    ] = ops
+    else {
+        return None;
+    };
+    let registers = t != s && (d1, d2, d3, s3) == (t, s, s, t);
+    if !registers || [w1, w2, w3] != [width; 3] {
+        return None;
+    }
+    Some(match (width, first, second) {
+        (Width::W64, AluOp::Rsh, AluOp::Lsh) => {
+            rotate::<Trust, MovReg<true>, Right<true>, Left<true>, Or<true>>
+        }
+        (Width::W64, AluOp::Lsh, AluOp::Rsh) => {
+            rotate::<Trust, MovReg<true>, Left<true>, Right<true>, Or<true>>
+        }
+        (Width::W32, AluOp::Rsh, AluOp::Lsh) => {
+            rotate::<Trust, MovReg<false>, Right<false>, Left<false>, Or<false>>
+        }
+        (Width::W32, AluOp::Lsh, AluOp::Rsh) => {
+            rotate::<Trust, MovReg<false>, Left<false>, Right<false>, Or<false>>
+        }
+        _ => return None,
+    })
+}
+
+/// Three instructions that compute in one register, or two and a conditional jump.
+fn three(a: &Op, b: &Op, c: &Op) -> Option<Handler<Trust>> {
+    let in_one = linked(a, b) == link::OWN && linked(b, c) == link::OWN;
+    if in_one && !matches!(c, Op::Branch { .. }) {
+        return start!(a, |X| chain::<X>(b, c));
+    }
+    counter!(a, |X| counter!(b, |Y| test!(c, |T| Some(
+        then_then_branch::<Trust, X, Y, T>
+    ))))
+}
+
+fn chain<X: Simple>(b: &Op, c: &Op) -> Option<Handler<Trust>> {
+    let wide = step!(b, W64, |Y| step!(c, W64, |Z| Some(
+        in_one::<Trust, X, Y, Z> as Handler<Trust>
+    )));
+    wide.or_else(|| {
+        step!(b, W32, |Y| step!(c, W32, |Z| Some(
+            in_one::<Trust, X, Y, Z> as Handler<Trust>
+        )))
+    })
+}
+
 /// The handler that runs both instructions, when there is one.
-pub(crate) fn fused(first: &Op, second: &Op) -> Option<Handler<Trust>> {
+fn pair(first: &Op, second: &Op) -> Option<Handler<Trust>> {
+    if matches!(second, Op::Jump { .. }) {
+        let either: Option<Handler<Trust>> = test!(first, |T| Some(either::<Trust, T>));
+        return either.or_else(|| simple!(first, |X| Some(then_goto::<Trust, X>)));
+    }
     match linked(first, second) {
         link::OWN => simple!(first, |X| with::<X, { link::OWN }>(second)),
         link::OTHER => simple!(first, |X| with::<X, { link::OTHER }>(second)),
@@ -98,13 +246,16 @@ fn register(operand: &Operand) -> Option<Reg> {
 /// What the second instruction takes from the first one.
 fn linked(first: &Op, second: &Op) -> u8 {
     let written = match first {
-        Op::Mov { dst, .. } | Op::Alu { dst, .. } | Op::Load { dst, .. } => *dst,
+        Op::Mov { dst, .. } | Op::Alu { dst, .. } | Op::Swap { dst, .. } | Op::Load { dst, .. } => {
+            *dst
+        }
         _ => return link::NONE,
     };
     let (own, other) = match second {
         Op::Mov { dst, src, .. } | Op::Alu { dst, src, .. } | Op::Branch { dst, src, .. } => {
             (*dst, register(src))
         }
+        Op::Swap { dst, .. } => (*dst, None),
         Op::Load { dst, base, .. } => (*dst, Some(*base)),
         Op::Store { base, src, .. } => (*base, register(src)),
         _ => return link::NONE,

@@ -9,7 +9,7 @@ use skep_verifier::{Executable, Subprogram};
 use crate::cell::{Cell, Operands};
 use crate::check::States;
 use crate::flow;
-use crate::fuse::fused;
+use crate::fuse::{FUSED, fused};
 use crate::handlers::{handler, probing};
 use crate::host::Linker;
 use crate::memory::{Access, Checked, Code, FRAME_BYTES, Trust, can_probe};
@@ -41,15 +41,18 @@ pub(crate) fn link(executable: &Executable, linker: &dyn Linker) -> Result<Progr
     }
     let plain = cells::<Checked>(&slots, probed)?;
     let mut cells = cells::<Trust>(&slots, probed)?;
-    let followers = slots.iter().skip(1);
-    let pairs = cells.iter_mut().zip(&slots).zip(followers);
-    for (at, ((cell, first), second)) in (0u32..).zip(pairs) {
-        let safe = [at, at + 1]
-            .iter()
-            .all(|at| probed.binary_search(at).is_err());
-        if let (true, Some((first, _)), Some((second, _))) = (safe, first, second)
-            && let Some(run) = fused(first, second)
-        {
+    for (at, cell) in cells.iter_mut().enumerate() {
+        cell.args.to = past_jumps(&slots, at);
+        // What may fault, and what takes two slots, is run by itself.
+        let plain = |at: usize| {
+            let (op, _) = slots.get(at)?.as_ref()?;
+            let may_fault = probed.binary_search(&(at as u32)).is_ok();
+            (!may_fault && op.slots() == 1).then_some(op)
+        };
+        let mut ops = [&Op::Exit; FUSED];
+        let known = (at..at + FUSED).map_while(plain);
+        let count = ops.iter_mut().zip(known).map(|(to, op)| *to = op).count();
+        if let Some(run) = ops.get(..count).and_then(fused) {
             cell.run = run;
         }
     }
@@ -75,6 +78,30 @@ pub(crate) fn link(executable: &Executable, linker: &dyn Linker) -> Result<Progr
             .and_then(|index| starts.get(index as usize).copied()),
         starts: starts.into(),
     })
+}
+
+/// How far a cell leads when jumps to jumps go on at once.
+fn past_jumps(slots: &[Option<(Op, Operands)>], at: usize) -> i32 {
+    /// Jumps may lead in circles.
+    const MOST: usize = 8;
+    let to = |at: usize| {
+        slots
+            .get(at)
+            .and_then(|s| s.as_ref())
+            .map_or(0, |(_, o)| o.to)
+    };
+    let target = |at: usize| (at + 1).saturating_add_signed(to(at) as isize);
+    let mut end = target(at);
+    if to(at) == 0 {
+        return 0;
+    }
+    for _ in 0..MOST {
+        match slots.get(end) {
+            Some(Some((Op::Jump { .. }, _))) => end = target(end),
+            _ => break,
+        }
+    }
+    i32::try_from(end as i64 - at as i64 - 1).unwrap_or(to(at))
 }
 
 /// The cells as they are run.

@@ -11,12 +11,14 @@ use super::failure::{Answer, Failure};
 use super::json::{Fields, Json};
 use super::session::Session;
 use super::words::{Words, is_prefix};
+use super::{graph, jited};
 
 /// What is shown besides the instructions.
 #[derive(Clone, Copy, Default)]
-struct Shown {
-    opcodes: bool,
-    linum: bool,
+pub(super) struct Shown {
+    pub(super) opcodes: bool,
+    pub(super) linum: bool,
+    pub(super) visual: bool,
 }
 
 /// Carries `prog dump` out.
@@ -33,15 +35,17 @@ pub fn command(session: &Session<'_>, words: &mut Words) -> Answer<()> {
     let (_, fd) = session.select_one(Kind::Prog, words)?;
     let mut shown = Shown::default();
     let mut file = None;
-    match words.next().as_deref() {
-        None => {}
-        Some(word) if is_prefix(word, "file") => file = Some(words.value_of("file")?),
-        Some(word) if is_prefix(word, "opcodes") => shown.opcodes = true,
-        Some(word) if is_prefix(word, "linum") => shown.linum = true,
-        Some(word) if is_prefix(word, "visual") => {
-            return Err(Failure::unsupported("prog dump visual"));
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            word if is_prefix(word, "file") => {
+                file = Some(words.value_of("file")?);
+                break;
+            }
+            word if is_prefix(word, "opcodes") => shown.opcodes = true,
+            word if is_prefix(word, "linum") => shown.linum = true,
+            word if is_prefix(word, "visual") => shown.visual = true,
+            _ => return Err(Failure::Usage),
         }
-        Some(_) => return Err(Failure::Usage),
     }
     words.end()?;
     let details = inspect::prog_details(session.kernel(), fd.raw())
@@ -58,11 +62,11 @@ pub fn command(session: &Session<'_>, words: &mut Words) -> Answer<()> {
         return std::fs::write(&path, bytes)
             .map_err(|error| Failure::message(format!("{path}: {error}")));
     }
-    if jited {
-        let text = "machine code as text (write it to a file with 'file FILE')";
+    if jited && !cfg!(target_arch = "x86_64") {
+        let text = "machine code of this machine as text (write it to a file with 'file FILE')";
         return Err(Failure::unsupported(text));
     }
-    let insns = Insn::slice_from_bytes(bytes)
+    let insns = Insn::slice_from_bytes(&details.xlated)
         .map_err(|_| Failure::message("the kernel returned half an instruction"))?;
     let dump = Dump {
         insns: &insns,
@@ -74,9 +78,12 @@ pub fn command(session: &Session<'_>, words: &mut Words) -> Answer<()> {
             .then(|| Symbols::of(session.chosen.symbols().unwrap_or_default())),
         types: session.kernel().kernel_btf().ok(),
     };
-    match session.json() {
-        true => session.answer(dump.json(shown)),
-        false => session.say(&dump.text(shown)),
+    match (jited, session.json()) {
+        (true, true) => session.answer(jited::json(&dump, shown)),
+        (true, false) => session.say(&jited::text(&dump, shown)),
+        (false, _) if shown.visual => session.say(&graph::dot(&dump, shown)),
+        (false, true) => session.answer(dump.json(shown)),
+        (false, false) => session.say(&dump.text(shown)),
     }
     Ok(())
 }
@@ -103,9 +110,9 @@ impl Symbols {
 }
 
 /// A program on its way to the screen.
-struct Dump<'a> {
-    insns: &'a [Insn],
-    details: &'a ProgDetails,
+pub(super) struct Dump<'a> {
+    pub(super) insns: &'a [Insn],
+    pub(super) details: &'a ProgDetails,
     btf: Option<Btf>,
     /// The symbols, when the running Linux has the program.
     kernel: Option<Symbols>,
@@ -154,16 +161,42 @@ struct Before {
 }
 
 /// A line of source.
-struct Source {
+pub(super) struct Source {
     text: String,
     file: String,
     line: u32,
     column: u32,
 }
 
+impl Source {
+    /// The line as a comment.
+    pub(super) fn heading(&self, linum: bool) -> String {
+        let place = match linum {
+            true => format!(
+                " [file:{} line_num:{} line_col:{}]",
+                self.file, self.line, self.column
+            ),
+            false => String::new(),
+        };
+        format!("; {}{place}\n", self.text)
+    }
+
+    /// The line among the fields of an instruction.
+    pub(super) fn add_to(&self, fields: &mut Fields, linum: bool) {
+        fields.add("src", self.text.clone());
+        if linum {
+            let known = |number: u32| (number != 0).then_some(number);
+            fields
+                .add("file", self.file.clone())
+                .maybe("line_num", known(self.line))
+                .maybe("line_col", known(self.column));
+        }
+    }
+}
+
 impl Dump<'_> {
     /// The slots that hold an instruction, and how many slots it takes.
-    fn slots(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+    pub(super) fn slots(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         let mut at = 0;
         std::iter::from_fn(move || {
             let insn = self.insns.get(at)?;
@@ -186,18 +219,30 @@ impl Dump<'_> {
         let line = self.details.line_info.iter().find(|[slot, ..]| here(*slot));
         Before {
             proto: func.and_then(|(_, ty)| prototype(btf, TypeId(*ty))),
-            source: line.and_then(|[_, file, text, position]| {
-                Some(Source {
-                    text: btf.string(*text)?.trim_start().to_string(),
-                    file: btf.string(*file)?.to_string(),
-                    line: position >> 10,
-                    column: position & 0x3ff,
-                })
-            }),
+            source: line.and_then(|line| source(btf, line)),
         }
     }
 
-    fn insn(&self, at: usize) -> String {
+    /// The line whose machine code begins at an address.
+    pub(super) fn line_at(&self, address: u64) -> Option<Source> {
+        let at = self
+            .details
+            .jited_lines
+            .iter()
+            .position(|a| *a == address)?;
+        source(self.btf.as_ref()?, self.details.line_info.get(at)?)
+    }
+
+    /// A function's prototype and name.
+    pub(super) fn function(&self, ty: u32) -> (Option<String>, Option<String>) {
+        let Some(btf) = &self.btf else {
+            return (None, None);
+        };
+        let name = btf.type_by_id(TypeId(ty)).map(|ty| ty.name().to_string());
+        (prototype(btf, TypeId(ty)), name)
+    }
+
+    pub(super) fn insn(&self, at: usize) -> String {
         let mut text = skep_isa::text(self.insns, at, self);
         let Some(insn) = self.insns.get(at) else {
             return text;
@@ -241,15 +286,8 @@ impl Dump<'_> {
             if let Some(proto) = before.proto {
                 out += &format!("{proto}:\n");
             }
-            if let Some(source) = before.source.filter(|source| !source.text.is_empty()) {
-                let place = match shown.linum {
-                    true => format!(
-                        " [file:{} line_num:{} line_col:{}]",
-                        source.file, source.line, source.column
-                    ),
-                    false => String::new(),
-                };
-                out += &format!("; {}{place}\n", source.text);
+            if let Some(source) = before.source {
+                out += &source.heading(shown.linum);
             }
             out += &format!("{at:4}: {}\n", self.insn(at));
             if shown.opcodes {
@@ -269,15 +307,8 @@ impl Dump<'_> {
             let before = self.before(at);
             let mut fields = Fields::new();
             fields.maybe("proto", before.proto);
-            if let Some(source) = before.source.filter(|source| !source.text.is_empty()) {
-                fields.add("src", source.text);
-                if shown.linum {
-                    let known = |number: u32| (number != 0).then_some(number);
-                    fields
-                        .add("file", source.file)
-                        .maybe("line_num", known(source.line))
-                        .maybe("line_col", known(source.column));
-                }
+            if let Some(source) = before.source {
+                source.add_to(&mut fields, shown.linum);
             }
             fields.add("disasm", self.insn(at));
             if shown.opcodes {
@@ -287,6 +318,17 @@ impl Dump<'_> {
         });
         Json::Array(all.collect())
     }
+}
+
+/// A record of line information as a line; `None` for an empty one.
+fn source(btf: &Btf, [_, file, text, position]: &[u32; 4]) -> Option<Source> {
+    let text = btf.string(*text)?.trim_start().to_string();
+    (!text.is_empty()).then_some(Source {
+        text,
+        file: btf.string(*file)?.to_string(),
+        line: position >> 10,
+        column: position & 0x3ff,
+    })
 }
 
 fn opcodes(bytes: &[u8]) -> Json {

@@ -12,6 +12,8 @@ mod elem;
 mod failure;
 mod feature;
 mod generate;
+mod graph;
+mod jited;
 mod json;
 mod link;
 mod map;

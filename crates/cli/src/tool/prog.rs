@@ -21,8 +21,8 @@ pub const VERBS: &[&str] = &[
 /// What the family takes.
 pub const USAGE: &str = "\
 Usage: skep prog { show | list } [PROG]
-       skep prog dump xlated PROG [{ file FILE | opcodes | visual | linum }]
-       skep prog dump jited  PROG [{ file FILE | opcodes | linum }]
+       skep prog dump xlated PROG [{ file FILE | [opcodes] [linum] [visual] }]
+       skep prog dump jited  PROG [{ file FILE | [opcodes] [linum] [visual] }]
        skep prog pin   PROG FILE
        skep prog { load | loadall } OBJ  PATH \\
                          [type TYPE] [map { idx IDX | name NAME } MAP] \\

@@ -277,13 +277,14 @@ impl Lower<'_> {
         }
         match body.term {
             Term::Branch { test, .. } => {
+                let end = body.insts.len();
+                let test = self.turned(test, end);
                 let cc = condition(test.cond);
                 self.push(M::JumpIf {
                     cc,
                     then: succs[0],
                     other: succs[1],
                 });
-                let end = body.insts.len();
                 self.compare(test, end);
             }
             Term::MayGoto { .. } => {
@@ -382,18 +383,52 @@ impl Lower<'_> {
         Src::V(self.v(v))
     }
 
-    fn compare(&mut self, test: Test, at: usize) {
-        let Test { cond, width, a, b } = test;
-        let mut width = width;
-        let zero = self.func.constant(b) == Some(0);
-        let both = self.known[a.at()] <= 32 && self.known[b.at()] <= 32;
-        let unsigned = matches!(
-            cond,
-            Cond::Eq | Cond::Ne | Cond::Set | Cond::Gt | Cond::Ge | Cond::Lt | Cond::Le
-        );
-        if both && unsigned {
-            width = Width::W32;
+    /// The width in which a comparison is done.
+    fn width_of(&self, test: &Test) -> Width {
+        let both = self.known[test.a.at()] <= 32 && self.known[test.b.at()] <= 32;
+        let signed = matches!(test.cond, Cond::Sgt | Cond::Sge | Cond::Slt | Cond::Sle);
+        match both && !signed {
+            true => Width::W32,
+            false => test.width,
         }
+    }
+
+    /// A comparison with its sides turned, where that lets a load be a part of it.
+    fn turned(&self, test: Test, at: usize) -> Test {
+        let Test { cond, a, b, .. } = test;
+        let width = self.width_of(&test);
+        let whole = if wide(width) { Size::B64 } else { Size::B32 };
+        let folds = |v: Val| {
+            matches!(self.func.op(v), Op::Load { size, .. } if size == whole) && self.movable(v, at)
+        };
+        if self.imm(b, width).is_some() || !folds(a) || folds(b) {
+            return test;
+        }
+        let cond = match cond {
+            Cond::Gt => Cond::Lt,
+            Cond::Lt => Cond::Gt,
+            Cond::Ge => Cond::Le,
+            Cond::Le => Cond::Ge,
+            Cond::Sgt => Cond::Slt,
+            Cond::Slt => Cond::Sgt,
+            Cond::Sge => Cond::Sle,
+            Cond::Sle => Cond::Sge,
+            Cond::Eq | Cond::Ne => cond,
+            // A mask is not compared.
+            Cond::Set => return test,
+        };
+        Test {
+            cond,
+            width: test.width,
+            a: b,
+            b: a,
+        }
+    }
+
+    fn compare(&mut self, test: Test, at: usize) {
+        let Test { cond, a, b, .. } = test;
+        let zero = self.func.constant(b) == Some(0);
+        let width = self.width_of(&test);
         let wide = wide(width);
         // A mask with zero is tested without being computed.
         if zero
@@ -525,6 +560,7 @@ impl Lower<'_> {
             }
             Op::Select { test, t, f } => {
                 let (t, f) = (self.v(t), self.v(f));
+                let test = self.turned(test, at);
                 self.push(M::Cmov {
                     cc: condition(test.cond),
                     dst,

@@ -180,6 +180,7 @@ impl Kernel {
             btf,
             func_info,
             line_info,
+            shown: Default::default(),
             run_ns: Default::default(),
             run_count: Default::default(),
         });
