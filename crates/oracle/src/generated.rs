@@ -8,6 +8,7 @@ mod campaign;
 mod examine;
 mod session;
 mod text;
+mod types;
 
 pub use campaign::{Campaign, Finding, Tally};
 pub use examine::{Bench, Oracles, Owned, Seen, Trouble};

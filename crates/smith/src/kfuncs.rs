@@ -13,6 +13,13 @@ pub const KFUNCS: &[&str] = &[
     "bpf_rcu_read_unlock",
     "bpf_preempt_disable",
     "bpf_preempt_enable",
+    "bpf_throw",
+    "bpf_dynptr_from_xdp",
+    "bpf_dynptr_from_skb",
+    "bpf_dynptr_slice",
+    "bpf_dynptr_slice_rdwr",
+    "bpf_dynptr_adjust",
+    "bpf_dynptr_size",
 ];
 
 /// The immediate of a call of the first of [`KFUNCS`]; the others follow.

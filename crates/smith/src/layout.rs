@@ -52,8 +52,11 @@ impl Function {
     }
 }
 
-/// One program of these functions, the entry first, and the slots of its maps.
-pub(crate) fn link(functions: &[Function]) -> (Vec<Insn>, Vec<(usize, usize)>) {
+/// A linked program: its instructions, the slots of its maps, and where its functions begin.
+type Linked = (Vec<Insn>, Vec<(usize, usize)>, Vec<usize>);
+
+/// One program of these functions, the entry first.
+pub(crate) fn link(functions: &[Function]) -> Linked {
     let mut starts = Vec::new();
     let mut len = 0usize;
     for function in functions {
@@ -77,5 +80,5 @@ pub(crate) fn link(functions: &[Function]) -> (Vec<Insn>, Vec<(usize, usize)>) {
         );
         insns.extend(body);
     }
-    (insns, map_slots)
+    (insns, map_slots, starts)
 }

@@ -25,9 +25,9 @@ mod world;
 
 pub use config::Config;
 pub use kfuncs::{KFUNCS, kfunc_of};
-pub use program::{Input, Program};
+pub use program::{Input, Param, Program};
 pub use shrink::{Effort, shrink};
 pub use smith::generate;
 pub use source::Source;
 pub use types::{generate_types, mutate_types};
-pub use world::{MAPS, MapDef};
+pub use world::{Field, MAPS, MapDef};

@@ -19,12 +19,34 @@ pub struct Program {
     /// The slots whose `imm` is to become the descriptor of a map, by index in
     /// [`MAPS`](crate::MAPS).
     pub map_slots: Vec<(usize, usize)>,
+    /// The functions that are global, by their first slot, with what BTF says of their
+    /// arguments.
+    pub globals: Vec<(usize, Vec<Param>)>,
     /// Whether the result may depend on addresses, clocks or chance.
     pub volatile: bool,
     /// Whether a run may take long or for ever.
     pub endless: bool,
     /// The inputs; none for types that cannot be run.
     pub inputs: Vec<Input>,
+}
+
+/// What the BTF of a global function says of one argument.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Param {
+    /// A number.
+    Number,
+    /// The context; with a tag or by its type alone.
+    Ctx {
+        /// With the tag `arg:ctx`.
+        tagged: bool,
+    },
+    /// Memory of so many bytes.
+    Mem {
+        /// Bytes.
+        bytes: u32,
+        /// With the tag `arg:nonnull`.
+        nonnull: bool,
+    },
 }
 
 /// What a program is run on.

@@ -144,6 +144,12 @@ fn without(program: &Program, at: usize, count: usize) -> Program {
             .filter(|(slot, _)| !(start..end).contains(slot))
             .map(|(slot, map)| (moved(*slot as i64) as usize, *map))
             .collect(),
+        globals: program
+            .globals
+            .iter()
+            .filter(|(slot, _)| *slot < start || *slot >= end)
+            .map(|(slot, params)| (moved(*slot as i64) as usize, params.clone()))
+            .collect(),
         ..program.clone()
     }
 }

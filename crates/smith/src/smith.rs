@@ -9,7 +9,7 @@ use crate::layout::{Function, link};
 use crate::model::{Kind, Model};
 use crate::mutate::mutate;
 use crate::profile::{Profile, SYSCALL_CONTEXT};
-use crate::program::{Input, Program};
+use crate::program::{Input, Param, Program};
 use crate::source::Source;
 
 /// The most functions of a program, and the deepest chain of calls.
@@ -29,6 +29,7 @@ pub fn generate(source: &mut Source<'_>, config: &Config) -> Program {
         repeatable: config.repeatable,
         functions: vec![Function::default()],
         signatures: Vec::new(),
+        globals: Vec::new(),
         f: Function::default(),
         model: Model::new(),
         locked: 0,
@@ -44,7 +45,11 @@ pub fn generate(source: &mut Source<'_>, config: &Config) -> Program {
         source,
     };
     smith.entry();
-    let (mut insns, map_slots) = link(&smith.functions);
+    let (mut insns, map_slots, starts) = link(&smith.functions);
+    let globals = smith.globals.iter();
+    let globals = globals
+        .filter_map(|(number, params)| Some((*starts.get(*number)?, params.clone())))
+        .collect();
     let (mut volatile, endless) = (smith.volatile, smith.endless);
     if source.chance(config.mutants_per_mille) {
         mutate(source, &mut insns, &map_slots);
@@ -57,6 +62,7 @@ pub fn generate(source: &mut Source<'_>, config: &Config) -> Program {
         unprivileged: config.unprivileged,
         insns,
         map_slots,
+        globals,
         volatile,
         endless,
         inputs: inputs(source, profile.prog_type),
@@ -113,7 +119,12 @@ fn inputs(source: &mut Source<'_>, prog_type: ProgType) -> Vec<Input> {
 pub(crate) enum Role {
     Entry,
     Subprogram,
+    /// A function that is verified on its own.
+    Global,
+    /// A function that a helper calls.
     Callback,
+    /// A function that runs at some later time.
+    Later,
 }
 
 /// The writer.
@@ -126,6 +137,8 @@ pub(crate) struct Smith<'s, 'b> {
     functions: Vec<Function>,
     /// What each finished subprogram takes, by its number.
     pub(crate) signatures: Vec<(usize, Vec<Kind>)>,
+    /// What the BTF says of global functions, by their number.
+    pub(crate) globals: Vec<(usize, Vec<Param>)>,
     /// The function being written.
     pub(crate) f: Function,
     pub(crate) model: Model,
@@ -298,6 +311,9 @@ impl Smith<'_, '_> {
             if self.source.coin() {
                 self.copy(5 + reg, reg);
             }
+        }
+        if role == Role::Global {
+            emit::call::check_arguments(self, args);
         }
         self.block(5);
         emit::finish(self);

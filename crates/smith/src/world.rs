@@ -20,6 +20,21 @@ pub struct MapDef {
     pub flags: u32,
     /// Whether a caller without capabilities may make it.
     pub for_anybody: bool,
+    /// What its values begin with.
+    pub field: Field,
+    /// For a map of maps, the name of the map that its elements are like.
+    pub inner: Option<&'static str>,
+}
+
+/// What the values of a map begin with, as BTF tells the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Field {
+    /// Plain bytes.
+    Plain,
+    /// A `struct bpf_spin_lock`.
+    SpinLock,
+    /// A `struct bpf_timer`.
+    Timer,
 }
 
 const fn map(
@@ -37,7 +52,19 @@ const fn map(
         max_entries,
         flags: 0,
         for_anybody: true,
+        field: Field::Plain,
+        inner: None,
     }
+}
+
+const fn with_field(mut def: MapDef, field: Field) -> MapDef {
+    def.field = field;
+    privileged(def)
+}
+
+const fn of_maps(mut def: MapDef, inner: &'static str) -> MapDef {
+    def.inner = Some(inner);
+    privileged(def)
 }
 
 const fn privileged(mut def: MapDef) -> MapDef {
@@ -66,12 +93,16 @@ pub const MAPS: &[MapDef] = &[
     map("progs", MapType::ProgArray, 4, 4, 4),
     privileged(map("queue", MapType::Queue, 0, 8, 4)),
     map("ring", MapType::Ringbuf, 0, 0, 4096),
+    with_field(map("locked", MapType::Array, 4, 24, 1), Field::SpinLock),
+    with_field(map("timed", MapType::Array, 4, 24, 1), Field::Timer),
+    of_maps(map("outer", MapType::ArrayOfMaps, 4, 4, 4), "array"),
 ];
 
 impl MapDef {
     /// Whether programs look elements up by key and get a pointer to the value.
     pub(crate) fn is_looked_up(&self) -> bool {
-        self.is_array() || matches!(self.map_type, MapType::Hash | MapType::LruHash)
+        self.field == Field::Plain
+            && (self.is_array() || matches!(self.map_type, MapType::Hash | MapType::LruHash))
     }
 
     /// Whether the keys are indices.
@@ -81,7 +112,7 @@ impl MapDef {
 
     /// Whether an address of the value can be loaded directly.
     pub(crate) fn is_direct(&self) -> bool {
-        self.map_type == MapType::Array && self.max_entries == 1
+        self.map_type == MapType::Array && self.max_entries == 1 && self.field == Field::Plain
     }
 
     /// Whether programs may read values.

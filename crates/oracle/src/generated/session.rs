@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use skep_abi::{Backend, Buffers, Cmd, Errno, MapType, attr, object_name};
 use skep_isa::Insn;
-use skep_smith::{MAPS, MapDef, Program};
+use skep_smith::{Field, MAPS, MapDef, Program};
 
+use super::types;
 use crate::answer::Ran;
 use crate::ask::{self, functions};
 use crate::case::Input;
@@ -89,7 +90,7 @@ impl<'k> Session<'k> {
         let mut log = vec![0; if level == 0 { 0 } else { size }];
         let starts = functions_of(program);
         let declared = (!starts.is_empty())
-            .then(|| functions::declare(self.kernel, &starts).ok())
+            .then(|| types::declare(self.kernel, program, &starts).ok())
             .flatten();
         let mut memory = Buffers::new();
         let mut load = attr::ProgLoad::new();
@@ -156,6 +157,7 @@ impl<'k> Session<'k> {
         let made = self.maps.iter().zip(MAPS);
         made.filter_map(|(fd, def)| fd.zip(Some(def)))
             .filter(|(_, def)| def.key_size != 0 && def.map_type != MapType::ProgArray)
+            .filter(|(_, def)| def.field == Field::Plain && def.inner.is_none())
     }
 
     /// Puts the maps into the state that every run starts from.
@@ -300,19 +302,33 @@ fn create(kernel: &dyn Backend, def: &MapDef) -> Option<u32> {
         .set_max_entries(def.max_entries)
         .set_map_flags(def.flags)
         .set_map_name(object_name(def.name));
+    let inner = def.inner.and_then(|name| {
+        let like = MAPS.iter().find(|like| like.name == name)?;
+        self::create(kernel, like)
+    });
+    if let Some(inner) = inner {
+        create.set_inner_map_fd(inner);
+    }
+    let described = types::describe(kernel, def);
+    if let Some((btf, key, value)) = described {
+        create
+            .set_btf_fd(btf)
+            .set_btf_key_type_id(key)
+            .set_btf_value_type_id(value);
+    }
     let memory = &mut Buffers::new();
-    kernel
-        .bpf(Cmd::MapCreate.into(), create.as_attr(), memory)
-        .ok()
+    let made = kernel.bpf(Cmd::MapCreate.into(), create.as_attr(), memory);
+    for fd in inner.into_iter().chain(described.map(|(btf, ..)| btf)) {
+        // Nothing can be done about a descriptor that will not close.
+        let _ = kernel.close(fd);
+    }
+    made.ok()
 }
 
 /// Where the functions of a program begin, when it needs BTF to say so.
 fn functions_of(program: &Program) -> Vec<(u32, String)> {
-    if !program
-        .insns
-        .iter()
-        .any(|insn| insn.code == 0x18 && insn.src == 4)
-    {
+    let refers = |insn: &Insn| insn.code == 0x18 && insn.src == 4;
+    if program.globals.is_empty() && !program.insns.iter().any(refers) {
         return Vec::new();
     }
     crate::filetest::functions(&program.insns, std::iter::empty())

@@ -71,6 +71,9 @@ fn write(out: &mut String, program: &Program, level: u32, answer: &Loaded) -> st
     if level != 1 {
         writeln!(out, "level: {level}")?;
     }
+    for (slot, params) in &program.globals {
+        writeln!(out, "// global at {slot}: {params:?}")?;
+    }
     let used: BTreeSet<usize> = program.map_slots.iter().map(|(_, map)| *map).collect();
     for def in used.iter().filter_map(|map| MAPS.get(*map)) {
         write!(
@@ -83,6 +86,9 @@ fn write(out: &mut String, program: &Program, level: u32, answer: &Loaded) -> st
         write!(out, "value={} entries={}", def.value_size, def.max_entries)?;
         if def.flags != 0 {
             write!(out, " flags={:#x}", def.flags)?;
+        }
+        if let Some(inner) = def.inner {
+            write!(out, " inner={inner}")?;
         }
         writeln!(out)?;
     }

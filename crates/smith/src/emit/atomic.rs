@@ -16,7 +16,10 @@ pub(crate) fn atomic(s: &mut Smith<'_, '_>) {
         Kind::Lent(bytes) => bytes >= 8,
         _ => false,
     });
-    let (base, mut off) = match s.source.pick(&values) {
+    let strange = s.model.registers(Kind::is_pointer);
+    let anything = s.slip() || s.source.chance(15);
+    let strange = s.source.pick(&strange).filter(|_| anything);
+    let (base, mut off) = match strange.or_else(|| s.source.pick(&values)) {
         Some(reg) => {
             let misplaced = match s.model.get(reg) {
                 Kind::Value { off, .. } => off.rem_euclid(8),

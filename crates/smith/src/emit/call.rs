@@ -5,6 +5,7 @@ use skep_isa::{Insn, pseudo};
 use super::arith::bounded;
 use super::stack::buffer;
 use crate::model::Kind;
+use crate::program::Param;
 use crate::smith::{Role, Smith};
 use crate::world::MAPS;
 
@@ -77,10 +78,59 @@ pub(crate) fn subprogram(s: &mut Smith<'_, '_>) {
     }
     let count = s.source.below(4) as u8;
     let args: Vec<Kind> = (1..=count).map(|reg| argument(s, reg)).collect();
-    let callee = s.define(Role::Subprogram, &args);
+    let globally = !s.profile.unprivileged && s.source.below(3) == 0;
+    let callee = if globally {
+        let params = parameters(s, &args);
+        let kinds = accepted(&args, &params);
+        let callee = s.define(Role::Global, &kinds);
+        s.globals.push((callee, params));
+        callee
+    } else {
+        s.define(Role::Subprogram, &args)
+    };
     s.signatures.push((callee, args));
     s.f.push_call(callee);
     s.model.called(Kind::ANY_NUMBER);
+}
+
+/// What the types of a global function say of what it is given.
+fn parameters(s: &mut Smith<'_, '_>, args: &[Kind]) -> Vec<Param> {
+    let params = args.iter().map(|kind| {
+        let kind = if s.slip() { Kind::ANY_NUMBER } else { *kind };
+        match kind {
+            Kind::Ctx => Param::Ctx {
+                tagged: s.source.coin(),
+            },
+            Kind::Lent(bytes) => Param::Mem {
+                bytes: bytes as u32 + if s.slip() { 8 } else { 0 },
+                nonnull: s.source.coin(),
+            },
+            _ => Param::Number,
+        }
+    });
+    params.collect()
+}
+
+/// What a global function may take its arguments for.
+fn accepted(args: &[Kind], params: &[Param]) -> Vec<Kind> {
+    let pairs = args.iter().zip(params);
+    pairs
+        .map(|(kind, param)| match (kind, param) {
+            (Kind::Ctx | Kind::Lent(_), Param::Number) => Kind::ANY_NUMBER,
+            _ => *kind,
+        })
+        .collect()
+}
+
+/// Leaves a global function when memory that it may be given is not there.
+pub(crate) fn check_arguments(s: &mut Smith<'_, '_>, args: &[Kind]) {
+    for (reg, kind) in (1u8..).zip(args) {
+        if matches!(kind, Kind::Lent(_)) && !s.slip() {
+            s.push(Insn::jmp_imm(skep_isa::jmp::JNE, reg, 0, 2));
+            s.push(Insn::mov64_imm(0, 0));
+            s.push(Insn::exit());
+        }
+    }
 }
 
 /// A finished function that can be called here. One that calls others would make the chain

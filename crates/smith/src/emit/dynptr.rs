@@ -1,8 +1,9 @@
 //! Dynamic pointers over a map's value and over records of a ring buffer.
 
-use skep_abi::MapType;
+use skep_abi::{MapType, ProgType};
 use skep_isa::{Insn, jmp, pseudo, size};
 
+use super::kernel;
 use super::map::choose;
 use super::stack::buffer;
 use crate::model::Kind;
@@ -61,6 +62,79 @@ pub(crate) fn dynptr(s: &mut Smith<'_, '_>) {
         s.push(Insn::call_helper(helper));
         s.model.called(Kind::Unset);
     }
+}
+
+/// A dynamic pointer over the packet, and a slice of it.
+pub(crate) fn packet(s: &mut Smith<'_, '_>) {
+    let is_xdp = s.profile.prog_type == ProgType::Xdp;
+    let fits = is_xdp || s.profile.is_skb;
+    if s.profile.unprivileged || s.held != 0 || !fits || !s.may_nest() {
+        return super::arith::arithmetic(s);
+    }
+    let Some(ctx) = s.ctx() else {
+        return super::arith::arithmetic(s);
+    };
+    s.copy(1, ctx);
+    s.set_imm(2, 0);
+    s.point_to_stack(3, AT);
+    kernel::call(
+        s,
+        if is_xdp {
+            "bpf_dynptr_from_xdp"
+        } else {
+            "bpf_dynptr_from_skb"
+        },
+    );
+    s.model.set(0, Kind::ANY_NUMBER);
+    s.endless = true;
+    s.held += 1;
+    if s.source.below(3) == 0 {
+        s.point_to_stack(1, AT);
+        let (start, end) = (s.source.between(0, 8), s.source.between(4, 40));
+        s.set_imm(2, start);
+        s.set_imm(3, end);
+        kernel::call(s, "bpf_dynptr_adjust");
+        s.model.set(0, Kind::ANY_NUMBER);
+    }
+    let writes = s.source.below(3) == 0;
+    let bytes = 4 * (1 + s.source.below(4)) as i32;
+    let given = s.source.coin();
+    if given {
+        let at = buffer(s, 16);
+        s.point_to_stack(3, at);
+    } else {
+        s.set_imm(3, 0);
+    }
+    let size = if s.slip() { bytes + 8 } else { bytes };
+    s.set_imm(4, size);
+    let offset = s.source.between(0, 30);
+    s.set_imm(2, offset);
+    s.point_to_stack(1, AT);
+    let name = match writes {
+        true => "bpf_dynptr_slice_rdwr",
+        false => "bpf_dynptr_slice",
+    };
+    kernel::call(s, name);
+    let missing = (!s.slip()).then(|| s.push(Insn::jmp_imm(jmp::JEQ, 0, 0, 0)));
+    let at = if s.slip() { bytes } else { bytes - 4 } as i16;
+    if writes || s.slip() {
+        s.push(Insn::st(size::W, 0, at, bytes));
+    } else {
+        let dst = s.lasting_target();
+        let before = s.model.clone();
+        s.push(Insn::ldx(size::W, dst, 0, at));
+        s.model.set(dst, Kind::ANY_NUMBER);
+        s.model.join(&before);
+    }
+    if s.source.below(4) == 0 {
+        s.block(1);
+    }
+    if let Some(missing) = missing {
+        s.f.land(missing);
+    }
+    s.model.set(0, Kind::Unset);
+    s.held -= 1;
+    s.model.forget_packets();
 }
 
 fn access(s: &mut Smith<'_, '_>, bytes: i32) {

@@ -189,7 +189,7 @@ pub(crate) fn tail_call(s: &mut Smith<'_, '_>) {
     let map = MAPS
         .iter()
         .position(|def| def.map_type == MapType::ProgArray);
-    let Some(map) = map.filter(|_| s.held == 0 && s.role != Role::Callback && s.depth == 0) else {
+    let Some(map) = map.filter(|_| s.held == 0 && s.role != Role::Callback) else {
         return super::arith::arithmetic(s);
     };
     let index = s.number();

@@ -12,7 +12,7 @@ const ITERATORS: i16 = -176;
 /// `BPF_JMP | BPF_CALL`.
 const CALL: u8 = 0x85;
 
-fn call(s: &mut Smith<'_, '_>, name: &str) {
+pub(super) fn call(s: &mut Smith<'_, '_>, name: &str) {
     s.push(Insn::new(CALL, 0, pseudo::KFUNC_CALL, 0, placeholder(name)));
     s.model.called(Kind::Unset);
 }
@@ -82,6 +82,27 @@ pub(crate) fn iterator(s: &mut Smith<'_, '_>) {
         lend(s, at);
         call(s, destroy);
     }
+}
+
+/// Leaves the program from wherever it is, sometimes.
+pub(crate) fn throw(s: &mut Smith<'_, '_>) {
+    if s.profile.unprivileged || (s.held != 0 && !s.slip()) {
+        return super::arith::arithmetic(s);
+    }
+    let number = s.number();
+    let imm = s.source.imm();
+    let over = s.push(Insn::jmp_imm(jmp::JNE, number, imm, 0));
+    let before = s.model.clone();
+    let cookie = if s.slip() {
+        imm
+    } else {
+        s.source.below(2) as i32
+    };
+    s.set_imm(1, cookie);
+    call(s, "bpf_throw");
+    s.f.land(over);
+    s.model = before;
+    s.endless = true;
 }
 
 /// A stretch inside an RCU section, or without preemption.

@@ -110,6 +110,64 @@ pub(crate) fn lookup(s: &mut Smith<'_, '_>) {
     s.model.join(&before);
 }
 
+/// Looks a map up in a map of maps, and an element in it.
+pub(crate) fn inner(s: &mut Smith<'_, '_>) {
+    let found = choose(s, |def| def.inner.is_some()).filter(|_| s.may_nest());
+    let Some((outer, def)) = found else {
+        return super::arith::arithmetic(s);
+    };
+    let like = MAPS.iter().position(|map| Some(map.name) == def.inner);
+    let Some((map, inner)) = like.and_then(|at| Some((at, *MAPS.get(at)?))) else {
+        return;
+    };
+    key(s, &def);
+    s.f.push_map(1, pseudo::MAP_FD, outer, 0);
+    s.push(Insn::call_helper(LOOKUP));
+    s.model.called(Kind::Unset);
+    let before = s.model.clone();
+    let none = (!s.slip()).then(|| s.push(Insn::jmp_imm(jmp::JEQ, 0, 0, 0)));
+    let reg = s.lasting_target();
+    s.push(Insn::mov64_reg(reg, 0));
+    s.model.set(reg, Kind::Unset);
+    if s.source.below(4) == 0 {
+        let at = buffer(s, 8);
+        s.push(Insn::stx(size::DW, 10, reg, at));
+        s.push(Insn::ldx(size::DW, reg, 10, at));
+        s.push(Insn::st(size::DW, 10, at, 0));
+    }
+    if s.slip() {
+        s.push(Insn::alu64_imm(skep_isa::alu::ADD, reg, 4));
+    }
+    s.model.set(0, Kind::Unset);
+    let locked = s.locked;
+    s.lock(reg);
+    key(s, &inner);
+    s.locked = locked;
+    s.push(Insn::mov64_reg(1, reg));
+    let helper = if s.source.below(5) == 0 {
+        DELETE
+    } else {
+        LOOKUP
+    };
+    s.push(Insn::call_helper(helper));
+    if helper == DELETE {
+        s.model.called(Kind::ANY_NUMBER);
+    } else {
+        s.model.called(Kind::Unset);
+        let missing = (!s.slip()).then(|| s.push(Insn::jmp_imm(jmp::JEQ, 0, 0, 0)));
+        s.model.set(0, Kind::Value { map, off: 0 });
+        access(s, 0);
+        if let Some(missing) = missing {
+            s.f.land(missing);
+        }
+    }
+    if let Some(none) = none {
+        s.f.land(none);
+    }
+    s.model.set(0, Kind::Unset);
+    s.model.join(&before);
+}
+
 fn use_value(s: &mut Smith<'_, '_>, reg: u8) {
     access(s, reg);
     if s.source.coin() {

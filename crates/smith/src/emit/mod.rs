@@ -3,11 +3,12 @@
 mod arith;
 mod atomic;
 mod branch;
-mod call;
+pub(crate) mod call;
 mod ctx;
 mod dynptr;
 mod helper;
 mod kernel;
+mod lock;
 mod loops;
 mod map;
 mod memory;
@@ -37,6 +38,11 @@ const STATEMENTS: &[(u32, Statement)] = &[
     (3, kernel::iterator),
     (1, kernel::section),
     (2, dynptr::dynptr),
+    (2, dynptr::packet),
+    (1, kernel::throw),
+    (2, lock::locked),
+    (1, lock::timer),
+    (2, map::inner),
     (3, call::callback),
     (10, map::lookup),
     (3, map::change),
@@ -87,8 +93,9 @@ pub(crate) fn loaded(bytes: i16, signed: bool) -> Kind {
 pub(crate) fn finish(s: &mut Smith<'_, '_>) {
     let range = match s.role {
         Role::Entry => s.profile.range,
-        Role::Subprogram => None,
+        Role::Subprogram | Role::Global => None,
         Role::Callback => Some((0, 1)),
+        Role::Later => Some((0, 0)),
     };
     if s.slip() {
         s.push(Insn::exit());
