@@ -227,7 +227,7 @@ pub(crate) static HELPERS: [Helper; 211] = [
     h(116, "bpf_tcp_send_ack", Int, [btf("tcp_sock"), ANY, NO, NO, NO], 0),
     h(117, "bpf_send_signal_thread", Int, [ANY, NO, NO, NO, NO], 0),
     h(118, "bpf_jiffies64", Int, [NO, NO, NO, NO, NO], 0),
-    h(119, "bpf_read_branch_records", Int, [CTX, OUT0, SIZE0, ANY, NO], GPL),
+    h(119, "bpf_read_branch_records", Int, [CTX, RW0, SIZE0, ANY, NO], GPL),
     h(120, "bpf_get_ns_current_pid_tgid", Int, [ANY, ANY, OUT, SIZE, NO], 0),
     h(121, "bpf_xdp_output", Int, [btf("xdp_buff"), MAP, ANY, RO, SIZE0], GPL),
     h(122, "bpf_get_netns_cookie", Int, [CTX0, NO, NO, NO, NO], 0),

@@ -114,7 +114,8 @@ impl<'b> Search<'b> {
                 // What is read may lie behind the bit field.
                 continue;
             }
-            if off < start {
+            // No bytes at all lie before whatever begins here.
+            if off < start || (size == 0 && off == start) {
                 // A hole.
                 break;
             }

@@ -54,7 +54,7 @@ impl Verifier<'_> {
             Kind::Stack => {
                 self.check_stack_range(reg, pointer.off, size, zero_size_allowed, access, raw)
             }
-            Kind::BtfId if size > 0 => self.access_object(&Attempt {
+            Kind::BtfId => self.access_object(&Attempt {
                 insn: self.insn_idx,
                 reg,
                 off: pointer.off,
@@ -63,7 +63,6 @@ impl Verifier<'_> {
                 value: None,
                 sign_extend: false,
             }),
-            Kind::BtfId => Err(Stop::Unsupported("no bytes of an object".into())),
             Kind::Ctx if !self.context_is_rewritten() => {
                 if size == 0 {
                     return if zero_size_allowed {

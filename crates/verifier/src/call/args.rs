@@ -151,7 +151,7 @@ impl Verifier<'_> {
         };
         match M::from_u32(self.map_at(map).map_type) {
             Some(M::Sockmap | M::Sockhash) => {
-                if arg.uninit {
+                if arg.uninit || arg.nullable {
                     refuse!(self, EINVAL, "invalid arg_type for sockmap/sockhash");
                 }
                 Ok(Arg {

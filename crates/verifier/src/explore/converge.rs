@@ -121,7 +121,7 @@ impl Verifier<'_> {
             refuse!(
                 self,
                 EFAULT,
-                "verifier bug: no visit info found for call chain {}",
+                "verifier bug: scc exit: no visit info for call chain {}",
                 chain.text()
             );
         }
@@ -145,7 +145,7 @@ impl Verifier<'_> {
             refuse!(
                 self,
                 EFAULT,
-                "verifier bug: no visit info found for call chain {}",
+                "verifier bug: scc exit: no visit info for call chain {}",
                 chain.text()
             );
         };

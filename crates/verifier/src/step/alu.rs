@@ -72,7 +72,8 @@ impl Verifier<'_> {
                 .num
                 .to_little_endian(insn.imm as u32 / 8);
         } else {
-            // To little endian, whole: nothing happens, and links stay.
+            // To little endian, whole: nothing happens, links stay, and bounds are found anew.
+            self.reg_mut(insn.dst).num.sync();
             return Ok(());
         }
         self.reg_mut(insn.dst).unlink();
