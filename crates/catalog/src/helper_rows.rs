@@ -29,7 +29,6 @@ const RO0: Arg = RO.or_null();
 const RW: Arg = Arg::new(ArgKind::Mem).write();
 const RW0: Arg = RW.or_null();
 const OUT: Arg = Arg::new(ArgKind::Mem).write().uninit();
-const OUT0: Arg = OUT.or_null();
 const SIZE: Arg = Arg::new(ArgKind::ConstSize);
 const SIZE0: Arg = Arg::new(ArgKind::ConstSizeOrZero);
 const ALLOC: Arg = Arg::new(ArgKind::ConstAllocSize);

@@ -92,11 +92,15 @@ impl Verifier<'_> {
             return Err(());
         }
         let off = reg.off.wrapping_add(reg.num.var_off.value as i32);
-        if off % 8 != 0 || off >= 0 {
+        // At the frame pointer itself Linux looks at the slot below. Were flags there, the function
+        // would work on memory that is not the program's.
+        let index = if off == 0 { 0 } else { slot_of(off) };
+        let below = self.cur.frame_of(reg).stack.first();
+        let misplaced = off == 0 && below.is_some_and(|slot| slot.types[7] == SlotType::Irq);
+        if off % 8 != 0 || off > 0 || misplaced {
             say!(self, "cannot pass in irq_flag at an offset={off}\n");
             return Err(());
         }
-        let index = slot_of(off);
         Ok((index < self.cur.frame_of(reg).stack.len()).then_some(index))
     }
 

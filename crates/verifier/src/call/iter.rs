@@ -99,6 +99,13 @@ impl Verifier<'_> {
     pub(crate) fn use_iterator(&mut self, kfunc: &Kfunc, number: u8) -> Res<Option<Place>> {
         let reg = *self.reg(number);
         let arg = number - 1;
+        if kfunc.name == "bpf_iter_css_task_new" && !self.may_walk_css_tasks() {
+            refuse!(
+                self,
+                EINVAL,
+                "css_task_iter is only allowed in bpf_lsm, bpf_iter and sleepable progs"
+            );
+        }
         if reg.kind != Kind::Stack {
             refuse!(
                 self,
@@ -114,13 +121,6 @@ impl Verifier<'_> {
         let name = shown_name(ty.name());
         let id = ty.id().0;
         let spot = self.iterator_place(&reg, slots)?;
-        if kfunc.name == "bpf_iter_css_task_new" && !self.may_walk_css_tasks() {
-            refuse!(
-                self,
-                EINVAL,
-                "css_task_iter is only allowed in bpf_lsm, bpf_iter and sleepable progs"
-            );
-        }
         if kfunc.starts_iterator() {
             let taken = match spot {
                 Spot::Wrong => true,

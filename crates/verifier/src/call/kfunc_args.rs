@@ -9,7 +9,6 @@ use crate::access::special_fields::FieldKind;
 use crate::call::graph::Elements;
 use crate::call::irq_flag::Saver;
 use crate::call::iter::Place;
-use crate::call::own_object::is_plain;
 use crate::context::{Res, Stop, Verifier};
 use crate::refuse;
 use crate::state::whole::ReferenceKind;
@@ -363,7 +362,7 @@ impl Verifier<'_> {
     ) -> Res<bool> {
         let arg = number - 1;
         let name = kfunc.name;
-        let plain = is_plain(btf, target, 0) || size_follows && target.kind() == BtfKind::Void;
+        let plain = self.is_plain(btf, target) || size_follows && target.kind() == BtfKind::Void;
         if !plain {
             let (kind, of) = (target.kind().name(), target.name());
             let kind = if target.kind() == BtfKind::Void {

@@ -7,8 +7,8 @@ use crate::access::btf_id::OWN_BTF;
 use crate::access::special_fields::FieldKind;
 use crate::call::kfunc_args::Given;
 use crate::context::{Res, Verifier};
-use crate::refuse;
 use crate::state::{Flags, Kind, Reg};
+use crate::{refuse, say};
 
 /// The largest object of which every CPU can have one.
 const MAX_PERCPU_SIZE: u32 = 512;
@@ -64,7 +64,7 @@ impl Verifier<'_> {
             refuse!(
                 self,
                 EINVAL,
-                "R{number} is neither owning or non-owning ref"
+                "arg#{arg} is neither owning or non-owning ref"
             );
         }
         if reg.kind != Kind::BtfId || reg.map_uid != OWN_BTF {
@@ -139,7 +139,7 @@ impl Verifier<'_> {
                 "bpf_percpu_obj_new type size ({size}) is greater than {MAX_PERCPU_SIZE}"
             );
         }
-        if !is_plain(btf, ty, 0) {
+        if !self.is_plain(btf, ty) {
             refuse!(
                 self,
                 EINVAL,
@@ -157,8 +157,20 @@ impl Verifier<'_> {
     }
 }
 
-/// Whether a type is a number or a structure of numbers.
-pub(crate) fn is_plain(btf: &Btf, ty: Type<'_>, depth: u32) -> bool {
+impl Verifier<'_> {
+    /// Whether a type is a number or a structure of numbers; the log says when it is nested too
+    /// deep to tell.
+    pub(crate) fn is_plain(&mut self, btf: &Btf, ty: Type<'_>) -> bool {
+        let mut too_deep = false;
+        let plain = is_plain(btf, ty, 0, &mut too_deep);
+        if too_deep {
+            say!(self, "max struct nesting depth exceeded\n");
+        }
+        plain
+    }
+}
+
+fn is_plain(btf: &Btf, ty: Type<'_>, depth: u32, too_deep: &mut bool) -> bool {
     match ty.kind() {
         BtfKind::Int => true,
         kind if kind.is_enum() => true,
@@ -176,8 +188,12 @@ pub(crate) fn is_plain(btf: &Btf, ty: Type<'_>, depth: u32) -> bool {
                 }
                 return inner.kind() == BtfKind::Int || inner.kind().is_enum();
             }
-            is_plain(btf, inner, depth + 1)
+            is_plain(btf, inner, depth + 1, too_deep)
         }),
+        BtfKind::Struct | BtfKind::Union => {
+            *too_deep = true;
+            false
+        }
         _ => false,
     }
 }
