@@ -107,6 +107,39 @@ fn types_are_merged() {
     assert!(log.ends_with("linkage=2 Linkage not supported\n"), "{log}");
 }
 
+/// Objects of maps have no records of code; of licences under different names one stays.
+#[test]
+fn maps_alone_and_several_licences() {
+    let ours = linked(&["d.o", "e.o"]).unwrap();
+    let object = ObjectFile::parse(&ours).unwrap();
+    assert!(object.section_by_name(".BTF.ext").is_none());
+    let btf = Btf::parse(object.section_by_name(".BTF").unwrap().data).unwrap();
+    let id = btf.find_by_name_kind("license", Kind::DataSec).unwrap();
+    let names = btf.type_by_id(id).unwrap().vars();
+    let names: Vec<&str> = names
+        .map(|var| btf.type_by_id(var.ty).unwrap().name())
+        .collect();
+    assert_eq!(names, ["LICENSE"]);
+}
+
+#[test]
+fn what_is_global_has_a_type() {
+    let mut bytes = file("d.o");
+    let at = bytes.windows(7).rposition(|window| window == b"lonely\0");
+    bytes[at.unwrap()] = b'L';
+    let input = Input {
+        name: "d.o",
+        bytes: &bytes,
+    };
+    assert_eq!(
+        link(&[input])
+            .expect_err("the name has no type")
+            .to_string(),
+        "d.o: symbol 'Lonely': it is global, but BTF does not say what it is (declare it with a \
+         type, and compile with -g)"
+    );
+}
+
 #[test]
 fn both_sides_are_named() {
     let check = |names: &[&str], wanted: &str| {

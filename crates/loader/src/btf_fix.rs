@@ -114,9 +114,11 @@ fn data_section(
         let target = btf.type_by_id(var.ty);
         let is_global = target.is_some_and(|ty| ty.linkage() == Some(Linkage::Global));
         let symbol = target.and_then(|ty| symbols.get(ty.name()));
-        if let (false, true, Some(symbol)) = (linked, is_global, symbol) {
-            offset = u32::try_from(symbol.value)
-                .map_err(|_| OpenError::section(ty.name(), "a variable lies beyond 4 GiB"))?;
+        if let (true, Some(symbol)) = (is_global, symbol) {
+            if !linked {
+                offset = u32::try_from(symbol.value)
+                    .map_err(|_| OpenError::section(ty.name(), "a variable lies beyond 4 GiB"))?;
+            }
             if is_hidden(symbol) {
                 builder.set_word(var.ty, VAR_LINKAGE, Linkage::Static.number());
             }

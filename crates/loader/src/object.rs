@@ -304,21 +304,20 @@ fn fill_slots(
 
 /// Links a program for each function that is one.
 ///
-/// Functions of `.text` are only called by others, unless the file has but one function;
-/// static functions anywhere likewise (libbpf refuses those outside of `.text`).
+/// Functions of `.text` are only called by others; static functions anywhere likewise (libbpf
+/// refuses those outside of `.text`).
 fn link_programs(
     functions: &Functions,
     layout: &Layout<'_>,
     btf: Option<&Btf>,
 ) -> Result<Vec<Program>, OpenError> {
-    let alone = functions.all.len() == 1;
     let callbacks = btf
         .map(|btf| exception_callbacks(functions, btf))
         .unwrap_or_default();
     let mut programs = Vec::new();
     let mut slots = 0usize;
     for (index, function) in functions.all.iter().enumerate() {
-        if (function.is_static || Some(function.section) == layout.text) && !alone {
+        if function.is_static || Some(function.section) == layout.text {
             continue;
         }
         let callback = callbacks.get(&function.name).copied();

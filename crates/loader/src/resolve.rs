@@ -1,5 +1,6 @@
 //! What a program's references, externs and attach target are in the kernel at hand.
 
+use skep_abi::AttachType;
 use skep_btf::{Btf, Kind, TypeId};
 use skep_isa::{Insn, class, jmp, pseudo};
 
@@ -36,7 +37,7 @@ pub(crate) fn resolve(loaded: &Loaded<'_>, program: &Program) -> Result<Resolved
         fix(loaded, program, fixup, &mut insns)?;
     }
     let attach = attach_target(loaded, program)?;
-    let expected = program.expected_attach_type.map_or(0, u32::from);
+    let expected = expected_attach_type(loaded, program);
     Ok(Resolved {
         insns,
         prog_type: prog_type.into(),
@@ -44,6 +45,23 @@ pub(crate) fn resolve(loaded: &Loaded<'_>, program: &Program) -> Result<Resolved
         attach_btf_id: attach.btf_id,
         attach_prog: attach.prog,
     })
+}
+
+/// The release from which user statically defined probes are attached through one link.
+const UPROBE_MULTI_SINCE: u32 = 6 << 16 | 6 << 8;
+
+/// What the program says it will be attached to. What the caller or the section leaves open
+/// is decided by what the kernel has.
+fn expected_attach_type(loaded: &Loaded<'_>, program: &Program) -> u32 {
+    let is_usdt = program
+        .def
+        .is_some_and(|def| matches!(def.form, AttachForm::Usdt));
+    match program.expected_attach_type {
+        None if is_usdt && loaded.options.config.version >= UPROBE_MULTI_SINCE => {
+            AttachType::TraceUprobeMulti.into()
+        }
+        other => other.map_or(0, u32::from),
+    }
 }
 
 fn fix(

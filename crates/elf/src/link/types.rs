@@ -1,7 +1,7 @@
 //! The types of the result: those of all files, each once; sections with the variables of
 //! all; and which instruction belongs to which function, line and question.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use skep_btf::{
     Btf, BtfExt, Builder, CoreRelo, FuncInfo, Kind, LineInfo, Linkage, SectionRecords, TypeId,
@@ -10,9 +10,9 @@ use skep_btf::{
 
 use super::File;
 use super::error::LinkError;
-use super::sections::Sections;
+use super::sections::{SHARED, Sections};
 use super::symbols::Symbols;
-use crate::{Section, Symbol};
+use crate::{Place, Section, Symbol};
 
 /// `.BTF` and `.BTF.ext`, if the files have types.
 #[derive(Default)]
@@ -48,7 +48,7 @@ impl Types {
     ) -> Result<Types, LinkError> {
         let has = |file: &&File<'_>| file.object.section_by_name(".BTF").is_some();
         let Some(with) = files.iter().find(has) else {
-            return Ok(Types::default());
+            return untyped(files);
         };
         if let Some(without) = files.iter().find(|file| !has(file)) {
             return Err(LinkError::NoTypes {
@@ -74,6 +74,22 @@ impl Types {
     }
 }
 
+/// Without types there is nothing to merge, but what is only declared has to be described.
+fn untyped(files: &[File<'_>]) -> Result<Types, LinkError> {
+    for file in files {
+        let mut symbols = file.object.symbols().iter();
+        let is_extern = |symbol: &&Symbol<'_>| {
+            symbol.is_global() && symbol.place == Place::Undefined && !symbol.name.is_empty()
+        };
+        if let Some(symbol) = symbols.find(is_extern) {
+            let problem =
+                "it is extern, and the file has no BTF to say what it is (compile with -g)";
+            return Err(LinkError::symbol(file.name, symbol.name, problem));
+        }
+    }
+    Ok(Types::default())
+}
+
 impl Merge<'_> {
     fn add(&mut self, number: usize, file: &File<'_>) -> Result<(), LinkError> {
         let Some(section) = file.object.section_by_name(".BTF") else {
@@ -87,6 +103,7 @@ impl Merge<'_> {
             }
         };
         let btf = Btf::parse(section.data).map_err(broken(".BTF"))?;
+        described(file, &btf)?;
         // Ids are given out as the copies come, so they are known before.
         let mut ids = vec![TypeId::VOID];
         let mut next = self.builder.next_id().0;
@@ -167,6 +184,11 @@ impl Merge<'_> {
         let btf = ty.btf();
         let place = file.object.section_by_name(ty.name());
         let place = place.and_then(|section| self.sections.place(number, section.index));
+        // Of the sections that all files have alike, the first file's stays.
+        let is_shared = SHARED.contains(&ty.name());
+        if is_shared && self.entries.get(ty.name()).is_some_and(|e| !e.is_empty()) {
+            return Ok(());
+        }
         for var in ty.vars() {
             let Some(target) = btf.type_by_id(var.ty) else {
                 continue;
@@ -361,9 +383,15 @@ impl Merge<'_> {
                 list.section_name = name;
             }
         });
+        // Objects of maps alone have no records, and then no section for them either.
+        let is_empty =
+            ext.func_info.is_empty() && ext.line_info.is_empty() && ext.core_relo.is_empty();
         Ok(Types {
             btf: builder.finish(),
-            ext: ext.to_bytes(),
+            ext: match is_empty {
+                true => Vec::new(),
+                false => ext.to_bytes(),
+            },
         })
     }
 }
@@ -373,6 +401,24 @@ fn at(start: u64, offset: u64, file: &File<'_>, section: &str) -> Result<u32, Li
         .checked_add(offset)
         .and_then(|sum| u32::try_from(sum).ok());
     sum.ok_or_else(|| LinkError::section(file.name, section, "a variable lies beyond 4 GiB"))
+}
+
+/// Every global name of a file that has types must have one, or other files cannot be held
+/// against it.
+fn described(file: &File<'_>, btf: &Btf) -> Result<(), LinkError> {
+    let is_named = |ty: &skep_btf::Type<'_>| matches!(ty.kind(), Kind::Var | Kind::Func);
+    let known: HashSet<&str> = btf.types().filter(is_named).map(|ty| ty.name()).collect();
+    let unknown = file.object.symbols().iter().find(|symbol| {
+        symbol.is_global() && !symbol.name.is_empty() && !known.contains(symbol.name)
+    });
+    match unknown {
+        None => Ok(()),
+        Some(symbol) => {
+            let problem = "it is global, but BTF does not say what it is (declare it with a type, \
+                           and compile with -g)";
+            Err(LinkError::symbol(file.name, symbol.name, problem))
+        }
+    }
 }
 
 /// The named symbols of a file; a global one wins over a local one.
