@@ -51,6 +51,8 @@ pub struct Run {
     pub repeat: u32,
     /// How skep runs it.
     pub engine: Engine,
+    /// Whether to write where native code lies.
+    pub perf_map: bool,
     /// The rest.
     pub common: Common,
 }
@@ -160,6 +162,12 @@ pub fn command() -> Command {
                 .value_name("MS")
                 .value_parser(value_parser!(u64))
                 .help("Stop a run after so many milliseconds"),
+        )
+        .arg(
+            Arg::new("perf-map")
+                .long("perf-map")
+                .action(ArgAction::SetTrue)
+                .help("Tell profilers of native code in /tmp/perf-PID.map"),
         );
     Command::new("skep")
         .about("The Linux BPF subsystem in user space")
@@ -266,6 +274,7 @@ impl From<&ArgMatches> for Run {
                     .get_one::<u64>("deadline")
                     .map(|ms| Duration::from_millis(*ms)),
             },
+            perf_map: matches.get_flag("perf-map"),
             common: Common::from(matches),
         }
     }

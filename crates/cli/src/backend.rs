@@ -51,6 +51,14 @@ impl Chosen {
         }
     }
 
+    /// Where the native code of skep's programs lies, for profilers.
+    pub fn perf_map(&self) -> Option<String> {
+        match &self.kernel {
+            Answering::Skep(kernel) => Some(kernel.perf_map()),
+            Answering::Linux(_) => None,
+        }
+    }
+
     /// Why the last run was stopped, when the kernel can tell more than an error number.
     pub fn stopped_because(&self) -> Option<String> {
         match &self.kernel {

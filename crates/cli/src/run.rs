@@ -80,6 +80,13 @@ pub fn command(args: &Run) -> Result<Outcome, String> {
         };
         format!("{file}: running '{}': {errno}: {why}", program.name)
     })?;
+    if args.perf_map
+        && let Some(map) = chosen.perf_map()
+    {
+        // Profilers look for the file under the number of the process when it is over.
+        let path = format!("/tmp/perf-{}.map", std::process::id());
+        std::fs::write(&path, map).map_err(|error| format!("{path}: {error}"))?;
+    }
     show(args, &program.name, prog_type, &input, &output);
     Ok(Outcome::Good)
 }

@@ -99,6 +99,7 @@ impl Kernel {
             Cmd::ProgBindMap => self
                 .prog_bind_map(&attr::ProgBindMap::checked(bytes)?)
                 .map(|()| 0),
+            Cmd::EnableStats => self.enable_stats(&attr::EnableStats::checked(bytes)?),
             _ => Err(Errno::EOPNOTSUPP),
         }
     }

@@ -9,6 +9,7 @@ use crate::btf::BtfObject;
 use crate::map::{MapFile, MapObject};
 use crate::objects::ObjectFile;
 use crate::prog::Program;
+use crate::stats::StatsFile;
 
 /// 0, 1 and 2 belong to the caller's standard streams.
 const FIRST: u32 = 3;
@@ -22,6 +23,10 @@ pub(crate) enum File {
     Prog(Arc<Program>),
     Btf(Arc<BtfObject>),
     Object(Arc<ObjectFile>),
+    /// What keeps statistics on.
+    Stats {
+        _open: Arc<StatsFile>,
+    },
 }
 
 /// The open descriptors.

@@ -33,7 +33,7 @@ impl Kernel {
                 reply(view, info.bytes(), memory)?
             }
             // Linux knows no information about files of other kinds.
-            File::Object(_) => return Err(Errno::EINVAL),
+            File::Object(_) | File::Stats { .. } => return Err(Errno::EINVAL),
             File::Btf(btf) => {
                 let given = BtfInfo::prefix(&self.caller_info(view, BtfInfo::SIZE, memory)?);
                 let info = btf_info(&btf, &given, memory)?;

@@ -53,6 +53,8 @@ pub struct Kernel {
     pub(crate) rcu: Arc<Rcu>,
     pub(crate) memory: Arc<Ledger>,
     pub(crate) fds: Fds,
+    /// Whether runs are counted and timed.
+    pub(crate) counting: Arc<crate::stats::Counting>,
     /// How many objects of the embedding program were opened.
     pub(crate) cookies: AtomicU64,
     /// Those that programs may know.
@@ -120,6 +122,7 @@ impl Kernel {
             memory: Arc::new(Ledger::new(map_memory)),
             rcu,
             fds: Fds::default(),
+            counting: Arc::default(),
             cookies: AtomicU64::new(0),
             objects: Arc::default(),
             keeper: Arc::new(Keeper {

@@ -38,6 +38,7 @@ mod name;
 mod objects;
 mod prog;
 mod run;
+mod stats;
 mod task;
 mod timers;
 

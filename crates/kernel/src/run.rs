@@ -206,10 +206,12 @@ impl Kernel {
             }
         }
         let spent = started.elapsed().as_nanos();
-        prog.run_count
-            .fetch_add(u64::from(repeat), Ordering::Relaxed);
-        prog.run_ns
-            .fetch_add(u64::try_from(spent).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if self.counting.is_on() {
+            let ns = u64::try_from(spent).unwrap_or(u64::MAX);
+            prog.run_count
+                .fetch_add(u64::from(repeat), Ordering::Relaxed);
+            prog.run_ns.fetch_add(ns, Ordering::Relaxed);
+        }
         let average = u32::try_from(spent / u128::from(repeat)).unwrap_or(u32::MAX);
         Ok((retval, average))
     }

@@ -73,6 +73,43 @@ fn listings_and_maps() {
 }
 
 #[test]
+fn runs_are_counted_when_asked_for() {
+    let kernel = Kernel::builder().build();
+    let fd = load(&kernel, &counting());
+    let known = |kernel: &Kernel| {
+        let mut bytes = skep_abi::info::ProgInfo::new().bytes().to_vec();
+        let len = bytes.len() as u32;
+        let mut memory = Buffers::new();
+        let mut ask = attr::ObjGetInfo::new();
+        ask.set_bpf_fd(fd)
+            .set_info_len(len)
+            .set_info(memory.output(&mut bytes));
+        let cmd = Cmd::ObjGetInfoByFd.into();
+        kernel.bpf(cmd, ask.as_attr(), &mut memory).expect("info");
+        drop(memory);
+        let info = skep_abi::info::ProgInfo::prefix(&bytes);
+        (info.run_cnt(), info.run_time_ns() > 0)
+    };
+    let sum = Ok((1..=51).sum());
+    assert_eq!(run(&kernel, fd), sum);
+    assert_eq!(known(&kernel), (0, false));
+    let enable = |kernel: &Kernel, kind: u32| {
+        let mut enable = attr::EnableStats::new();
+        enable.set_stats_type(kind);
+        let cmd = Cmd::EnableStats.into();
+        kernel.bpf(cmd, enable.as_attr(), &mut Buffers::new())
+    };
+    assert_eq!(enable(&kernel, 1), Err(Errno::EINVAL));
+    let stats = enable(&kernel, 0).expect("a file");
+    assert_eq!(run(&kernel, fd), sum);
+    assert_eq!(run(&kernel, fd), sum);
+    assert_eq!(known(&kernel).0, 2);
+    skep_abi::Files::close(&kernel, stats).expect("open");
+    assert_eq!(run(&kernel, fd), sum);
+    assert_eq!(known(&kernel).0, 2, "nobody asks any more");
+}
+
+#[test]
 fn limits_and_hardening() {
     let result = |builder: Builder| {
         let kernel = builder.build();

@@ -94,8 +94,13 @@ fn packet() -> Vec<u8> {
     digits.chunks(2).map_while(pair).collect()
 }
 
-/// Loads one program and runs it twice.
-fn run(kernel: &dyn Backend, object: &Object, program: &str) -> Result<[u32; 2], Errno> {
+/// Loads one program and runs it twice; `after` looks at it then, by its descriptor.
+fn run(
+    kernel: &dyn Backend,
+    object: &Object,
+    program: &str,
+    after: &dyn Fn(u32),
+) -> Result<[u32; 2], Errno> {
     let at = object.programs.iter().position(|p| p.name == program);
     let index = ProgIndex(at.expect("the program is in the object"));
     let mut loaded = object
@@ -117,7 +122,9 @@ fn run(kernel: &dyn Backend, object: &Object, program: &str) -> Result<[u32; 2],
     };
     let fd = loaded.program(index).expect("a descriptor").raw();
     let once = || test_run(kernel, fd, prog_type, &input).map(|out| out.retval);
-    Ok([once()?, once()?])
+    let results = [once()?, once()?];
+    after(fd);
+    Ok(results)
 }
 
 fn ours(btf: &Arc<Btf>, native: bool, checking: bool) -> Kernel {
@@ -144,13 +151,19 @@ fn results_are_those_of_linux() {
             ("checked", false, true),
         ] {
             let kernel = ours(&btf, native, checking);
-            check(engine, run(&kernel, &object, program), kernel.last_trap());
+            let compiled = |fd| {
+                let code = kernel.native_code(fd).expect("a program");
+                let expected = native && cfg!(target_arch = "x86_64");
+                assert_eq!(code.is_some(), expected, "{file} {program} {engine}");
+            };
+            let ran = run(&kernel, &object, program, &compiled);
+            check(engine, ran, kernel.last_trap());
             // Every descriptor is closed, so nothing holds what the program left in its maps.
             assert_eq!(kernel.live_objects(), 0, "{file} {program} {engine}");
         }
         // Programs of CPUs count them, and Linux may have more than the two that we have.
         if let Some(linux) = linux.as_ref().filter(|l| l.possible_cpus() == Some(2)) {
-            check("Linux", run(linux, &object, program), None);
+            check("Linux", run(linux, &object, program, &|_| ()), None);
         }
     }
 }

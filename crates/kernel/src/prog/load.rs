@@ -279,7 +279,7 @@ fn keep_array(env: &LoadEnv<'_>, count: u32) -> Result<(), Errno> {
                 env.keep(file.object().clone());
             }
             File::Btf(_) => {}
-            File::Prog(_) | File::Object(_) => return Err(Errno::EINVAL),
+            File::Prog(_) | File::Object(_) | File::Stats { .. } => return Err(Errno::EINVAL),
         }
     }
     Ok(())
