@@ -57,7 +57,7 @@ fn elements_come_and_go() {
          map dump name table\n",
         "key: 01 00 00 00  value: 10 10\n\
          key: None\nnext key:\n01 00 00 00\n\
-         1: hash  name table  flags 0x0\n\tkey 4B  value 2B  max_entries 4\n\
+         1: hash  name table  flags 0x0\n\tkey 4B  value 2B  max_entries 4  memlock 272B\n\
          Found 0 elements\n\
          processed 7 commands\n",
     );
@@ -220,6 +220,27 @@ fn failures_have_bpftools_words_and_codes() {
         255,
         "Error: 'create' needs at least 7 arguments, 1 found\n",
     );
+    for (rest, err) in [
+        ("lookup name q key 1", "unnecessary key"),
+        ("lookup name q value 1", "unnecessary value"),
+        ("update name h key 1 0 0 0 key 1 0 0 0", "duplicate key"),
+        ("update name h value 1 value 1", "duplicate value"),
+        ("update name h noexist", "did not find key"),
+        (
+            "update name p key 0 0 0 0 value 1",
+            "not enough value arguments for map of progs",
+        ),
+    ] {
+        let script = format!(
+            "map create /q type queue key 0 value 1 entries 2 name q\n\
+             map create /h type hash key 4 value 1 entries 2 name h\n\
+             map create /p type prog_array key 4 value 4 entries 2 name p\n\
+             map {rest}\n"
+        );
+        let ran = skep(&["batch", "file", "-"], &script);
+        let said = format!("Error: {err}\n");
+        assert!(ran.err.contains(&said), "{rest}: {} {}", ran.out, ran.err);
+    }
     let object = ["--object", FIREWALL];
     let element = |rest: &[&'static str]| -> Vec<&str> {
         let words = [

@@ -104,7 +104,12 @@ impl Hash {
         Ok(Hash {
             heads: Region::new(buckets * 8, ledger)?,
             mask: buckets - 1,
-            pool: Pool::new(value_at + shape.stride() * planes as usize, ledger),
+            pool: Pool::new(
+                value_at + shape.stride() * planes as usize,
+                // One more for replacements, and one that is in no list meanwhile.
+                (capacity as usize).saturating_add(2),
+                ledger,
+            ),
             spare: AtomicUsize::new(0),
             count: AtomicU32::new(0),
             capacity,

@@ -18,6 +18,8 @@ const LAST_BLOCK: usize = 8 << 20;
 /// it; a piece is at least 16 bytes.
 pub(crate) struct Pool {
     piece: usize,
+    /// Bytes of the first block.
+    first: usize,
     ledger: Arc<Ledger>,
     inner: Mutex<Inner>,
     /// Pieces ever handed out, which is what the memory in use grows with.
@@ -37,7 +39,8 @@ struct Inner {
 }
 
 impl Pool {
-    pub(crate) fn new(piece: usize, ledger: &Arc<Ledger>) -> Pool {
+    /// Of pieces of so many bytes; `expected` of them will do at most, as far as is known.
+    pub(crate) fn new(piece: usize, expected: usize, ledger: &Arc<Ledger>) -> Pool {
         let inner = Inner {
             blocks: Vec::new(),
             next: 0,
@@ -47,6 +50,7 @@ impl Pool {
         let piece = piece.next_multiple_of(8).max(16);
         Pool {
             piece,
+            first: expected.saturating_mul(piece).min(FIRST_BLOCK),
             ledger: ledger.clone(),
             inner: Mutex::new(inner),
             made: AtomicUsize::new(0),
@@ -72,7 +76,10 @@ impl Pool {
             return Ok(None);
         }
         if inner.next + self.piece > inner.end {
-            let wanted = (FIRST_BLOCK << inner.blocks.len().min(16)).min(LAST_BLOCK);
+            let wanted = match inner.blocks.len() {
+                0 => self.first,
+                blocks => (FIRST_BLOCK << blocks.min(16)).min(LAST_BLOCK),
+            };
             inner.blocks.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
             let block = Region::new(wanted.max(self.piece) as u64, &self.ledger)?;
             inner.next = block.at(0) as usize;

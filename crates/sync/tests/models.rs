@@ -1,7 +1,6 @@
 //! All interleavings of small scenes; empty without `--cfg loom`.
 #![cfg(loom)]
 
-use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use loom::thread;
@@ -98,8 +97,8 @@ struct Pages {
     consumer: AtomicU64,
     producer: AtomicU64,
     headers: Vec<AtomicU32>,
-    /// The bytes of each record; loom says when two threads have one at the same time.
-    bytes: Vec<UnsafeCell<u64>>,
+    /// The bytes of each record.
+    bytes: Vec<AtomicU64>,
 }
 
 impl Pages {
@@ -108,7 +107,7 @@ impl Pages {
             consumer: AtomicU64::new(0),
             producer: AtomicU64::new(0),
             headers: (0..records).map(|_| AtomicU32::new(0)).collect(),
-            bytes: (0..records).map(|_| UnsafeCell::new(0)).collect(),
+            bytes: (0..records).map(|_| AtomicU64::new(0)).collect(),
         }
     }
 
@@ -117,16 +116,15 @@ impl Pages {
         (position / RECORD) as usize % self.headers.len()
     }
 
+    /// Writes the bytes of a record, which nobody else writes meanwhile.
     fn write(&self, position: u64, value: u64) {
-        let cell = &self.bytes[self.place(position)];
-        // SAFETY: loom checks that nobody else has it.
-        cell.with_mut(|bytes| unsafe { *bytes = value });
+        let bytes = &self.bytes[self.place(position)];
+        bytes.store(value, Ordering::Relaxed);
+        assert_eq!(bytes.load(Ordering::Relaxed), value, "the record is ours");
     }
 
     fn read(&self, position: u64) -> u64 {
-        let cell = &self.bytes[self.place(position)];
-        // SAFETY: as above.
-        cell.with(|bytes| unsafe { *bytes })
+        self.bytes[self.place(position)].load(Ordering::Relaxed)
     }
 
     fn commit(&self, position: u64) {

@@ -44,7 +44,7 @@ pub(super) struct Case {
     kind: MapType,
     key: u32,
     flags: MapFlags,
-    fill: Fill,
+    pub(super) fill: Fill,
 }
 
 pub(super) const fn case(

@@ -75,12 +75,15 @@ impl Shape {
     /// Takes a value from the words: bytes, or the program or map that it stands for. A
     /// per-CPU map gets it for every CPU.
     pub fn value_from(&self, session: &Session<'_>, words: &mut Words) -> Answer<Vec<u8>> {
-        let refers = match self.map_type {
-            Some(MapType::ArrayOfMaps | MapType::HashOfMaps) => Some(Kind::Map),
-            Some(MapType::ProgArray) => Some(Kind::Prog),
-            _ => None,
-        };
-        if let Some(kind) = refers {
+        if let Some(kind) = self.referred() {
+            if words.left() < 2 {
+                let what = match kind {
+                    Kind::Prog => "map of progs",
+                    _ => "map in map",
+                };
+                let text = format!("not enough value arguments for {what}");
+                return Err(Failure::message(text));
+            }
             let (_, fd) = session.select_one(kind, words)?;
             if self.value_size != 4 {
                 return Err(Failure::message("value smaller than 4B for descriptor?"));
@@ -165,6 +168,27 @@ impl Shape {
         let between = if self.one_line { "  " } else { "\n" };
         let (key, value) = (hex_text(key), hex_text(value));
         format!("key:{gap}{key}{between}value:{gap}{value}\n")
+    }
+
+    /// What values stand for, when they stand for something else.
+    fn referred(&self) -> Option<Kind> {
+        match self.map_type {
+            Some(MapType::ArrayOfMaps | MapType::HashOfMaps) => Some(Kind::Map),
+            Some(MapType::ProgArray) => Some(Kind::Prog),
+            _ => None,
+        }
+    }
+
+    /// Whether values stand for maps or programs.
+    pub fn refers(&self) -> bool {
+        self.referred().is_some()
+    }
+
+    /// An element that is not there, or cannot be shown.
+    pub fn absent_text(&self, key: &[u8], why: &str) -> String {
+        let gap = if self.short { " " } else { "\n" };
+        let between = if self.one_line { "  " } else { "\n" };
+        format!("key:{gap}{}{between}value:{gap}{why}\n", hex_text(key))
     }
 
     /// An element whose value cannot be had.

@@ -36,9 +36,9 @@ impl Failure {
         Failure::message(format!("{}: {}", what.as_ref(), reason(errno)))
     }
 
-    /// The same, ending with the error number.
+    /// What was asked of an object and what the kernel answered, ending with the error number.
     pub fn with_code(what: impl AsRef<str>, errno: Errno) -> Failure {
-        let text = format!("{}: {}", what.as_ref(), reason(errno));
+        let text = format!("{}: {}", what.as_ref(), text_of(errno));
         Failure::Message(text, code_of(errno))
     }
 
@@ -59,6 +59,13 @@ impl Failure {
 fn reason(errno: Errno) -> String {
     match errno {
         Errno::EOPNOTSUPP => "unsupported: this kernel does not have it".to_string(),
+        errno => text_of(errno),
+    }
+}
+
+/// An error number as C libraries say it.
+pub fn text_of(errno: Errno) -> String {
+    match errno {
         // C libraries know no text for what Linux keeps to itself.
         errno if errno.0 > 133 => format!("Unknown error {}", errno.0),
         errno => errno.description().to_string(),

@@ -6,7 +6,7 @@ use skep_abi::{Buffers, Cmd, ElemFlags, Errno, MapType, attr, info, object_name}
 use skep_btf::{Btf, TypeId};
 
 use super::elem::Shape;
-use super::failure::{Answer, Failure};
+use super::failure::{Answer, Failure, text_of};
 use super::json::{Fields, Json};
 use super::session::{Session, fdinfo_value, name_text};
 use super::words::{Words, is_prefix};
@@ -352,17 +352,15 @@ fn dump(session: &Session<'_>, words: &mut Words) -> Answer<()> {
                 }
             }
             // Slots of maps of maps and of programs are empty rather than missing.
-            Err(Errno::ENOENT) => {}
+            Err(Errno::ENOENT) if map.shape.refers() => {}
             Err(errno) if session.json() => {
                 let mut fields = Fields::new();
                 fields.add("key", Json::bytes(&next));
-                fields.add(
-                    "value",
-                    Fields::new().add("error", errno.description()).done(),
-                );
+                fields.add("value", Fields::new().add("error", text_of(errno)).done());
                 json.push(fields.done());
             }
-            Err(errno) => text += &map.shape.error_text(&next, errno.description()),
+            Err(Errno::ENOENT) => text += &map.shape.absent_text(&next, "<no entry>"),
+            Err(errno) => text += &map.shape.error_text(&next, &text_of(errno)),
         }
         key = Some(next);
     };
@@ -389,17 +387,33 @@ struct Given {
     flags: u64,
 }
 
-fn given(session: &Session<'_>, map: &Open<'_>, words: &mut Words, full: bool) -> Answer<Given> {
+/// Which parts a verb takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Parts {
+    /// A key, which has no bytes in a map without keys.
+    Key,
+    /// A key, where the map has keys.
+    KeyIfAny,
+    /// Key, value and flags, where the map has them.
+    All,
+}
+
+fn given(session: &Session<'_>, map: &Open<'_>, words: &mut Words, parts: Parts) -> Answer<Given> {
+    let full = parts == Parts::All;
     let mut given = Given::default();
     // Descriptors that stand in a value are open until it has been used.
     while let Some(word) = words.peek().map(str::to_string) {
-        if is_prefix(&word, "key") && given.key.is_none() {
+        if is_prefix(&word, "key") {
             words.next();
+            let takes = parts == Parts::Key || map.info.key_size() != 0;
+            check_part("key", takes, given.key.is_some())?;
             given.key = Some(words.bytes("key", map.info.key_size() as usize)?);
-        } else if is_prefix(&word, "value") && given.value.is_none() && full {
+        } else if is_prefix(&word, "value") {
             words.next();
+            let takes = full && map.info.value_size() != 0;
+            check_part("value", takes, given.value.is_some())?;
             given.value = Some(map.shape.value_from(session, words)?);
-        } else if full && (given.key.is_some() || given.value.is_some()) {
+        } else if full {
             words.next();
             given.flags = match word.as_str() {
                 word if is_prefix(word, "any") => 0,
@@ -420,13 +434,22 @@ fn given(session: &Session<'_>, map: &Open<'_>, words: &mut Words, full: bool) -
     Ok(given)
 }
 
+/// Whether a key, or a value, may stand there.
+fn check_part(name: &str, takes: bool, again: bool) -> Answer<()> {
+    match (takes, again) {
+        (false, _) => Err(Failure::message(format!("unnecessary {name}"))),
+        (true, true) => Err(Failure::message(format!("duplicate {name}"))),
+        (true, false) => Ok(()),
+    }
+}
+
 fn no_key() -> Failure {
     Failure::message("did not find key")
 }
 
 fn update(session: &Session<'_>, words: &mut Words) -> Answer<()> {
     let map = open(session, words)?;
-    let given = given(session, &map, words, true)?;
+    let given = given(session, &map, words, Parts::All)?;
     let key = given.key.unwrap_or_default();
     if key.is_empty() && map.info.key_size() != 0 {
         return Err(no_key());
@@ -440,7 +463,9 @@ fn update(session: &Session<'_>, words: &mut Words) -> Answer<()> {
 
 fn lookup(session: &Session<'_>, words: &mut Words) -> Answer<()> {
     let map = open(session, words)?;
-    let key = given(session, &map, words, false)?.key.unwrap_or_default();
+    let key = given(session, &map, words, Parts::KeyIfAny)?
+        .key
+        .unwrap_or_default();
     if key.is_empty() && map.info.key_size() != 0 {
         return Err(no_key());
     }
@@ -506,7 +531,7 @@ fn pop(session: &Session<'_>, words: &mut Words) -> Answer<()> {
 
 fn getnext(session: &Session<'_>, words: &mut Words) -> Answer<()> {
     let map = open(session, words)?;
-    let key = given(session, &map, words, false)?.key;
+    let key = given(session, &map, words, Parts::Key)?.key;
     let next = map
         .next_key(session, key.as_deref())
         .map_err(|errno| Failure::with_code("can't get next key", errno))?;
@@ -530,7 +555,9 @@ fn getnext(session: &Session<'_>, words: &mut Words) -> Answer<()> {
 
 fn delete(session: &Session<'_>, words: &mut Words) -> Answer<()> {
     let map = open(session, words)?;
-    let key = given(session, &map, words, false)?.key.ok_or_else(no_key)?;
+    let key = given(session, &map, words, Parts::Key)?
+        .key
+        .ok_or_else(no_key)?;
     let mut memory = Buffers::new();
     let mut delete = attr::MapDeleteElem::new();
     delete.set_map_fd(map.fd.raw()).set_key(memory.input(&key));

@@ -150,9 +150,9 @@ impl Trie {
         } else {
             0
         };
-        let nodes = Arc::new(Pool::new(PATH + long, ledger));
+        let nodes = Arc::new(Pool::new(PATH + long, usize::MAX, ledger));
         let value_at = DATA + long;
-        let leaves = Arc::new(Pool::new(value_at + stride, ledger));
+        let leaves = Arc::new(Pool::new(value_at + stride, usize::MAX, ledger));
         let mut trie = Trie {
             root: Node(0),
             all: AtomicU64::new(0),
