@@ -14,6 +14,16 @@ impl Kernel {
         memory: &mut dyn UserMemory,
     ) -> Result<u32, Errno> {
         self.run_timers();
+        self.command(cmd, bytes, memory)
+    }
+
+    /// The same for a program that carries out a command, while no timer may run.
+    pub(crate) fn command(
+        &self,
+        cmd: u32,
+        bytes: &mut [u8],
+        memory: &mut dyn UserMemory,
+    ) -> Result<u32, Errno> {
         check_attr_size(bytes)?;
         let cmd = Cmd::from_u32(cmd).ok_or(Errno::EINVAL)?;
         match cmd {

@@ -22,6 +22,8 @@ pub(crate) struct Heap {
     objects: RwLock<BTreeMap<u64, Arc<Object>>>,
     /// How many there are, for those who only want to know whether there are any.
     count: AtomicUsize,
+    /// How many of them are the kernel's own.
+    lasting: AtomicUsize,
     bytes: AtomicUsize,
     /// Resilient locks that are held, by address.
     pub(crate) locks: Mutex<std::collections::BTreeSet<u64>>,
@@ -72,6 +74,7 @@ impl Heap {
             rcu,
             objects: RwLock::default(),
             count: AtomicUsize::new(0),
+            lasting: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             locks: Mutex::default(),
         }
@@ -100,9 +103,20 @@ impl Heap {
         Ok(object)
     }
 
-    /// How many objects there are.
+    /// Makes an object that stays, whoever gives it up.
+    ///
+    /// # Errors
+    /// `ENOMEM`.
+    pub(crate) fn make_lasting(&self, len: u64, kind: Kind) -> Result<Arc<Object>, Errno> {
+        let made = self.make(len, kind)?;
+        self.lasting.fetch_add(1, Ordering::Relaxed);
+        Ok(made)
+    }
+
+    /// How many objects of programs there are.
     pub(crate) fn count(&self) -> usize {
-        self.count.load(Ordering::Acquire)
+        let lasting = self.lasting.load(Ordering::Relaxed);
+        self.count.load(Ordering::Acquire).saturating_sub(lasting)
     }
 
     /// The object that has a byte at this address.

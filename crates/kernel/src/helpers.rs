@@ -6,6 +6,7 @@ mod cpumask;
 mod csum;
 mod dynptr;
 mod format;
+mod group;
 mod iter;
 mod list;
 mod map;
@@ -18,10 +19,12 @@ mod section;
 mod skb;
 mod storage;
 mod string;
+mod syscall;
 mod text;
 mod timer;
 mod trace;
 mod tree;
+mod tunnel;
 mod vlan;
 mod xdp;
 
@@ -58,6 +61,7 @@ const FILES: &[Rows] = &[
     clock::ROWS,
     csum::ROWS,
     dynptr::ROWS,
+    group::ROWS,
     map::ROWS,
     object::ROWS,
     packet::ROWS,
@@ -66,9 +70,11 @@ const FILES: &[Rows] = &[
     room::ROWS,
     skb::ROWS,
     storage::ROWS,
+    syscall::ROWS,
     text::ROWS,
     timer::ROWS,
     trace::ROWS,
+    tunnel::ROWS,
     xdp::ROWS,
 ];
 
@@ -94,9 +100,12 @@ static TABLE: [Option<Helper>; NUMBERS] = {
 const KFUNC_FILES: &[Kfuncs] = &[
     cpumask::KFUNCS,
     dynptr::KFUNCS,
+    group::KFUNCS,
     iter::KFUNCS,
     list::KFUNCS,
+    map::KFUNCS,
     object::KFUNCS,
+    probe::KFUNCS,
     section::KFUNCS,
     string::KFUNCS,
     timer::KFUNCS,

@@ -62,6 +62,7 @@ pub struct Kernel {
     pub(crate) timers: Arc<Timers>,
     /// Takes back what maps give up.
     pub(crate) keeper: Arc<Keeper>,
+    pub(crate) structures: crate::structures::Structures,
     /// Objects that programs made.
     pub(crate) heap: Arc<Heap>,
     pub(crate) maps: Arc<Ids<MapObject>>,
@@ -131,6 +132,7 @@ impl Kernel {
             }),
             timers,
             heap,
+            structures: Default::default(),
             maps: Ids::new(),
             progs: Ids::new(),
             btfs: Ids::new(),

@@ -39,6 +39,7 @@ mod objects;
 mod prog;
 mod run;
 mod stats;
+mod structures;
 mod task;
 mod timers;
 

@@ -133,6 +133,8 @@ pub(crate) struct Objects {
     open: Mutex<BTreeMap<u64, Weak<ObjectFile>>>,
     /// The task in whose name programs run.
     current: Mutex<Option<Arc<ObjectFile>>>,
+    /// Where the structure of the task lies that is none of the embedding program's.
+    own_task: std::sync::atomic::AtomicU64,
 }
 
 /// Where programs find the current task, when it is none of the embedding program's. Nothing
@@ -156,6 +158,17 @@ impl Objects {
         object.filter(|object| object.address() == address)
     }
 
+    /// The task that the embedding program gave.
+    pub(crate) fn given_task(&self) -> Option<u64> {
+        locked(&self.current).as_ref().map(|task| task.address())
+    }
+
+    /// Notes where the structure of the kernel's own task lies.
+    pub(crate) fn note_task(&self, address: u64) {
+        self.own_task
+            .store(address, std::sync::atomic::Ordering::Release);
+    }
+
     /// The address of the current task.
     pub(crate) fn current_task(&self) -> u64 {
         match &*locked(&self.current) {
@@ -166,7 +179,8 @@ impl Objects {
 
     /// Whose value in a storage of this type the address means.
     pub(crate) fn owner_at(&self, map_type: MapType, address: u64) -> Option<Owner> {
-        if address == TASK_ADDRESS {
+        let own = self.own_task.load(std::sync::atomic::Ordering::Acquire);
+        if address == TASK_ADDRESS || (own != 0 && address == own) {
             return (map_type == MapType::TaskStorage).then_some(Owner::CurrentTask);
         }
         let object = self.at(address)?;

@@ -79,6 +79,26 @@ const CASES: &[(&str, &str, [u32; 2])] = &[
         "thrown_and_caught",
         [1077, 1077],
     ),
+    ("programs/kfunc_world.bpf.o", "who_runs", [19, 19]),
+    ("programs/kfunc_world.bpf.o", "tasks_by_number", [11, 11]),
+    ("programs/kfunc_world.bpf.o", "allowed_cpus", [1, 1]),
+    ("programs/kfunc_world.bpf.o", "topmost_cgroup", [1011, 1011]),
+    ("programs/kfunc_world.bpf.o", "threads_of_a_task", [1, 1]),
+    (
+        "programs/quiet_helpers.bpf.o",
+        "of_packets",
+        [3876030746, 3876030746],
+    ),
+    (
+        "programs/quiet_helpers.bpf.o",
+        "of_commands",
+        [2815017846, 2815017846],
+    ),
+    (
+        "programs/quiet_helpers.bpf.o",
+        "of_groups",
+        [86810270, 86810270],
+    ),
 ];
 
 fn root(path: &str) -> std::path::PathBuf {

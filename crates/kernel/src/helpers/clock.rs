@@ -44,7 +44,7 @@ const TICK_NS: u64 = 4_000_000;
 const FIRST_JIFFY: u64 = (u32::MAX - 300 * 250 + 1) as u64;
 
 fn task(c: &mut Call<'_, '_, '_>) -> Done {
-    ok(c.host.kernel.objects.current_task())
+    ok(c.host.kernel.current_task())
 }
 
 impl Call<'_, '_, '_> {

@@ -7,7 +7,7 @@ use skep_catalog::helper_id as id;
 use skep_maps::Side;
 use skep_vm::Trap;
 
-use super::{Call, Done, Rows, err, ok, status};
+use super::{Call, Done, Kfuncs, Rows, err, ok, status};
 use crate::map::MapObject;
 
 pub(super) const ROWS: Rows = &[
@@ -23,6 +23,11 @@ pub(super) const ROWS: Rows = &[
     (id::SPIN_LOCK, |c| spin(c, true)),
     (id::SPIN_UNLOCK, |c| spin(c, false)),
 ];
+
+pub(super) const KFUNCS: Kfuncs = &[("bpf_map_sum_elem_count", |c| {
+    let map = c.host.map(c.arg(0))?;
+    ok(map.map.count().unwrap_or(0).into())
+})];
 
 /// Keys up to this length are copied without an allocation.
 const SHORT_KEY: usize = 64;

@@ -4,7 +4,7 @@
 use skep_abi::Errno;
 use skep_catalog::helper_id as id;
 
-use super::{Call, Done, Rows, err, ok};
+use super::{Call, Done, Kfuncs, Rows, err, int, ok};
 
 pub(super) const ROWS: Rows = &[
     (id::PROBE_READ, read),
@@ -14,6 +14,23 @@ pub(super) const ROWS: Rows = &[
     (id::PROBE_READ_STR, read_str),
     (id::PROBE_READ_KERNEL_STR, read_str),
     (id::PROBE_READ_USER_STR, fault),
+];
+
+pub(super) const KFUNCS: Kfuncs = &[
+    ("bpf_copy_from_user_str", |c| {
+        // The last argument may ask for zeros behind the end; a fault leaves zeros anyway.
+        let len = u64::from(c.arg32(1));
+        if c.arg(3) & !1 != 0 {
+            return int(-Errno::EINVAL.0);
+        }
+        if len == 0 {
+            return int(0);
+        }
+        c.zero(c.arg(0), len)?;
+        int(-Errno::EFAULT.0)
+    }),
+    // Of an address that may be any number, only what the run owns is there.
+    ("bpf_get_kmem_cache", |_| ok(0)),
 ];
 
 fn read(c: &mut Call<'_, '_, '_>) -> Done {

@@ -41,15 +41,6 @@ pub(super) const ROWS: Rows = &[
     // Nothing in a test run has a traffic class or a routing realm.
     (id::GET_CGROUP_CLASSID, |_| ok(0)),
     (id::GET_ROUTE_REALM, |_| ok(0)),
-    (id::SKB_GET_TUNNEL_KEY, |c| {
-        // No packet of a test run came out of a tunnel.
-        c.zero(c.arg(1), u64::from(c.arg32(2)))?;
-        err(Errno::EINVAL)
-    }),
-    (id::SKB_GET_TUNNEL_OPT, |c| {
-        c.zero(c.arg(1), u64::from(c.arg32(2)))?;
-        err(Errno::ENOENT)
-    }),
     (id::SKB_ECN_SET_CE, set_ce),
     (id::SKB_SET_TSTAMP, set_tstamp),
     (id::FIB_LOOKUP, fib_lookup),

@@ -53,6 +53,8 @@ pub(crate) struct RunHost<'k> {
     socket_owner: OnceLock<Arc<ObjectFile>>,
     /// Memory that a helper shows to a callback: address and length.
     pub(crate) lent: Option<(u64, u64)>,
+    /// The tunnel that the packet is to go through.
+    pub(crate) tunnel: Option<[u8; 44]>,
     /// Resilient locks that this run holds.
     pub(crate) res_locks: Vec<u64>,
     /// Programs that ran, which keep their own maps.
@@ -74,6 +76,7 @@ impl<'k> RunHost<'k> {
             lent: None,
             socket: None,
             socket_owner: OnceLock::new(),
+            tunnel: None,
             res_locks: Vec::new(),
             programs: Vec::new(),
         })
