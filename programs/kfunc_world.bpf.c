@@ -39,7 +39,7 @@ int who_runs(void *ctx)
 {
 	struct task_struct *task = current_task();
 	u64 ids = current_pid_tgid();
-	char asked[16], read[16];
+	u64 asked[2], read[2];
 	u32 score = 0;
 
 	score += task->pid == (int)ids && task->tgid == (int)(ids >> 32);
@@ -47,8 +47,7 @@ int who_runs(void *ctx)
 	score += task->group_leader->tgid == task->tgid;
 	current_comm(asked, sizeof(asked));
 	probe_read_kernel(read, sizeof(read), &task->comm);
-	for (int i = 0; i < 16; i++)
-		score += asked[i] == read[i];
+	score += asked[0] == read[0] && asked[1] == read[1];
 	return score;
 }
 
