@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: `run` is told in its own file; `verify` says how long skep and Linux take to verify the same programs.
 
+mod btf;
 mod growth;
 mod maps;
 mod peers;
@@ -92,11 +93,16 @@ pub fn run(args: &[String]) -> Outcome {
     {
         return maps::run(rest);
     }
+    if let Some((first, rest)) = args.split_first()
+        && first == "btf"
+    {
+        return btf::run(rest);
+    }
     let Some(("verify", rest)) = args
         .split_first()
         .map(|(first, rest)| (first.as_str(), rest))
     else {
-        return Err("what is to be measured? `bench verify [OBJECT…] [--json]`, `bench run [NAME…] [--json] [--docs] [--without-peers]`, `bench maps [MAP/OP…] [--json]`".into());
+        return Err("what is to be measured? `bench verify [OBJECT…] [--json]`, `bench run [NAME…] [--json] [--docs] [--without-peers]`, `bench maps [MAP/OP…] [--json]`, `bench btf [FILE] [--json]`".into());
     };
     if cfg!(debug_assertions) {
         eprintln!("warning: not a release build (`cargo run --release -p xtask -- bench verify`)");

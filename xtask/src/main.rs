@@ -43,6 +43,7 @@ cargo xtask bench run [NAME…]     how long programs run in each engine
        --without-peers            skep and Linux only
        --docs                     writes docs/speed.md and its picture
 cargo xtask conformance DIR       runs a suite of instruction set test vectors (*.data)
+cargo xtask bench btf [FILE]      what parsing, dumping, joining types takes, in skep and libbpf
 cargo xtask bench maps [MAP/OP…]  what operations of programs on maps cost, in skep and the kernel
        --json                     one JSON object a case and engine
        --growth [--docs]          from 10 to 10,000,000 entries; writes docs/growth.md

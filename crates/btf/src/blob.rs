@@ -5,6 +5,7 @@
 //!  | magic| version| flags| hdr_len| type_off| type_len| str_off| str_len| … types … strings
 //! ```
 
+use std::ffi::CStr;
 use std::sync::{Arc, OnceLock};
 
 use crate::error::{BtfError, Problem};
@@ -81,8 +82,11 @@ impl Btf {
             decl_tags: Vec::new(),
         };
         btf.check_strings()?;
-        btf.find_records(header.types)?;
-        btf.check_references()?;
+        let most = btf.find_records(header.types)?;
+        // Only when something points too far it is worth looking where.
+        if most.name >= btf.string_end() || most.reference >= btf.type_count() {
+            btf.check_references()?;
+        }
         Ok(btf)
     }
 
@@ -148,8 +152,7 @@ impl Btf {
         };
         let own = usize::try_from(own).ok()?;
         let rest = self.string_bytes().get(own..)?;
-        let end = rest.iter().position(|byte| *byte == 0)?;
-        core::str::from_utf8(rest.get(..end)?).ok()
+        CStr::from_bytes_until_nul(rest).ok()?.to_str().ok()
     }
 
     /// This blob's own string section.
@@ -191,8 +194,11 @@ impl Btf {
     }
 
     /// Walks the type section once and notes where each record begins.
-    fn find_records(&mut self, (start, end): (usize, usize)) -> Result<(), BtfError> {
+    fn find_records(&mut self, (start, end): (usize, usize)) -> Result<Most, BtfError> {
         let mut at = start;
+        let mut most = Most::default();
+        // Compilers' records take some twenty bytes on average.
+        self.offsets.reserve((end - start) / 20);
         while at < end {
             let id = self.type_count();
             if id > MAX_TYPES {
@@ -229,9 +235,10 @@ impl Btf {
             if kind == Kind::DeclTag {
                 self.decl_tags.push(id);
             }
+            most.see(kind, record.get(..need).unwrap_or(record));
             at += need;
         }
-        Ok(())
+        Ok(most)
     }
 
     /// Checks that every name and every type id that a record mentions exists.
@@ -259,6 +266,51 @@ impl Btf {
             })?;
         }
         Ok(())
+    }
+}
+
+/// The furthest that the records of a blob point.
+#[derive(Default)]
+struct Most {
+    name: u32,
+    reference: u32,
+}
+
+impl Most {
+    fn name(&mut self, name: u32) {
+        self.name = self.name.max(name);
+    }
+
+    fn reference(&mut self, id: u32) {
+        self.reference = self.reference.max(id);
+    }
+
+    fn see(&mut self, kind: Kind, record: &[u8]) {
+        self.name(word(record, 0));
+        if kind.has_type() {
+            self.reference(word(record, 2));
+        }
+        let rest = record.get(RECORD_LEN..).unwrap_or(&[]);
+        match kind {
+            Kind::Struct | Kind::Union => rest.chunks_exact(12).for_each(|member| {
+                self.name(word(member, 0));
+                self.reference(word(member, 1));
+            }),
+            Kind::Enum64 => rest.chunks_exact(12).for_each(|c| self.name(word(c, 0))),
+            Kind::Enum => rest.chunks_exact(8).for_each(|c| self.name(word(c, 0))),
+            Kind::FuncProto => rest.chunks_exact(8).for_each(|param| {
+                self.name(word(param, 0));
+                self.reference(word(param, 1));
+            }),
+            Kind::DataSec => rest
+                .chunks_exact(12)
+                .for_each(|v| self.reference(word(v, 0))),
+            Kind::Array => {
+                self.reference(word(rest, 0));
+                self.reference(word(rest, 1));
+            }
+            _ => {}
+        }
     }
 }
 

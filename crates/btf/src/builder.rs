@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::blob::{Btf, HEADER_LEN, MAGIC};
+use crate::hash::Fast;
 use crate::kind::{Kind, Linkage, TypeId};
 use crate::view::Type;
 
@@ -22,7 +23,7 @@ pub struct Builder {
     records: Vec<Vec<u32>>,
     strings: Vec<u8>,
     first_string: u32,
-    interned: HashMap<String, u32>,
+    interned: HashMap<String, u32, Fast>,
 }
 
 impl Builder {
@@ -57,7 +58,7 @@ impl Builder {
             records: records.collect(),
             strings: btf.string_bytes().to_vec(),
             first_string: btf.base().map_or(0, |base| base.string_end()),
-            interned: HashMap::new(),
+            interned: HashMap::default(),
         }
     }
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use crate::blob::Btf;
 use crate::builder::Builder;
+use crate::hash::Fast;
 use crate::kind::{Kind, TypeId};
 use crate::view::Type;
 
@@ -42,7 +43,7 @@ pub fn dedup(btf: &Btf, same: &HashMap<TypeId, TypeId>) -> Deduped {
     let first = btf.first_id().0;
     let mut graph = Graph::of(btf, same);
     graph.refine();
-    let mut representatives: HashMap<u32, TypeId> = HashMap::new();
+    let mut representatives: HashMap<u32, TypeId, Fast> = HashMap::default();
     let mut builder = Builder::new();
     if let Some(base) = btf.base() {
         builder = Builder::on(base);
@@ -88,17 +89,26 @@ struct Graph {
 impl Graph {
     fn of(btf: &Btf, same: &HashMap<TypeId, TypeId>) -> Graph {
         let first = btf.first_id().0;
-        let mut shapes: HashMap<Vec<Word<'_>>, u32> = HashMap::new();
+        let mut shapes: HashMap<Box<[u32]>, u32, Fast> = HashMap::default();
+        let mut texts = Texts::of(btf);
+        let mut words = Vec::new();
         let mut classes: Vec<u32> = (0..first).collect();
         let mut targets: Vec<TypeId> = (0..btf.type_count()).map(TypeId).collect();
         // For each structure's name, one of that name, unless they differ.
-        let mut defined: HashMap<(&str, bool), Option<(u32, TypeId)>> = HashMap::new();
+        let mut defined: HashMap<(&str, bool), Option<(u32, TypeId)>, Fast> = HashMap::default();
         for (ty, next) in btf.types().zip(first..) {
             let alone = matches!(ty.kind(), Kind::Var | Kind::DataSec);
             let class = if alone {
                 next
             } else {
-                *shapes.entry(shape(&ty)).or_insert(next)
+                shape(&ty, &mut texts, &mut words);
+                match shapes.get(words.as_slice()) {
+                    Some(class) => *class,
+                    None => {
+                        shapes.insert(words.as_slice().into(), next);
+                        next
+                    }
+                }
             };
             classes.push(class);
             if ty.kind().is_composite() && !ty.name().is_empty() {
@@ -165,7 +175,7 @@ impl Graph {
         let count = self.starts.len().saturating_sub(1);
         let users = self.users(count);
         let mut dirty: Vec<u32> = (0..count as u32).collect();
-        let mut sizes: HashMap<u32, u32> = HashMap::new();
+        let mut sizes: HashMap<u32, u32, Fast> = HashMap::default();
         for own in 0..count {
             let class = self.class(TypeId(self.first + own as u32));
             *sizes.entry(class).or_default() += 1;
@@ -177,40 +187,34 @@ impl Graph {
                 Some(left) => left,
                 None => return self.give_up(count),
             };
-            let mut groups: HashMap<u32, HashMap<Vec<u32>, Vec<u32>>> = HashMap::new();
-            for own in &dirty {
-                let id = TypeId(self.first + own);
-                let class = self.class(id);
-                if sizes.get(&class).is_some_and(|size| *size > 1) {
-                    let refs = self.refs_of(*own as usize);
-                    let signature = refs.iter().map(|id| self.class(*id)).collect();
-                    let group = groups.entry(class).or_default();
-                    group.entry(signature).or_default().push(*own);
-                }
-            }
+            let groups = self.grouped(&dirty, &sizes);
             let mut changed = Vec::new();
-            for (class, parts) in groups {
+            for group in groups.chunk_by(|a, b| a.class == b.class) {
+                let Some(class) = group.first().map(|member| member.class) else {
+                    continue;
+                };
                 let size = sizes.get(&class).copied().unwrap_or(0);
-                let met: usize = parts.values().map(Vec::len).sum();
-                let mut parts: Vec<Vec<u32>> = parts.into_values().collect();
+                let mut parts: Vec<&[Member]> = group.chunk_by(|a, b| a.part == b.part).collect();
                 // Those whose references did not change stay; if all did, the largest part.
-                if met == size as usize {
-                    let largest = (0..parts.len()).max_by_key(|at| parts.get(*at).map(Vec::len));
+                if group.len() == size as usize {
+                    let largest = (0..parts.len()).max_by_key(|at| parts.get(*at).map(|p| p.len()));
                     if let Some(at) = largest {
                         parts.swap_remove(at);
                     }
                 }
                 for part in parts {
                     let moved = part.len() as u32;
-                    for own in &part {
-                        if let Some(place) = self.classes.get_mut((self.first + own) as usize) {
+                    for member in part {
+                        if let Some(place) =
+                            self.classes.get_mut((self.first + member.own) as usize)
+                        {
                             *place = next;
                         }
                     }
                     *sizes.entry(class).or_default() -= moved;
                     sizes.insert(next, moved);
                     next += 1;
-                    changed.extend(part);
+                    changed.extend(part.iter().map(|member| member.own));
                 }
             }
             dirty = changed
@@ -221,6 +225,35 @@ impl Graph {
             dirty.sort_unstable();
             dirty.dedup();
         }
+    }
+
+    /// The types of classes that may have to be split, sorted by class, then by the classes
+    /// that they refer to, which `part` numbers.
+    fn grouped(&self, dirty: &[u32], sizes: &HashMap<u32, u32, Fast>) -> Vec<Member> {
+        let mut signatures: Vec<u32> = Vec::new();
+        let mut numbers: HashMap<Box<[u32]>, u32, Fast> = HashMap::default();
+        let mut members = Vec::new();
+        for own in dirty {
+            let class = self.class(TypeId(self.first + own));
+            if sizes.get(&class).is_none_or(|size| *size < 2) {
+                continue;
+            }
+            signatures.clear();
+            let refs = self.refs_of(*own as usize);
+            signatures.extend(refs.iter().map(|id| self.class(*id)));
+            let next = numbers.len() as u32;
+            let part = match numbers.get(signatures.as_slice()) {
+                Some(part) => *part,
+                None => {
+                    numbers.insert(signatures.as_slice().into(), next);
+                    next
+                }
+            };
+            let own = *own;
+            members.push(Member { class, part, own });
+        }
+        members.sort_unstable();
+        members
     }
 
     /// Takes every type for itself, which is never wrong.
@@ -261,6 +294,14 @@ impl Graph {
     }
 }
 
+/// A type whose class may be split: by the number of what it refers to.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Member {
+    class: u32,
+    part: u32,
+    own: u32,
+}
+
 struct Users {
     starts: Vec<u32>,
     list: Vec<u32>,
@@ -273,38 +314,56 @@ impl Users {
     }
 }
 
-/// What a type says without its references.
-#[derive(PartialEq, Eq, Hash)]
-enum Word<'a> {
-    Number(u32),
-    Name(&'a str),
+/// Names as numbers: the same for the same text, wherever it stands among the strings.
+struct Texts<'a> {
+    btf: &'a Btf,
+    known: HashMap<&'a str, u32, Fast>,
+    by_offset: HashMap<u32, u32, Fast>,
 }
 
-fn shape<'a>(ty: &Type<'a>) -> Vec<Word<'a>> {
-    let mut words = vec![ty.info(), ty.size_or_type()];
+impl<'a> Texts<'a> {
+    fn of(btf: &'a Btf) -> Texts<'a> {
+        Texts {
+            btf,
+            known: HashMap::default(),
+            by_offset: HashMap::default(),
+        }
+    }
+
+    fn number(&mut self, offset: u32) -> u32 {
+        if let Some(number) = self.by_offset.get(&offset) {
+            return *number;
+        }
+        let next = self.known.len() as u32;
+        let text = self.btf.string(offset).unwrap_or("");
+        let number = *self.known.entry(text).or_insert(next);
+        self.by_offset.insert(offset, number);
+        number
+    }
+}
+
+/// Writes into `words` what a type says without its references.
+fn shape(ty: &Type<'_>, texts: &mut Texts<'_>, words: &mut Vec<u32>) {
+    words.clear();
+    words.extend([0, ty.info(), ty.size_or_type()]);
     let extra = ty.extra().chunks_exact(4);
     words.extend(extra.filter_map(|c| Some(u32::from_le_bytes(c.try_into().ok()?))));
-    // References and names are words 0 and 2 and on of a record; here the first is left out.
-    let mut out: Vec<Word<'a>> = words.into_iter().map(Word::Number).collect();
-    let mut put = |at: usize, word: Word<'a>| {
-        if let Some(place) = at.checked_sub(1).and_then(|at| out.get_mut(at)) {
+    let mut put = |at: usize, word: u32| {
+        if let Some(place) = words.get_mut(at) {
             *place = word;
         }
     };
-    let btf = ty.btf();
     let never = |_: core::convert::Infallible| ();
     let _ = ty
         .each_reference(|at, _| {
-            put(at, Word::Number(0));
+            put(at, 0);
             Ok(())
         })
         .map_err(never);
     let _ = ty
         .each_name(|at, name| {
-            put(at, Word::Name(btf.string(name).unwrap_or("")));
+            put(at, texts.number(name));
             Ok(())
         })
         .map_err(never);
-    out.push(Word::Name(ty.name()));
-    out
 }

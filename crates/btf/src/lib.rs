@@ -20,6 +20,7 @@ mod dedup;
 pub mod dump;
 mod error;
 mod ext;
+mod hash;
 mod kind;
 mod names;
 mod query;

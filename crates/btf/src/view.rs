@@ -215,6 +215,20 @@ impl<'a> Type<'a> {
         })
     }
 
+    /// As [`members`](Type::members), without reading the names.
+    pub(crate) fn places(&self) -> impl ExactSizeIterator<Item = Member<'static>> + use<'a> {
+        let flag = self.kind_flag();
+        self.list(self.kind.is_composite(), 12).map(move |record| {
+            let offset = word(record, 2);
+            Member {
+                name: "",
+                ty: TypeId(word(record, 1)),
+                bit_offset: if flag { offset & 0x00ff_ffff } else { offset },
+                bitfield_size: if flag { offset >> 24 } else { 0 },
+            }
+        })
+    }
+
     /// The parameters of a prototype, in order; nothing for other kinds.
     pub fn params(&self) -> impl ExactSizeIterator<Item = Param<'a>> + use<'a> {
         let btf = self.btf;

@@ -9,6 +9,7 @@ use std::fmt::Write;
 use thiserror::Error;
 
 use crate::blob::Btf;
+use crate::hash::Fast;
 use crate::kind::{Kind, TypeId};
 use crate::view::Type;
 
@@ -52,7 +53,7 @@ pub fn roots(btf: &Btf, ids: impl Iterator<Item = TypeId>) -> Result<String, Dum
         btf,
         layouts: Layouts::new(btf),
         names: Spelling::of(btf),
-        declared: HashSet::new(),
+        declared: HashSet::default(),
         referred: referred(btf),
         out: String::with_capacity(btf.raw().len()),
     };
@@ -89,16 +90,16 @@ pub const HEADER: (&str, &str) = (
 /// What types and constants are called; those that share a name get a number.
 struct Spelling {
     /// The number of a type that is not the first of its name.
-    numbers: HashMap<TypeId, u32>,
+    numbers: HashMap<TypeId, u32, Fast>,
     /// The structures that are named among the parameters of what is being written.
     in_parameters: RefCell<Vec<String>>,
 }
 
 impl Spelling {
     fn of(btf: &Btf) -> Spelling {
-        let mut numbers = HashMap::new();
-        let mut tags: HashMap<&str, (u32, Kind)> = HashMap::new();
-        let mut words: HashMap<&str, u32> = HashMap::new();
+        let mut numbers: HashMap<TypeId, u32, Fast> = HashMap::default();
+        let mut tags: HashMap<&str, (u32, Kind), Fast> = HashMap::default();
+        let mut words: HashMap<&str, u32, Fast> = HashMap::default();
         for id in 1..btf.type_count() {
             let Some(ty) = btf.type_by_id(id) else {
                 continue;
@@ -199,15 +200,15 @@ fn number(ty: &Type<'_>) -> String {
     format!("{}{word}", if signed { "" } else { "unsigned " })
 }
 
-fn referred(btf: &Btf) -> HashSet<TypeId> {
+fn referred(btf: &Btf) -> HashSet<TypeId, Fast> {
     let nameless = |id: &TypeId| {
         let ty = btf.type_by_id(*id);
         ty.is_some_and(|ty| ty.kind().is_enum() && ty.name().is_empty())
     };
-    let mut found = HashSet::new();
+    let mut found = HashSet::default();
     for ty in (1..btf.type_count()).filter_map(|id| btf.type_by_id(id)) {
         found.extend(ty.ref_type().filter(nameless));
-        found.extend(ty.members().map(|m| m.ty).filter(nameless));
+        found.extend(ty.places().map(|m| m.ty).filter(nameless));
         found.extend(ty.params().map(|p| p.ty).filter(nameless));
         found.extend(ty.array().map(|a| a.elem).filter(nameless));
     }
@@ -219,9 +220,9 @@ struct Dumper<'a> {
     layouts: Layouts,
     names: Spelling,
     /// The constants and forwards that have been written, as they may be only once.
-    declared: HashSet<String>,
+    declared: HashSet<String, Fast>,
     /// The nameless enumerations that other types use.
-    referred: HashSet<TypeId>,
+    referred: HashSet<TypeId, Fast>,
     out: String,
 }
 

@@ -46,7 +46,7 @@ impl Layouts {
     }
 
     fn natural(&self, ty: &Type<'_>) -> u32 {
-        let aligns = ty.members().map(|member| self.align(ty.btf(), member.ty));
+        let aligns = ty.places().map(|member| self.align(ty.btf(), member.ty));
         aligns.max().unwrap_or(1)
     }
 
@@ -100,7 +100,7 @@ impl Layouts {
     fn is_packed(&self, ty: &Type<'_>) -> bool {
         let size = u64::from(ty.size().unwrap_or(0)) * 8;
         let odd = !size.is_multiple_of(u64::from(self.natural(ty)) * 8);
-        odd || ty.members().any(|member| {
+        odd || ty.places().any(|member| {
             let place = self.place(ty.btf(), &member);
             match place.bitfield {
                 Some(_) => natural_start(&place, place.at) != place.at,

@@ -161,7 +161,7 @@ impl<'a> Order<'a> {
     fn push_needs(&mut self, ty: &Type<'_>, need: Need) {
         match ty.kind() {
             Kind::Struct | Kind::Union => {
-                self.needs.extend(ty.members().map(|m| (m.ty, Need::Whole)));
+                self.needs.extend(ty.places().map(|m| (m.ty, Need::Whole)));
             }
             Kind::Array => self.needs.extend(ty.array().map(|a| (a.elem, Need::Whole))),
             Kind::Ptr => self.needs.extend(ty.ref_type().map(|id| (id, Need::Name))),
