@@ -93,10 +93,17 @@ pub(crate) unsafe fn enter<'a>(
         program,
         stop: None,
     };
+    // Frames of the program lie below this one, and below those that it runs within.
+    let outer = state.cpu.native_top();
+    if outer == 0 {
+        let top = (&raw const state).addr() as u64;
+        state.cpu.set_native_top(top);
+    }
     let state_ptr = &raw mut state;
     // SAFETY: the contract of this function; the state lives until the call returns.
     let r0 = unsafe { (gate.entry)(r1, r2, r3, r4, r5, state_ptr, function) };
     state.cpu.set_fuel(state.fuel);
+    state.cpu.set_native_top(outer);
     match state.stop {
         None => Ok(End::Return(r0)),
         Some(Ok((next, ctx))) => Ok(End::Tail(next, ctx)),

@@ -110,6 +110,28 @@ fn runs_are_counted_when_asked_for() {
 }
 
 #[test]
+fn helpers_read_the_stack_of_native_code() {
+    let probe_read_kernel = 113;
+    let insns = [
+        Insn::new(0x7a, 10, 0, -8, 42), // *(u64 *)(r10 -8) = 42
+        Insn::new(0x7a, 10, 0, -16, 0),
+        Insn::mov64_reg(1, 10),
+        Insn::new(0x07, 1, 0, 0, -16),
+        Insn::mov64_imm(2, 8),
+        Insn::mov64_reg(3, 10),
+        Insn::new(0x07, 3, 0, 0, -8),
+        Insn::new(0x85, 0, 0, 0, probe_read_kernel),
+        Insn::new(0x79, 0, 10, -16, 0),
+        Insn::exit(),
+    ];
+    for native in [true, false] {
+        let kernel = Kernel::builder().native(native).build();
+        let fd = load(&kernel, &insns);
+        assert_eq!(run(&kernel, fd), Ok(42), "native {native}");
+    }
+}
+
+#[test]
 fn limits_and_hardening() {
     let result = |builder: Builder| {
         let kernel = builder.build();

@@ -56,6 +56,9 @@ pub struct Cpu {
     /// The frame in which the running program's entry function runs.
     pub(crate) first_frame: u32,
     pub(crate) tail_calls: u32,
+    /// Where the frames of native code begin, on the machine's own stack, which grows down from
+    /// there; 0 when none runs.
+    native_top: u64,
     /// How accesses of the present run are allowed.
     pub(crate) mode: Mode,
     /// Where the innermost execution stopped.
@@ -80,6 +83,7 @@ impl Cpu {
             frame: 0,
             first_frame: 1,
             tail_calls: 0,
+            native_top: 0,
             mode: Mode::Checking,
             stopped_at: None,
             limits: Limits::default(),
@@ -135,6 +139,30 @@ impl Cpu {
     #[inline]
     pub(crate) fn is_limited(&self) -> bool {
         self.limits.any()
+    }
+
+    /// For engines of native code: frames lie below this address from now on. Gives what was
+    /// said before, which is to be said again when the code ends; code that runs within other
+    /// code leaves it as it is.
+    #[inline]
+    pub fn set_native_top(&mut self, top: u64) -> u64 {
+        std::mem::replace(&mut self.native_top, top)
+    }
+
+    /// Where frames of native code begin; 0 when none runs.
+    #[inline]
+    pub fn native_top(&self) -> u64 {
+        self.native_top
+    }
+
+    /// Whether the bytes lie on the machine's stack between the first frame of native code and
+    /// the caller.
+    #[inline(never)]
+    pub(crate) fn covers_native(&self, addr: u64, len: u64) -> bool {
+        let here = 0u8;
+        let low = (&raw const here).addr() as u64;
+        let end = addr.checked_add(len);
+        addr >= low && end.is_some_and(|end| end <= self.native_top)
     }
 
     /// For native code that counts: what is left of the present slice.

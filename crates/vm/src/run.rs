@@ -222,7 +222,9 @@ impl<'a> Machine<'a> {
     /// Whether the bytes are the program's stack or what the host granted: whether a read of an
     /// address that may be any number finds something.
     pub fn reaches(&self, host: &dyn Host, addr: u64, len: u64) -> bool {
-        self.cpu.stack.covers(self.cpu.frame, addr, len) || host.granted(addr, len, false)
+        self.cpu.stack.covers(self.cpu.frame, addr, len)
+            || host.granted(addr, len, false)
+            || self.cpu.covers_native(addr, len)
     }
 
     /// Copies bytes out of the program's memory.
