@@ -46,6 +46,7 @@ mod timers;
 pub use config::Builder;
 pub use helpers::{executable_kfuncs, not_executable};
 pub use kernel::Kernel;
+pub use map::MapUsage;
 pub use objects::{HostObject, Role, Socket};
 pub use run::{NativeLine, NativeListing};
 pub use task::Credentials;

@@ -8,6 +8,9 @@ pub(crate) use fields::fields_of;
 mod inner;
 mod mmap;
 pub(crate) mod references;
+mod usage;
+
+pub use usage::MapUsage;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,6 +49,8 @@ pub(crate) struct MapObject {
     frozen: AtomicBool,
     writers: Mutex<u32>,
     users: AtomicU64,
+    /// Commands on its elements so far.
+    commands: AtomicU64,
 }
 
 /// The kind of programs that may call each other through one prog array.

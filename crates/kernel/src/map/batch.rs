@@ -26,6 +26,7 @@ impl Kernel {
             file.need_write()?;
         }
         let object = file.object();
+        object.count_command();
         if !has_batch(object.kind(), cmd) {
             return Err(Errno::ENOTSUPP);
         }

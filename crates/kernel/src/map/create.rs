@@ -97,6 +97,7 @@ impl Kernel {
             frozen: AtomicBool::new(false),
             writers: Mutex::new(0),
             users: AtomicU64::new(0),
+            commands: AtomicU64::new(0),
         });
         self.fds.insert(File::Map(MapFile::open(object, flags)))
     }

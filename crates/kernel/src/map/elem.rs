@@ -20,6 +20,7 @@ impl Kernel {
         let flags = only_lock(view.flags())?;
         let file = self.fds.map(view.map_fd())?;
         let object = file.need_read()?;
+        object.count_command();
         lock_exists(object, flags)?;
         let key = user_key(object, view.key(), memory)?;
         let mut value = vec![0; object.map.user_value_size()];
@@ -41,6 +42,7 @@ impl Kernel {
         let file = self.fds.map(view.map_fd())?;
         file.need_write()?;
         let object = file.object();
+        object.count_command();
         lock_exists(object, flags)?;
         let key = user_key(object, view.key(), memory)?;
         let value = copy_in(memory, view.value(), object.map.user_value_size())?;
@@ -55,6 +57,7 @@ impl Kernel {
     ) -> Result<(), Errno> {
         let file = self.fds.map(view.map_fd())?;
         let object = file.need_write()?;
+        object.count_command();
         let key = user_key(object, view.key(), memory)?;
         object.write(|| self.delete_value(object, &key))
     }
@@ -67,6 +70,7 @@ impl Kernel {
     ) -> Result<(), Errno> {
         let file = self.fds.map(view.map_fd())?;
         let object = file.need_read()?;
+        object.count_command();
         let key = match view.key() {
             0 => None,
             at => Some(user_key(object, at, memory)?),
@@ -86,6 +90,7 @@ impl Kernel {
         let file = self.fds.map(view.map_fd())?;
         file.need_read()?;
         let object = file.need_write()?;
+        object.count_command();
         let queue = matches!(object.kind(), MapType::Queue | MapType::Stack);
         if queue && !flags.is_empty() {
             return Err(Errno::EINVAL);

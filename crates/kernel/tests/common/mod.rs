@@ -106,6 +106,11 @@ impl<'a> Session<'a> {
     pub fn call(&mut self, call: &str) -> String {
         step(call, self.backend, &mut self.names)
     }
+
+    /// The descriptor that a name stands for.
+    pub fn fd(&self, name: &str) -> Option<u32> {
+        self.names.get(name).copied()
+    }
 }
 
 /// What a call's field points at.

@@ -1,0 +1,43 @@
+//! What a map costs and how much it is used, as the embedding program asks.
+
+use std::sync::atomic::Ordering;
+
+use skep_abi::Errno;
+
+use super::MapObject;
+use crate::kernel::Kernel;
+
+/// The accounts of one map.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MapUsage {
+    /// Bytes of its elements and tables.
+    pub bytes: u64,
+    /// Elements that are in it, for the types that count them.
+    pub elements: Option<u32>,
+    /// Commands on elements that found the map, whether or not they succeeded; a batch is
+    /// one. What programs do is not counted: it often is one instruction.
+    pub commands: u64,
+}
+
+impl MapObject {
+    /// Counts a command.
+    pub(super) fn count_command(&self) {
+        self.commands.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Kernel {
+    /// What the map behind a descriptor costs, and how often commands used it.
+    ///
+    /// # Errors
+    /// `EBADF`, `EINVAL` for a descriptor of something else.
+    pub fn map_usage(&self, fd: u32) -> Result<MapUsage, Errno> {
+        let file = self.fds.map(fd)?;
+        let object = file.object();
+        Ok(MapUsage {
+            bytes: object.map.bytes(),
+            elements: object.map.count(),
+            commands: object.commands.load(Ordering::Relaxed),
+        })
+    }
+}
