@@ -74,7 +74,12 @@ fn write(out: &mut String, program: &Program, level: u32, answer: &Loaded) -> st
     for (slot, params) in &program.globals {
         writeln!(out, "// global at {slot}: {params:?}")?;
     }
-    let used: BTreeSet<usize> = program.map_slots.iter().map(|(_, map)| *map).collect();
+    let mut used: BTreeSet<usize> = program.map_slots.iter().map(|(_, map)| *map).collect();
+    let inner = |map: &usize| {
+        let name = MAPS.get(*map)?.inner?;
+        MAPS.iter().position(|like| like.name == name)
+    };
+    used.extend(used.iter().filter_map(inner).collect::<Vec<_>>());
     for def in used.iter().filter_map(|map| MAPS.get(*map)) {
         write!(
             out,

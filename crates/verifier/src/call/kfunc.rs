@@ -241,11 +241,7 @@ impl Verifier<'_> {
         let mut acquires = kfunc.acquires();
         let mut result = match kfunc.name {
             "bpf_rdonly_cast" => self.cast_result(btf, given)?,
-            "bpf_cast_to_kern_ctx" => Reg {
-                flags: Flags::TRUSTED,
-                aux: self.kernel_context(self.prog_type()?)?.0,
-                ..Reg::pointer(Kind::BtfId)
-            },
+            "bpf_cast_to_kern_ctx" => self.cast_context(btf)?,
             "bpf_dynptr_slice" | "bpf_dynptr_slice_rdwr" => self.slice_result(kfunc, given)?,
             "bpf_obj_new_impl" | "bpf_percpu_obj_new_impl" => {
                 self.allocated_result(kfunc, given)?
@@ -356,35 +352,30 @@ impl Verifier<'_> {
         }
     }
 
-    /// The kernel's structure behind the program's context.
+    /// The kernel's type behind the context of programs of a type: for those on events it is no
+    /// structure. The kernel's own types say it, in a structure made for this.
     pub(crate) fn kernel_context(&self, prog_type: skep_abi::ProgType) -> Res<TypeId> {
-        use skep_abi::ProgType as P;
-        let name = match prog_type {
-            P::SocketFilter
-            | P::SchedCls
-            | P::SchedAct
-            | P::CgroupSkb
-            | P::LwtIn
-            | P::LwtOut
-            | P::LwtXmit
-            | P::LwtSeg6local
-            | P::SkSkb => "sk_buff",
-            P::Xdp => "xdp_buff",
-            P::CgroupSockAddr => "bpf_sock_addr_kern",
-            P::SockOps => "bpf_sock_ops_kern",
-            P::SkMsg => "sk_msg",
-            P::PerfEvent => "bpf_perf_event_data_kern",
-            P::CgroupSysctl => "bpf_sysctl_kern",
-            P::CgroupSockopt => "bpf_sockopt_kern",
-            P::SkReuseport => "sk_reuseport_kern",
-            P::SkLookup => "bpf_sk_lookup_kern",
-            _ => {
-                return Err(Stop::Unsupported(format!(
-                    "the kernel's context of a {prog_type} program"
-                )));
-            }
-        };
-        self.kernel_struct(name)
+        let btf = kernel_btf(self)?;
+        let wanted = format!("BPF_PROG_TYPE_{}_kern", prog_type.name().to_uppercase());
+        let all = btf
+            .find_by_name_kind("bpf_ctx_convert", BtfKind::Struct)
+            .and_then(|id| btf.type_by_id(id));
+        let found = all.and_then(|all| all.members().find(|member| member.name == wanted));
+        found.map(|member| member.ty).ok_or_else(|| {
+            Stop::Unsupported(format!("the kernel's context of a {prog_type} program"))
+        })
+    }
+
+    fn cast_context(&mut self, btf: &Btf) -> Res<Reg> {
+        let id = self.kernel_context(self.prog_type()?)?;
+        if btf.type_by_id(id).map(|ty| ty.kind()) != Some(BtfKind::Struct) {
+            refuse!(self, EINVAL, "kern ctx type id {} is not a struct", id.0);
+        }
+        Ok(Reg {
+            flags: Flags::TRUSTED,
+            aux: id.0,
+            ..Reg::pointer(Kind::BtfId)
+        })
     }
 }
 
