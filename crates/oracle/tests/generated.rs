@@ -18,7 +18,7 @@ fn skep_keeps_its_word() {
             prune: true,
         },
         effort: 0,
-        walk: None,
+        walk: Some(20_000),
         show: 5,
     };
     let check = |config: Config, seed| {
