@@ -118,6 +118,30 @@ int memory_dynptr(struct __sk_buff *skb)
 }
 
 SEC("tc")
+int probed_into(struct __sk_buff *skb)
+{
+	struct bpf_dynptr to, packet;
+	u32 sum = 2;
+
+	bpf_dynptr_from_mem(copy, sizeof(copy), 0, &to);
+	bpf_dynptr_from_skb(skb, 0, &packet);
+	sum = mix(sum, bpf_probe_read_kernel_dynptr(&to, 4, 8, words));
+	sum = mix(sum, copy[4] + copy[11] * 2);
+	sum = mix(sum, bpf_probe_read_kernel_dynptr(&to, 60, 8, words));
+	sum = mix(sum, bpf_probe_read_kernel_dynptr(&to, 4, 5, (void *)16));
+	sum = mix(sum, bpf_probe_read_kernel_dynptr(&packet, 4, 5, words));
+	sum = mix(sum, bpf_probe_read_kernel_str_dynptr(&to, 4, 40, part));
+	sum = mix(sum, bpf_probe_read_kernel_str_dynptr(&to, 4, 5, words));
+	sum = mix(sum, copy[7] + copy[8]);
+	sum = mix(sum, bpf_probe_read_kernel_str_dynptr(&to, 62, 2, words));
+	sum = mix(sum, bpf_probe_read_kernel_str_dynptr(&to, 4, 0, words));
+	sum = mix(sum, bpf_probe_read_user_dynptr(&to, 4, 5, (void *)16));
+	sum = mix(sum, bpf_probe_read_user_str_dynptr(&to, 4, 5, (void *)16));
+	sum = mix(sum, copy[4]);
+	return sum;
+}
+
+SEC("tc")
 int strings(struct __sk_buff *skb)
 {
 	u32 sum = 3;

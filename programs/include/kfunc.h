@@ -73,6 +73,10 @@ extern void *bpf_dynptr_slice(const struct bpf_dynptr *, u32, void *, u32) KSYM;
 extern void *bpf_dynptr_slice_rdwr(const struct bpf_dynptr *, u32, void *, u32) KSYM;
 extern int bpf_dynptr_copy(struct bpf_dynptr *, u32, struct bpf_dynptr *, u32, u32) KSYM;
 extern int bpf_dynptr_memset(struct bpf_dynptr *, u32, u32, u8) KSYM;
+extern int bpf_probe_read_kernel_dynptr(struct bpf_dynptr *, u32, u32, const void *) KSYM;
+extern int bpf_probe_read_kernel_str_dynptr(struct bpf_dynptr *, u32, u32, const void *) KSYM;
+extern int bpf_probe_read_user_dynptr(struct bpf_dynptr *, u32, u32, const void *) KSYM;
+extern int bpf_probe_read_user_str_dynptr(struct bpf_dynptr *, u32, u32, const void *) KSYM;
 
 extern int bpf_strcmp(const char *, const char *) KSYM;
 extern int bpf_strcasecmp(const char *, const char *) KSYM;

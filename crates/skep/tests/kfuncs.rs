@@ -79,6 +79,11 @@ const CASES: &[(&str, &str, [u32; 2])] = &[
         "thrown_and_caught",
         [1077, 1077],
     ),
+    (
+        "programs/kfunc_memory.bpf.o",
+        "probed_into",
+        [1578877684, 1578877684],
+    ),
     ("programs/kfunc_world.bpf.o", "who_runs", [4, 4]),
     ("programs/kfunc_world.bpf.o", "tasks_by_number", [11, 11]),
     ("programs/kfunc_world.bpf.o", "allowed_cpus", [1, 1]),

@@ -83,7 +83,7 @@ impl Dynptr {
         matches!(self.word & KIND, SKB | XDP)
     }
 
-    fn check(&self, offset: u64, len: u64) -> Result<(), Errno> {
+    pub(super) fn check(&self, offset: u64, len: u64) -> Result<(), Errno> {
         match offset.checked_add(len) {
             Some(end) if end <= u64::from(self.size()) => Ok(()),
             _ => Err(Errno::E2BIG),
@@ -230,7 +230,7 @@ impl Call<'_, '_, '_> {
     }
 
     /// Writes bytes behind a dynptr.
-    fn set_dynptr_bytes(
+    pub(super) fn set_dynptr_bytes(
         &mut self,
         dynptr: &Dynptr,
         offset: u64,

@@ -4,7 +4,7 @@
 use skep_abi::Errno;
 use skep_catalog::helper_id as id;
 
-use super::{Call, Done, Kfuncs, Rows, err, int, ok};
+use super::{Call, Done, Kfuncs, Rows, dynptr, err, int, ok};
 
 pub(super) const ROWS: Rows = &[
     (id::PROBE_READ, read),
@@ -29,6 +29,20 @@ pub(super) const KFUNCS: Kfuncs = &[
         c.zero(c.arg(0), len)?;
         int(-Errno::EFAULT.0)
     }),
+    ("bpf_probe_read_kernel_dynptr", |c| {
+        into_dynptr(c, From::Kernel)
+    }),
+    ("bpf_probe_read_kernel_str_dynptr", |c| {
+        into_dynptr(c, From::KernelText)
+    }),
+    ("bpf_probe_read_user_dynptr", |c| into_dynptr(c, From::User)),
+    ("bpf_probe_read_user_str_dynptr", |c| {
+        into_dynptr(c, From::User)
+    }),
+    ("bpf_copy_from_user_dynptr", |c| into_dynptr(c, From::User)),
+    ("bpf_copy_from_user_str_dynptr", |c| {
+        into_dynptr(c, From::User)
+    }),
     // Of an address that may be any number, only what the run owns is there.
     ("bpf_get_kmem_cache", |_| ok(0)),
 ];
@@ -44,6 +58,58 @@ fn read(c: &mut Call<'_, '_, '_>) -> Done {
     let bytes = c.read(from, len)?;
     c.write(to, &bytes)?;
     ok(0)
+}
+
+/// Where bytes for a dynptr come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum From {
+    Kernel,
+    KernelText,
+    /// No task of this kernel has memory of its own.
+    User,
+}
+
+/// Copies bytes from an address that may be any number to a place behind a dynptr.
+fn into_dynptr(c: &mut Call<'_, '_, '_>, from: From) -> Done {
+    let (offset, size, source) = (u64::from(c.arg32(1)), u64::from(c.arg32(2)), c.arg(3));
+    let to = dynptr::load(c, c.arg(0))?;
+    if let Err(errno) = to.check(offset, size) {
+        return int(-errno.0);
+    }
+    if size == 0 {
+        return int(0);
+    }
+    if to.read_only() {
+        return int(-Errno::EINVAL.0);
+    }
+    let mut bytes = Vec::new();
+    while (bytes.len() as u64) < size {
+        let at = source.wrapping_add(bytes.len() as u64);
+        if from == From::User || !c.reaches(at, 1) {
+            let low = from != From::User && at < KERNEL_START;
+            return int(if low {
+                -Errno::ERANGE.0
+            } else {
+                -Errno::EFAULT.0
+            });
+        }
+        let last = bytes.len() as u64 + 1 == size;
+        let byte = match from {
+            From::KernelText if last => vec![0],
+            _ => c.read(at, 1)?,
+        };
+        bytes.extend_from_slice(&byte);
+        if from == From::KernelText && byte == [0] {
+            break;
+        }
+    }
+    if let Err(errno) = c.set_dynptr_bytes(&to, offset, &bytes)? {
+        return int(-errno.0);
+    }
+    int(match from {
+        From::KernelText => bytes.len() as i32,
+        _ => 0,
+    })
 }
 
 /// Where the kernel's own memory begins.
