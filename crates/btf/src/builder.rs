@@ -208,10 +208,22 @@ impl Builder {
 
     /// Adds a copy of a type of another blob; `map` gives the ids that it refers to here.
     pub fn copy(&mut self, ty: &Type<'_>, map: impl Fn(TypeId) -> TypeId) -> TypeId {
+        let btf = ty.btf();
+        self.copy_with(ty, map, |builder, offset| {
+            builder.string(btf.string(offset).unwrap_or(""))
+        })
+    }
+
+    /// As [`copy`](Builder::copy); `string` gives the offset here of a string there.
+    pub(crate) fn copy_with(
+        &mut self,
+        ty: &Type<'_>,
+        map: impl Fn(TypeId) -> TypeId,
+        mut string: impl FnMut(&mut Builder, u32) -> u32,
+    ) -> TypeId {
         let mut words = vec![0, ty.info(), ty.size_or_type()];
         let extra = ty.extra().chunks_exact(4);
         words.extend(extra.filter_map(|c| Some(u32::from_le_bytes(c.try_into().ok()?))));
-        let btf = ty.btf();
         let mut put = |at: usize, word: u32| {
             if let Some(place) = words.get_mut(at) {
                 *place = word;
@@ -222,7 +234,7 @@ impl Builder {
             Ok::<(), core::convert::Infallible>(())
         });
         let _ = ty.each_name(|at, name| {
-            put(at, self.string(btf.string(name).unwrap_or("")));
+            put(at, string(self, name));
             Ok::<(), core::convert::Infallible>(())
         });
         self.records.push(words);

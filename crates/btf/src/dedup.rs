@@ -64,9 +64,19 @@ pub fn dedup(btf: &Btf, same: &HashMap<TypeId, TypeId>) -> Deduped {
             *place = id;
         }
     }
+    let mut moved = vec![UNKNOWN; btf.string_end() as usize];
     for id in kept {
         if let Some(ty) = btf.type_by_id(id) {
-            builder.copy(&ty, |id| ids.get(id.0 as usize).copied().unwrap_or(id));
+            let id_of = |id: TypeId| ids.get(id.0 as usize).copied().unwrap_or(id);
+            builder.copy_with(&ty, id_of, |builder, offset| {
+                let Some(slot) = moved.get_mut(offset as usize) else {
+                    return 0;
+                };
+                if *slot == UNKNOWN {
+                    *slot = builder.string(btf.string(offset).unwrap_or(""));
+                }
+                *slot
+            });
         }
     }
     Deduped {
@@ -318,26 +328,32 @@ impl Users {
 struct Texts<'a> {
     btf: &'a Btf,
     known: HashMap<&'a str, u32, Fast>,
-    by_offset: HashMap<u32, u32, Fast>,
+    /// By offset; [`UNKNOWN`] while nobody asked.
+    by_offset: Vec<u32>,
 }
+
+const UNKNOWN: u32 = u32::MAX;
 
 impl<'a> Texts<'a> {
     fn of(btf: &'a Btf) -> Texts<'a> {
         Texts {
             btf,
             known: HashMap::default(),
-            by_offset: HashMap::default(),
+            by_offset: vec![UNKNOWN; btf.string_end() as usize],
         }
     }
 
     fn number(&mut self, offset: u32) -> u32 {
-        if let Some(number) = self.by_offset.get(&offset) {
-            return *number;
+        let slot = self.by_offset.get_mut(offset as usize);
+        if let Some(number) = slot.as_ref().filter(|number| ***number != UNKNOWN) {
+            return **number;
         }
         let next = self.known.len() as u32;
         let text = self.btf.string(offset).unwrap_or("");
         let number = *self.known.entry(text).or_insert(next);
-        self.by_offset.insert(offset, number);
+        if let Some(slot) = slot {
+            *slot = number;
+        }
         number
     }
 }
