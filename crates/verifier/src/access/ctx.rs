@@ -68,6 +68,9 @@ impl Verifier<'_> {
             }
             _ => None,
         };
+        // A pointer cannot be loaded as if it were a number with a sign.
+        let fits = |value: CtxValue| !at.sign_extend || value == CtxValue::Scalar;
+        let field = field.filter(|field| fits(field.value));
         match field.filter(|field| self.caps().include(field.capability)) {
             Some(field) => {
                 let end = u32::try_from(off.saturating_add(size)).unwrap_or(0);
