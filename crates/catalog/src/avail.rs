@@ -116,7 +116,7 @@ const CASTS: HelperSet = set(&[
 /// strings and the calling process are open to all.
 #[rustfmt::skip]
 const COMMON: HelperSet = set(&[
-    GET_CURRENT_UID_GID, GET_CGROUP_CLASSID, CURRENT_TASK_UNDER_CGROUP, GET_CURRENT_CGROUP_ID,
+    GET_CGROUP_CLASSID, CURRENT_TASK_UNDER_CGROUP, GET_CURRENT_CGROUP_ID,
     SPIN_LOCK, SPIN_UNLOCK, JIFFIES64, GET_CURRENT_ANCESTOR_CGROUP_ID, PER_CPU_PTR, THIS_CPU_PTR,
     TASK_STORAGE_GET, TASK_STORAGE_DELETE, FOR_EACH_MAP_ELEM, TIMER_INIT, TIMER_SET_CALLBACK,
     TIMER_START, TIMER_CANCEL, LOOP, KPTR_XCHG, DYNPTR_FROM_MEM, RINGBUF_RESERVE_DYNPTR,
@@ -133,9 +133,6 @@ pub const fn helper_capability(prog_type: ProgType, id: u32) -> Capability {
         || (id == SYS_BPF && is_syscall)
     {
         Capability::Perfmon
-    } else if matches!(prog_type, ProgType::CgroupSkb) && id == GET_CURRENT_UID_GID {
-        // Programs of control groups have it from their own set, which is open to all.
-        Capability::None
     } else if COMMON.contains(id) {
         Capability::Bpf
     } else {

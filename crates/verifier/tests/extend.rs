@@ -30,7 +30,11 @@ fn types() -> Arc<Btf> {
     let ctx = b.struct_("xdp_md", 4, &[("data", int, 0)]);
     let ctx = b.ptr(ctx);
     let kernel_ctx = b.struct_("xdp_buff", 8, &[("data", long, 0)]);
-    b.ptr(kernel_ctx);
+    b.struct_(
+        "bpf_ctx_convert",
+        8,
+        &[("BPF_PROG_TYPE_XDP_kern", kernel_ctx, 0)],
+    );
     let other = b.struct_("other", 4, &[("x", int, 0)]);
     let other = b.ptr(other);
     for (name, result, args, linkage) in [
