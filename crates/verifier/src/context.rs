@@ -1,7 +1,7 @@
 //! The working state of one verification: the program, what is known of each of its
 //! instructions, the paths still to walk, and the log.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skep_abi::Errno;
@@ -214,9 +214,9 @@ pub struct Verifier<'a> {
     /// Which of them (there are 64 at most) have a lock in their values, as a mask.
     pub lock_maps: u64,
     /// The kernel's own fields in the values of maps, once looked up.
-    pub map_fields: HashMap<MapId, Arc<[crate::access::special_fields::Field]>>,
+    pub map_fields: BTreeMap<MapId, Arc<[crate::access::special_fields::Field]>>,
     /// The kernel's own fields in structures of the program, once looked up.
-    pub own_fields: HashMap<u32, Arc<[crate::access::special_fields::Field]>>,
+    pub own_fields: BTreeMap<u32, Arc<[crate::access::special_fields::Field]>>,
     /// The source lines, by instruction.
     pub lines: Vec<LineInfo>,
     /// The log.

@@ -18,7 +18,7 @@
 //!    path found equal to an earlier one) and before a function returns to its caller;
 //! 5. [`StackLiveness::query`] to ask about a state.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::context::MAX_CALL_FRAMES;
 use crate::setup::SubprogRange;
@@ -123,7 +123,7 @@ impl Instance {
 pub struct StackLiveness {
     /// The instances, callers before callees.
     pub instances: Vec<Instance>,
-    by_place: HashMap<(Option<usize>, u32, u32), usize>,
+    by_place: BTreeMap<(Option<usize>, u32, u32), usize>,
     /// The instance found last at each depth: mostly the one that is looked for next.
     recent: [usize; MAX_CALL_FRAMES],
     subprogs: Vec<SubprogRange>,
