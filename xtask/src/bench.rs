@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: `run` is told in its own file; `verify` says how long skep and Linux take to verify the same programs.
+//! `cargo xtask bench`: `verify` says how long skep and Linux take to verify the same programs;
+//! `run`, `maps` and `btf` are told in their own files.
 
 mod btf;
 mod growth;
@@ -7,7 +8,8 @@ mod peers;
 mod picture;
 mod run;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use skep_oracle::{Answer, Linux, Question, Skep, Subject, log};
 
@@ -21,6 +23,30 @@ const ROUNDS: usize = 9;
 /// A question that takes longer than this in Linux is asked this often only.
 const SLOW_US: u64 = 100_000;
 const SLOW_ROUNDS: usize = 3;
+
+/// Builds a benchmark that is a workspace of its own under `benches/`, for what it depends on,
+/// and says where its program is.
+fn build(folder: &str, program: &str) -> Result<PathBuf, Box<dyn std::error::Error>> {
+    let manifest = project().join("benches").join(folder).join("Cargo.toml");
+    let built = Command::new("cargo")
+        .args(["build", "--release", "--quiet", "--manifest-path"])
+        .arg(&manifest)
+        .status()?;
+    if !built.success() {
+        return Err(format!("benches/{folder} does not build").into());
+    }
+    // Where cargo was told to build, or beside the manifest.
+    let metadata = Command::new("cargo")
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .arg("--manifest-path")
+        .arg(&manifest)
+        .output()?;
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout)?;
+    let target = metadata["target_directory"]
+        .as_str()
+        .ok_or("no target directory")?;
+    Ok(Path::new(target).join("release").join(program))
+}
 
 /// One program and both times.
 struct Row {

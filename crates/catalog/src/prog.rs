@@ -160,8 +160,8 @@ pub fn packet_to_helper(prog_type: ProgType, pkt_access: bool, writes: bool) -> 
 /// The numbers that a program of this kind may return, both ends included; `None` when any.
 ///
 /// The loads that name an attach type of 0 where the type has a default are asked by the
-/// default. Programs on kernel functions and security hooks have ranges that depend on the
-/// target and are not in this table: fentry and fexit return 0.
+/// default. Programs on security hooks have ranges that depend on the hook
+/// ([`Hook::results`](crate::Hook::results)); those for control groups answer yes or no.
 #[must_use]
 pub fn return_range(prog_type: ProgType, attach_type: u32) -> Option<(i32, i32)> {
     match (prog_type, attach_type) {
@@ -182,7 +182,7 @@ pub fn return_range(prog_type: ProgType, attach_type: u32) -> Option<(i32, i32)>
         ) => Some((0, 1)),
         (ProgType::Kprobe, 56 | 57) => Some((0, 1)),
         (ProgType::Tracing, 24 | 25) => Some((0, 0)),
-        (ProgType::Tracing, 28) => Some((0, 1)),
+        (ProgType::Tracing, 28) | (ProgType::Lsm, 43) => Some((0, 1)),
         _ => None,
     }
 }

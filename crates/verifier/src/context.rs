@@ -282,9 +282,10 @@ pub struct Verifier<'a> {
     /// Where the function begins that runs when the program throws; without one, what is
     /// thrown is the result.
     pub exception_callback: Option<u32>,
-    /// What the program attaches to, when that is a type or function of the kernel.
     /// The program one of whose functions this one replaces.
     pub extends: Option<Arc<crate::env::TargetProgram>>,
+    /// What the program attaches to, when that is a type or function of the kernel or a
+    /// function of another program that it traces.
     pub target: Option<crate::setup::target::Target>,
     /// What of a running kernel the program needs to run.
     pub needs_kernel: Option<String>,

@@ -1,10 +1,9 @@
 //! `cargo xtask bench btf`: how long skep and libbpf take to parse, search, dump and
 //! deduplicate the types of the running kernel, in turn in one process.
 
-use std::path::Path;
 use std::process::Command;
 
-use crate::{Outcome, project};
+use crate::Outcome;
 
 /// Builds `benches/btf-peers`, which links libbpf, runs it, and prints its rows. Good when
 /// each case stays within its part of libbpf's time.
@@ -13,24 +12,7 @@ use crate::{Outcome, project};
 /// When the program cannot be built (it wants a C compiler, libelf and zlib), or fails.
 pub(super) fn run(args: &[String]) -> Outcome {
     let json = args.iter().any(|arg| arg == "--json");
-    let manifest = project().join("benches/btf-peers/Cargo.toml");
-    let built = Command::new("cargo")
-        .args(["build", "--release", "--quiet", "--manifest-path"])
-        .arg(&manifest)
-        .status()?;
-    if !built.success() {
-        return Err("benches/btf-peers does not build".into());
-    }
-    let metadata = Command::new("cargo")
-        .args(["metadata", "--no-deps", "--format-version", "1"])
-        .arg("--manifest-path")
-        .arg(&manifest)
-        .output()?;
-    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout)?;
-    let target = metadata["target_directory"]
-        .as_str()
-        .ok_or("no target directory")?;
-    let output = Command::new(Path::new(target).join("release/skep-btf-peers"))
+    let output = Command::new(super::build("btf-peers", "skep-btf-peers")?)
         .args(args.iter().filter(|arg| !arg.starts_with("--")))
         .output()?;
     if !output.status.success() {

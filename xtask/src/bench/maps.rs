@@ -65,8 +65,8 @@ pub(super) const fn case(
     }
 }
 
-pub(super) const NONE: MapFlags = MapFlags(0);
-const CASES: &[Case] = &[
+const NONE: MapFlags = MapFlags(0);
+pub(super) const CASES: &[Case] = &[
     case(
         ("array", "increment", 0.7),
         "map_array_inc",

@@ -1,6 +1,5 @@
 //! Engines that skep does not depend on: a program of its own, `benches/peers`, runs them.
 
-use std::path::Path;
 use std::process::Command;
 
 use super::run::Row;
@@ -28,32 +27,10 @@ pub(super) fn rows(programs: &[String], input: &[u8]) -> Vec<Row> {
 
 fn ask(programs: &[String], input: &[u8]) -> Result<Vec<Row>, Box<dyn std::error::Error>> {
     let benches = project().join("benches");
-    let manifest = benches.join("peers/Cargo.toml");
-    let built = Command::new("cargo")
-        .args(["build", "--release", "--quiet", "--manifest-path"])
-        .arg(&manifest)
-        .status()?;
-    if !built.success() {
-        return Err("benches/peers does not build".into());
-    }
-    // Where cargo was told to build, or beside the manifest.
-    let metadata = Command::new("cargo")
-        .args([
-            "metadata",
-            "--no-deps",
-            "--format-version",
-            "1",
-            "--manifest-path",
-        ])
-        .arg(&manifest)
-        .output()?;
-    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout)?;
-    let target = metadata["target_directory"]
-        .as_str()
-        .ok_or("no target directory")?;
+    let program = super::build("peers", "skep-peers")?;
     let file = std::env::temp_dir().join(format!("skep-bench-{}.bin", std::process::id()));
     std::fs::write(&file, input)?;
-    let output = Command::new(Path::new(target).join("release/skep-peers"))
+    let output = Command::new(program)
         .arg(&file)
         .arg(&benches)
         .args(programs)

@@ -418,48 +418,13 @@ fn is_context(btf: &Btf, ptr: Type<'_>, prog_type: Option<ProgType>) -> bool {
     else {
         return false;
     };
-    let Some(expected) = prog_type.and_then(context_struct) else {
-        return false;
-    };
-    // The kernel's own structure stands for the program's view of it.
-    let kernel_side = match expected {
-        "__sk_buff" => "sk_buff",
-        "xdp_md" => "xdp_buff",
-        other => other,
-    };
-    ty.name() == expected || ty.name() == kernel_side
+    prog_type.is_some_and(|prog_type| is_context_name(ty.name(), prog_type))
 }
 
 /// The structure that programs of a type get as their context; `None` where it has no name.
 fn context_struct(prog_type: ProgType) -> Option<&'static str> {
-    use ProgType as P;
-    Some(match prog_type {
-        P::SocketFilter
-        | P::SchedCls
-        | P::SchedAct
-        | P::CgroupSkb
-        | P::LwtIn
-        | P::LwtOut
-        | P::LwtXmit
-        | P::LwtSeg6local
-        | P::SkSkb
-        | P::FlowDissector => "__sk_buff",
-        P::Xdp => "xdp_md",
-        P::CgroupSock => "bpf_sock",
-        P::CgroupSockAddr => "bpf_sock_addr",
-        P::SockOps => "bpf_sock_ops",
-        P::SkMsg => "sk_msg_md",
-        P::Kprobe => "pt_regs",
-        P::PerfEvent => "bpf_perf_event_data",
-        P::RawTracepoint | P::RawTracepointWritable => "bpf_raw_tracepoint_args",
-        P::CgroupDevice => "bpf_cgroup_dev_ctx",
-        P::CgroupSysctl => "bpf_sysctl",
-        P::CgroupSockopt => "bpf_sockopt",
-        P::SkReuseport => "sk_reuseport_md",
-        P::SkLookup => "bpf_sk_lookup",
-        P::Netfilter => "bpf_nf_ctx",
-        _ => return None,
-    })
+    let name = skep_catalog::prog_type(prog_type)?.context;
+    (!name.is_empty()).then_some(name)
 }
 
 /// Whether a structure's name is that of the context of programs of a type, in the program's

@@ -80,7 +80,7 @@ impl Verifier<'_> {
         self.mark_precise(number)?;
         let num = self.reg(number).num;
         // Of what a hook returns the kernel takes the lower half.
-        let within = if context == AT_EXIT && self.is_at_hook() {
+        let within = if context == AT_EXIT && self.attaches_to(Place::Hook) {
             num.s32_min >= min && num.s32_max <= max
         } else {
             num.smin >= i64::from(min) && num.smax <= i64::from(max)
@@ -89,7 +89,7 @@ impl Verifier<'_> {
             return Ok(());
         }
         let stop = self.bad_return(context, number, min, max);
-        if context == AT_EXIT && (min, max) == (1, 1) && self.is_at_cgroup_hook() {
+        if context == AT_EXIT && (min, max) == (1, 1) && self.attaches_to(Place::CgroupHook) {
             say!(
                 self,
                 "Note, BPF_LSM_CGROUP that attach to void LSM hooks can't modify return value!\n"
@@ -125,14 +125,8 @@ impl Verifier<'_> {
         )
     }
 
-    fn is_at_hook(&self) -> bool {
-        let place = self.target.as_ref().map(|target| target.place);
-        place == Some(Place::Hook)
-    }
-
-    fn is_at_cgroup_hook(&self) -> bool {
-        let place = self.target.as_ref().map(|target| target.place);
-        place == Some(Place::CgroupHook)
+    fn attaches_to(&self, place: Place) -> bool {
+        self.target.as_ref().map(|target| target.place) == Some(place)
     }
 
     /// Whether what the program attaches to has no result.
@@ -152,7 +146,6 @@ impl Verifier<'_> {
                 Place::CgroupHook if target.result == skep_btf::TypeId::VOID => {
                     return Some((1, 1));
                 }
-                Place::CgroupHook => return Some((0, 1)),
                 _ => {}
             }
         }
