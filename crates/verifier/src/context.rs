@@ -247,6 +247,8 @@ pub struct Verifier<'a> {
     pub postorder_starts: Vec<u32>,
     /// The number of strongly connected components.
     pub scc_count: u32,
+    /// Whether some path leads back to where it was; without that there are no loops.
+    pub has_back_edge: bool,
     /// Room for the ids matched while two states are compared.
     pub ids: crate::explore::equiv::IdMap,
     /// Whether the current instruction's step is already in the history.

@@ -168,6 +168,7 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
         postorder: Vec::new(),
         postorder_starts: Vec::new(),
         scc_count: 0,
+        has_back_edge: false,
         ids: Default::default(),
         history_open: false,
         explore_alu_limits: false,

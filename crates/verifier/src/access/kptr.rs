@@ -7,7 +7,7 @@ use crate::access::btf_id::OWN_BTF;
 use crate::access::special_fields::{Field, FieldKind};
 use crate::access::{Access, Attempt};
 use crate::context::{Res, Stop, Verifier};
-use crate::log::state::reg_type_name;
+use crate::log::state::KindName;
 use crate::refuse;
 use crate::setup::target::kernel_btf;
 use crate::state::{Flags, Kind, Reg};
@@ -202,15 +202,21 @@ impl Verifier<'_> {
         }
         let target = btf.type_by_id(field.target);
         let target = target.map_or("", |ty| ty.name()).to_string();
-        let have = self.kind_name_of(&reg);
+        let have = reg.kind_name();
         let name = match reg.kind {
             Kind::BtfId => self.btf_type_name(&reg),
             _ => String::new(),
         };
-        let plain = reg_type_name(Kind::BtfId, Flags::NONE);
+        let plain = KindName {
+            kind: Kind::BtfId,
+            flags: Flags::NONE,
+        };
         let mut expected = format!("{plain}{target}");
         if field.kind == FieldKind::KptrUntrusted {
-            let untrusted = reg_type_name(Kind::BtfId, Flags::UNTRUSTED);
+            let untrusted = KindName {
+                kind: Kind::BtfId,
+                flags: Flags::UNTRUSTED,
+            };
             expected.push_str(&format!(" or {untrusted}{target}"));
         }
         refuse!(

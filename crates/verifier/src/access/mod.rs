@@ -18,7 +18,7 @@ pub mod stack_read;
 pub mod stack_write;
 
 use crate::context::{Res, Verifier};
-use crate::log::state::reg_type_name;
+use crate::log::state::KindName;
 use crate::refuse;
 use crate::state::{Flags, Kind, Reg};
 
@@ -178,14 +178,8 @@ impl Verifier<'_> {
     }
 
     /// The name of a register's kind, as messages write it.
-    pub(crate) fn kind_name(&self, reg: u8) -> String {
-        self.kind_name_of(self.reg(reg))
-    }
-
-    /// The name of a kind, as messages write it: a BTF pointer says what it points at only
-    /// in states.
-    pub(crate) fn kind_name_of(&self, reg: &Reg) -> String {
-        reg_type_name(reg.kind, reg.flags)
+    pub(crate) fn kind_name(&self, reg: u8) -> KindName {
+        self.reg(reg).kind_name()
     }
 
     /// Demands a pointer without offset (or with a constant one that is not negative when
@@ -194,7 +188,7 @@ impl Verifier<'_> {
     /// # Errors
     /// `EACCES`.
     pub(crate) fn check_ptr_off(&mut self, reg: &Reg, number: u8, fixed_off_ok: bool) -> Res {
-        let name = self.kind_name_of(reg);
+        let name = reg.kind_name();
         if reg.off < 0 {
             refuse!(
                 self,

@@ -193,7 +193,7 @@ impl Verifier<'_> {
             }
             return Ok(());
         }
-        let name = self.kind_name_of(reg);
+        let name = reg.kind_name();
         let expected = arg.expected().unwrap_or("scalar");
         refuse!(self, EACCES, "R{number} type={name} expected={expected}");
     }
@@ -204,7 +204,7 @@ impl Verifier<'_> {
             if arg.reads && arg.kind == ArgKind::Mem {
                 return Ok(());
             }
-            let (name, kind) = (call.helper.name, self.kind_name_of(reg));
+            let (name, kind) = (call.helper.name, reg.kind_name());
             refuse!(
                 self,
                 EACCES,

@@ -394,7 +394,7 @@ impl Verifier<'_> {
     fn check_kfunc_context(&mut self, reg: &Reg, number: u8) -> Res {
         let arg = number - 1;
         if reg.kind != Kind::Ctx {
-            let name = self.kind_name_of(reg);
+            let name = reg.kind_name();
             refuse!(
                 self,
                 EINVAL,

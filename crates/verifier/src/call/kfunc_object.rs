@@ -6,7 +6,7 @@ use skep_catalog::Kfunc;
 use crate::access::btf_id::{OWN_BTF, shown};
 use crate::call::kfunc_args::kernel_struct;
 use crate::context::{Res, Stop, Verifier};
-use crate::log::state::reg_type_name;
+use crate::log::state::KindName;
 use crate::refuse;
 use crate::state::{Flags, Kind, Reg};
 
@@ -43,10 +43,13 @@ impl Verifier<'_> {
         let known = reg.kind == Kind::BtfId && (!reg.flags.any(UNSAFE) || is_rcu)
             || kernel_struct(reg).is_some();
         if !known {
-            let shown = reg_type_name(reg.kind, reg.flags);
+            let shown = reg.kind_name();
             let good = Flags::TRUSTED.with(Flags::ALLOC).with(Flags::NON_OWN_REF);
             let kept = Flags(reg.flags.0 & good.0);
-            let expected = reg_type_name(reg.kind, kept);
+            let expected = KindName {
+                flags: kept,
+                ..reg.kind_name()
+            };
             refuse!(
                 self,
                 EINVAL,

@@ -215,7 +215,7 @@ impl Verifier<'_> {
         }
         let plain = matches!(flags, Flags::NONE | Flags::TRUSTED | Flags::RCU);
         if reg.kind != Kind::BtfId || !plain {
-            let name = self.kind_name_of(reg);
+            let name = reg.kind_name();
             refuse!(
                 self,
                 EACCES,

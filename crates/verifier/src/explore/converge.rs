@@ -64,6 +64,9 @@ impl Loops {
 impl Verifier<'_> {
     /// The component a state is in, with the calls that led there; `None` outside of any.
     fn scc_of(&self, state: &State) -> Option<SccCallchain> {
+        if self.scc_count == 0 {
+            return None;
+        }
         let mut callsites = Vec::new();
         for depth in 0..state.frames.len() {
             let callee = state.frames.get(depth + 1);

@@ -10,54 +10,70 @@ use crate::state::reg::ADD_CONST;
 use crate::state::{Flags, Frame, Kind, Reg, Slot, SlotType, State};
 
 /// The name of a kind with its modifiers, as in `map_value_or_null`.
-pub fn reg_type_name(kind: Kind, flags: Flags) -> String {
-    let name = match kind {
-        Kind::NotInit => "?",
-        Kind::Scalar => "scalar",
-        Kind::Ctx => "ctx",
-        Kind::ConstMapPtr => "map_ptr",
-        Kind::MapValue => "map_value",
-        Kind::MapKey => "map_key",
-        Kind::Stack => "fp",
-        Kind::PacketMeta => "pkt_meta",
-        Kind::Packet => "pkt",
-        Kind::PacketEnd => "pkt_end",
-        Kind::FlowKeys => "flow_keys",
-        Kind::Socket => "sock",
-        Kind::SockCommon => "sock_common",
-        Kind::TcpSock => "tcp_sock",
-        Kind::TpBuffer => "tp_buffer",
-        Kind::XdpSock => "xdp_sock",
-        Kind::BtfId => "ptr_",
-        Kind::Mem => "mem",
-        Kind::Arena => "arena",
-        Kind::Buf => "buf",
-        Kind::Func => "func",
-        Kind::Dynptr => "dynptr_ptr",
-    };
-    let mut text = String::new();
-    for (flag, prefix) in [
-        (Flags::RDONLY, "rdonly_"),
-        (Flags::RINGBUF, "ringbuf_"),
-        (Flags::USER, "user_"),
-        (Flags::PERCPU, "percpu_"),
-        (Flags::UNTRUSTED, "untrusted_"),
-        (Flags::TRUSTED, "trusted_"),
-        (Flags::RCU, "rcu_"),
-    ] {
-        if flags.any(flag) {
-            text.push_str(prefix);
+#[derive(Clone, Copy)]
+pub struct KindName {
+    /// The kind.
+    pub kind: Kind,
+    /// Its modifiers.
+    pub flags: Flags,
+}
+
+impl fmt::Display for KindName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.kind {
+            Kind::NotInit => "?",
+            Kind::Scalar => "scalar",
+            Kind::Ctx => "ctx",
+            Kind::ConstMapPtr => "map_ptr",
+            Kind::MapValue => "map_value",
+            Kind::MapKey => "map_key",
+            Kind::Stack => "fp",
+            Kind::PacketMeta => "pkt_meta",
+            Kind::Packet => "pkt",
+            Kind::PacketEnd => "pkt_end",
+            Kind::FlowKeys => "flow_keys",
+            Kind::Socket => "sock",
+            Kind::SockCommon => "sock_common",
+            Kind::TcpSock => "tcp_sock",
+            Kind::TpBuffer => "tp_buffer",
+            Kind::XdpSock => "xdp_sock",
+            Kind::BtfId => "ptr_",
+            Kind::Mem => "mem",
+            Kind::Arena => "arena",
+            Kind::Buf => "buf",
+            Kind::Func => "func",
+            Kind::Dynptr => "dynptr_ptr",
+        };
+        for (flag, prefix) in [
+            (Flags::RDONLY, "rdonly_"),
+            (Flags::RINGBUF, "ringbuf_"),
+            (Flags::USER, "user_"),
+            (Flags::PERCPU, "percpu_"),
+            (Flags::UNTRUSTED, "untrusted_"),
+            (Flags::TRUSTED, "trusted_"),
+            (Flags::RCU, "rcu_"),
+        ] {
+            if self.flags.any(flag) {
+                f.write_str(prefix)?;
+            }
+        }
+        f.write_str(name)?;
+        match self.kind {
+            _ if !self.flags.any(Flags::MAYBE_NULL) => Ok(()),
+            Kind::BtfId => f.write_str("or_null_"),
+            _ => f.write_str("_or_null"),
         }
     }
-    text.push_str(name);
-    if flags.any(Flags::MAYBE_NULL) {
-        text.push_str(if kind == Kind::BtfId {
-            "or_null_"
-        } else {
-            "_or_null"
-        });
+}
+
+impl Reg {
+    /// The name of its kind: a BTF pointer says what it points at only in states.
+    pub fn kind_name(&self) -> KindName {
+        KindName {
+            kind: self.kind,
+            flags: self.flags,
+        }
     }
-    text
 }
 
 /// Writes `name=value` pairs with commas between.
@@ -105,7 +121,7 @@ impl Verifier<'_> {
                 return format_signed(reg.num.var_off.value as i64, out);
             }
         }
-        out.write_str(&reg_type_name(reg.kind, reg.flags))?;
+        write!(out, "{}", reg.kind_name())?;
         match reg.kind {
             Kind::Arena => return Ok(()),
             Kind::Stack => {

@@ -11,36 +11,35 @@ const INLINED_LOOP: u32 = 24;
 /// The count and the deadline of the loops that `may_goto` bounds.
 const MAY_GOTO: u32 = 16;
 
+/// What the rewritten code of one function holds.
+#[derive(Clone, Default)]
+struct Found {
+    /// Any instruction at all.
+    code: bool,
+    inlined_loop: bool,
+    may_goto: bool,
+}
+
 /// Makes the list of functions the one that Linux ends with: without those that became
 /// unreachable, and with the stack that the others need after rewriting.
 pub fn settle(v: &mut Verifier<'_>, draft: &Draft) {
-    let count = v.subprog_count();
-    let mut kept = vec![false; count];
-    let mut loops = vec![false; count];
-    let mut may_goto = vec![false; count];
+    let mut found = vec![Found::default(); v.subprog_count()];
     let mut throws = false;
     for step in draft.steps.iter().filter(|step| step.kept) {
         let kfunc = v.aux[step.old as usize].kfunc;
         throws |= kfunc.is_some_and(|kfunc| kfunc.name == "bpf_throw");
-        let subprog = v.subprog_at(step.old);
-        kept[subprog] = true;
-        may_goto[subprog] |= flow::is_may_goto(step.insn);
-        loops[subprog] |= inlines_loop(v, step.old);
+        let found = &mut found[v.subprog_at(step.old)];
+        found.code = true;
+        found.may_goto |= flow::is_may_goto(step.insn);
+        found.inlined_loop |= inlines_loop(v, step.old);
     }
-    for index in 0..count {
-        let extra = [(loops[index], INLINED_LOOP), (may_goto[index], MAY_GOTO)];
-        let extra: u32 = extra
-            .iter()
-            .map(|&(is, bytes)| if is { bytes } else { 0 })
-            .sum();
-        v.subprogs[index].stack_depth += extra;
+    for (subprog, found) in v.subprogs.iter_mut().zip(&found) {
+        subprog.stack_depth += if found.inlined_loop { INLINED_LOOP } else { 0 };
+        subprog.stack_depth += if found.may_goto { MAY_GOTO } else { 0 };
     }
-    let mut index = 0;
-    v.subprogs.retain(|_| {
-        let keep = kept.get(index).copied().unwrap_or(true);
-        index += 1;
-        keep
-    });
+    // The end entry behind the functions stays.
+    let mut kept = found.iter().map(|found| found.code);
+    v.subprogs.retain(|_| kept.next().unwrap_or(true));
     if throws && v.exception_callback.is_none() {
         // Linux adds a function that gives back what was thrown.
         let end = v.subprogs.len().saturating_sub(1);

@@ -103,7 +103,8 @@ fn search_from(v: &mut Verifier<'_>, progress: &mut [Progress], root: u32) -> Re
                 v.log_line(edge.to, "; ");
                 refuse!(v, EINVAL, "back-edge from insn {at} to {}", edge.to);
             }
-            Progress::Open | Progress::Done => {}
+            Progress::Open => v.has_back_edge = true,
+            Progress::Done => {}
         }
     }
     Ok(())

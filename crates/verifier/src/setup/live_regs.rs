@@ -12,9 +12,9 @@ const EVERY: u16 = 0xffff;
 /// Fills `live_regs` of every instruction, and prints the list at level 2.
 pub fn compute(v: &mut Verifier<'_>) {
     let each: Vec<Uses> = (0..v.insns.len()).map(|at| uses_at(v, at)).collect();
+    // Each instruction comes after its successors: without loops one round is enough.
     let mut moved = true;
-    while moved {
-        moved = false;
+    while std::mem::replace(&mut moved, false) {
         for &at in &v.postorder {
             let own = each[at as usize];
             let mut after = 0;
@@ -23,7 +23,7 @@ pub fn compute(v: &mut Verifier<'_>) {
             }
             let before = (after & !own.writes) | own.reads;
             let aux = &mut v.aux[at as usize];
-            moved |= aux.live_regs != before;
+            moved |= v.has_back_edge && aux.live_regs != before;
             aux.live_regs = before;
         }
     }

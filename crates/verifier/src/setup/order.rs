@@ -51,6 +51,9 @@ struct Visit {
 /// Finds the strongly connected components of the control flow within functions and
 /// numbers those that are loops, from 1, in the order in which they are completed.
 pub fn components(v: &mut Verifier<'_>) {
+    if !v.has_back_edge {
+        return;
+    }
     let count = v.insns.len();
     let mut visits = vec![Visit::default(); count];
     let mut waiting: Vec<u32> = Vec::with_capacity(count);

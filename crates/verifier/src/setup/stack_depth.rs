@@ -183,6 +183,9 @@ pub fn deepest(v: &Verifier<'_>) -> u32 {
     // Callees' depths are settled round by round; chains are eight frames at most.
     let count = v.subprog_count();
     let own = |i: usize| v.subprogs[i].stack_depth + v.subprogs[i].stack_extra;
+    if count == 1 {
+        return own(0);
+    }
     let mut below: Vec<u32> = (0..count).map(own).collect();
     for _ in 1..MAX_CALL_FRAMES {
         let mut next: Vec<u32> = (0..count).map(own).collect();

@@ -1,7 +1,6 @@
 //! The end of a function: what it must have given back, and what it may return.
 
 use crate::context::{Res, Verifier};
-use crate::log::state::reg_type_name;
 use crate::refuse;
 use crate::say;
 use crate::setup::target::Place;
@@ -50,7 +49,7 @@ impl Verifier<'_> {
             refuse!(self, EACCES, "R{number} leaks addr as return value");
         }
         let reg = *self.reg(number);
-        let name = || reg_type_name(reg.kind, reg.flags);
+        let name = || reg.kind_name();
         let (context, range) = if in_async {
             ("At async callback return", Some(async_range))
         } else if in_subprog && !in_exception {

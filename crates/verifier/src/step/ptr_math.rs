@@ -5,7 +5,7 @@ use skep_isa::Insn;
 use skep_isa::field::{alu as op, class};
 
 use crate::context::{Res, Verifier};
-use crate::log::state::reg_type_name;
+use crate::log::state::KindName;
 use crate::refuse;
 use crate::state::{Flags, Kind, Reg};
 use crate::step::alu::operator;
@@ -34,7 +34,7 @@ impl Verifier<'_> {
             }
             refuse!(self, EACCES, "R{dst} 32-bit pointer arithmetic prohibited");
         }
-        let name = reg_type_name(pointer.kind, pointer.flags);
+        let name = pointer.kind_name();
         if pointer.maybe_null() {
             refuse!(
                 self,
@@ -70,8 +70,8 @@ impl Verifier<'_> {
                 "R{dst} pointer arithmetic on {name} prohibited"
             );
         }
-        self.check_sane_offset(&offset, &name)?;
-        self.check_sane_offset(&pointer, &name)?;
+        self.check_sane_offset(&offset, name)?;
+        self.check_sane_offset(&pointer, name)?;
 
         // The result starts as the pointer; the place it is in keeps what defined its half.
         let mut moved = Reg {
@@ -140,12 +140,12 @@ impl Verifier<'_> {
             }
         }
         *self.reg_mut(dst) = moved;
-        self.check_sane_offset(&moved, &name)?;
+        self.check_sane_offset(&moved, name)?;
         self.reg_mut(dst).num.sync();
         self.sanitize_pointer_after(insn, window, reversed)
     }
 
-    fn check_sane_offset(&mut self, reg: &Reg, name: &str) -> Res {
+    fn check_sane_offset(&mut self, reg: &Reg, name: KindName) -> Res {
         let too_far = |value: i64| !(-MAX_VAR_OFF + 1..MAX_VAR_OFF).contains(&value);
         let value = reg.num.var_off.value as i64;
         if reg.num.var_off.is_const() && too_far(value) {
