@@ -11,7 +11,8 @@ use crate::state::Kind;
 const LOAD_DW: u8 = class::LDX | mode::MEM | size::DW;
 
 /// Makes the loads of packet pointers, which the program writes as four-byte loads, loads of
-/// the eight-byte words that hold them. Everything else lies where the program looks for it.
+/// the eight-byte words that hold them, and loads of parts of fields that the kernel keeps
+/// short loads of the field. Everything else lies where the program looks for it.
 pub fn run(v: &Verifier<'_>, draft: &mut Draft) -> Res {
     let Some(kind) = ProgType::from_u32(v.request.prog_type) else {
         return Ok(());
@@ -21,14 +22,21 @@ pub fn run(v: &Verifier<'_>, draft: &mut Draft) -> Res {
         if !through_ctx || step.insn.code & 7 != class::LDX {
             continue;
         }
-        let shadow = u32::try_from(step.insn.off)
-            .ok()
-            .and_then(|off| skep_catalog::shadow_offset(kind, off))
-            .and_then(|off| i16::try_from(off).ok());
-        if let Some(shadow) = shadow {
+        let Ok(off) = u32::try_from(step.insn.off) else {
+            continue;
+        };
+        let width = step.insn.size_bytes();
+        if let Some(word) = offset(skep_catalog::shadow_offset(kind, off)) {
             step.insn.code = LOAD_DW;
-            step.insn.off = shadow;
+            step.insn.off = word;
+        } else if let Some(start) = offset(skep_catalog::load_offset(kind, off, width)) {
+            step.insn.off = start;
         }
     }
     Ok(())
+}
+
+/// An offset as an instruction holds it.
+fn offset(found: Option<u32>) -> Option<i16> {
+    found.and_then(|off| i16::try_from(off).ok())
 }
