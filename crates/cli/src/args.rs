@@ -66,6 +66,8 @@ pub struct Engine {
     pub fuel: Option<u64>,
     /// The time that a run may take.
     pub deadline: Option<Duration>,
+    /// Debuggers are told of native code.
+    pub debugger: bool,
 }
 
 impl Default for Engine {
@@ -74,6 +76,7 @@ impl Default for Engine {
             native: true,
             fuel: None,
             deadline: None,
+            debugger: false,
         }
     }
 }
@@ -168,6 +171,12 @@ pub fn command() -> Command {
                 .long("perf-map")
                 .action(ArgAction::SetTrue)
                 .help("Tell profilers of native code in /tmp/perf-PID.map"),
+        )
+        .arg(
+            Arg::new("debugger")
+                .long("debugger")
+                .action(ArgAction::SetTrue)
+                .help("Tell a debugger of native code (gdb --args skep run --debugger …)"),
         );
     Command::new("skep")
         .about("The Linux BPF subsystem in user space")
@@ -273,6 +282,7 @@ impl From<&ArgMatches> for Run {
                 deadline: matches
                     .get_one::<u64>("deadline")
                     .map(|ms| Duration::from_millis(*ms)),
+                debugger: matches.get_flag("debugger"),
             },
             perf_map: matches.get_flag("perf-map"),
             common: Common::from(matches),

@@ -100,6 +100,7 @@ pub fn choose_for(
     }
     let mut builder = skep::Kernel::builder()
         .native(engine.native)
+        .debugger(engine.debugger)
         .fuel(engine.fuel)
         .deadline(engine.deadline);
     if let Some(capabilities) = capabilities {

@@ -226,6 +226,44 @@ fn runs() {
 }
 
 #[test]
+fn profilers_are_told_where_code_lies() {
+    if !cfg!(target_arch = "x86_64") {
+        return;
+    }
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let map_of = |object: &[&str]| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_skep"))
+            .args([&["run", "--perf-map"], object].concat())
+            .current_dir(root)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let path = format!("/tmp/perf-{}.map", child.id());
+        assert!(child.wait().unwrap().success());
+        let map = std::fs::read_to_string(&path).unwrap_or_default();
+        let _ = std::fs::remove_file(&path);
+        map
+    };
+    let map = map_of(&[GOOD]);
+    let functions: Vec<Vec<&str>> = map.lines().map(|l| l.split(' ').collect()).collect();
+    assert!(!functions.is_empty(), "nothing in the map");
+    let mut end = 0;
+    for function in &functions {
+        let [start, len, name] = function.as_slice() else {
+            panic!("no function: {function:?}");
+        };
+        let start = u64::from_str_radix(start, 16).unwrap();
+        assert!(start >= end, "functions overlap: {map}");
+        end = start + u64::from_str_radix(len, 16).unwrap();
+        assert!(end > start, "an empty function: {map}");
+        assert!(name.starts_with("bpf_prog_"), "{name}");
+    }
+    let named = |name: &str| functions.iter().any(|f| f[2].ends_with(name));
+    assert!(named("_xdp_firewall"), "{map}");
+    assert_eq!(map_of(&[GOOD, "--engine", "interp"]), "");
+}
+
+#[test]
 fn what_cannot_be_run() {
     let check = |args: &[&str], code: i32, out: &[&str], err: &[&str]| {
         check(&[&["run"], args].concat(), code, out, err);

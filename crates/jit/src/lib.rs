@@ -14,6 +14,7 @@
 mod arm;
 pub mod bare;
 mod build;
+mod debug;
 mod error;
 mod ir;
 mod layout;

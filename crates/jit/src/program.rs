@@ -8,6 +8,7 @@ use skep_vm::{Cpu, End, Forgiven, Host, Program, Recovery, Trap, Trust};
 use crate::Facts;
 use crate::arm;
 use crate::build::{Code, Slots, Source, build, params};
+use crate::debug::{self, Announced};
 use crate::error::{CompileError, Unsupported};
 use crate::ir::{Func, Op};
 use crate::memory::Published;
@@ -22,7 +23,9 @@ const MAX_SLOTS: usize = 100_000;
 
 /// The native code of a program.
 pub struct Native {
-    /// Its instructions that may fault; given up before the code is.
+    /// What debuggers know of it, and its instructions that may fault; both are given up
+    /// before the code is.
+    announced: Option<Announced>,
     _forgiven: Option<Forgiven>,
     code: Published,
     /// The slots at which the functions begin, with their places in the code.
@@ -56,6 +59,7 @@ pub fn compile(
         }),
     };
     Ok(Native {
+        announced: None,
         _forgiven: forgiven,
         code: published,
         functions: starts
@@ -231,6 +235,20 @@ fn function(
 }
 
 impl Native {
+    /// Tells debuggers where the code is and how its functions are called, in the order of the
+    /// program's functions (gdb's JIT interface). They know it as long as it lives.
+    pub fn announce(&mut self, names: &[String]) {
+        let places = skep_vm::Native::functions(self);
+        let len = self.code.bytes().len();
+        let ends = places.iter().skip(1).copied().chain([len]);
+        let named = places.iter().zip(ends).zip(names);
+        let named: Vec<debug::Named<'_>> = named
+            .map(|((&start, end), name)| (start, end.saturating_sub(start), name.as_str()))
+            .collect();
+        let file = debug::object(self.code.at(0) as u64, len, &named);
+        self.announced = Some(Announced::new(file));
+    }
+
     fn place(&self, start: u32) -> Option<usize> {
         match self.functions.first() {
             Some((first, place)) if *first == start => Some(*place),
@@ -295,5 +313,9 @@ impl skep_vm::Native for Native {
 
     fn bytes(&self) -> &[u8] {
         self.code.bytes()
+    }
+
+    fn functions(&self) -> Vec<usize> {
+        self.functions.iter().map(|(_, place)| *place).collect()
     }
 }

@@ -29,6 +29,7 @@ pub struct Builder {
     pub(crate) every_path: Option<u32>,
     pub(crate) walk_limit: Option<u32>,
     pub(crate) hardened: bool,
+    pub(crate) debugger: bool,
     pub(crate) fuel: Option<u64>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) interfaces: u32,
@@ -51,6 +52,7 @@ impl Default for Builder {
             every_path: None,
             walk_limit: None,
             hardened: false,
+            debugger: false,
             fuel: None,
             deadline: None,
             interfaces: 1,
@@ -139,6 +141,15 @@ impl Builder {
     /// that a program cannot choose bytes of executable memory. By default it does not.
     pub fn hardened(mut self, hardened: bool) -> Self {
         self.hardened = hardened;
+        self
+    }
+
+    /// Whether debuggers are told where the native code of each program lies and what its
+    /// functions are called (gdb's JIT interface), from its first run until it is unloaded. By
+    /// default they are not. Nobody can write the code, a debugger neither, so that only its
+    /// hardware breakpoints stop there (`hbreak`). For profilers see [`Kernel::perf_map`].
+    pub fn debugger(mut self, debugger: bool) -> Self {
+        self.debugger = debugger;
         self
     }
 

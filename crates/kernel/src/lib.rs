@@ -48,5 +48,5 @@ pub use helpers::{executable_kfuncs, not_executable};
 pub use kernel::Kernel;
 pub use map::MapUsage;
 pub use objects::{HostObject, Role, Socket};
-pub use run::{NativeLine, NativeListing};
+pub use run::{NativeLine, NativeListing, Runner};
 pub use task::Credentials;

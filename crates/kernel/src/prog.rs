@@ -7,7 +7,7 @@ mod sha256;
 mod tag;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use skep_abi::{Errno, ProgFlags, attr};
 use skep_isa::Insn;
@@ -34,6 +34,8 @@ pub(crate) struct Wanted {
     pub(crate) bounded: bool,
     /// Code that hides the program's constants.
     pub(crate) hardened: bool,
+    /// Debuggers are told of it.
+    pub(crate) announced: bool,
 }
 
 impl Wanted {
@@ -138,8 +140,34 @@ impl Program {
             maps: &maps,
             world: Some(&self.world),
         };
-        let native = skep_jit::compile(&self.executable, &facts, wanted.options()).ok()?;
+        let mut native = skep_jit::compile(&self.executable, &facts, wanted.options()).ok()?;
+        if wanted.announced {
+            native.announce(&self.symbols());
+        }
         Some(Box::new(native))
+    }
+
+    /// What its functions are called where the kernel lists symbols, in their order.
+    pub(crate) fn symbols(&self) -> Vec<String> {
+        let tag: String = self.tag.iter().map(|byte| format!("{byte:02x}")).collect();
+        let size = self.func_info.record_size.max(8) as usize;
+        let named = |record: &[u8]| {
+            let id = u32::from_ne_bytes(record.get(4..8)?.try_into().ok()?);
+            let name = self.btf.as_ref()?.btf.type_by_id(id)?.name();
+            (!name.is_empty()).then(|| name.to_string())
+        };
+        let count = self.executable.subprograms.len().max(1);
+        let records = self.func_info.bytes.chunks_exact(size);
+        // Where functions were taken out as dead, records and functions no longer go together.
+        let together = records.len() == count;
+        let mut names = records.map(named).filter(|_| together);
+        let all = (0..count).map(|index| match (names.next().flatten(), index) {
+            (Some(name), _) => name,
+            (None, 0) => self.name.clone(),
+            // Linux has this name for functions that have none.
+            (None, _) => "F".to_string(),
+        });
+        all.map(|name| format!("bpf_prog_{tag}_{name}")).collect()
     }
 
     /// The native code with the slots of the program that it comes from, as it would be made
@@ -172,6 +200,13 @@ impl Program {
             })
         };
         self.shown.get_or_init(show).as_ref()
+    }
+
+    /// Adds runs to the statistics, and the nanoseconds that they took.
+    pub(crate) fn count(&self, runs: u64, ns: u128) {
+        let ns = u64::try_from(ns).unwrap_or(u64::MAX);
+        self.run_count.fetch_add(runs, Ordering::Relaxed);
+        self.run_ns.fetch_add(ns, Ordering::Relaxed);
     }
 
     /// How many bytes of context it looks at.

@@ -4,22 +4,23 @@ mod ctx;
 pub(crate) mod host;
 pub(crate) mod packet;
 mod plain;
+mod runner;
 pub(crate) mod skb;
 mod socket;
 pub(crate) mod xdp;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use skep_abi::{Errno, ProgType, UserMemory, attr};
-use skep_vm::{Limits, Prepared};
+use skep_vm::{Cpu, Limits, Prepared};
 
 use crate::kernel::Kernel;
 use crate::memory::{Block, trusting};
 use crate::prog::Program;
 use crate::timers::Due;
 use host::{Input, RunHost};
+pub use runner::Runner;
 
 /// Bytes of an Ethernet header, the least that a packet may have.
 const ETH_HLEN: usize = 14;
@@ -152,8 +153,8 @@ impl Kernel {
     }
 
     /// Where the native code of all programs lies, in the form in which profilers read it from
-    /// `/tmp/perf-PID.map`: start and length in hexadecimal, and a name as Linux gives it.
-    /// Programs that never ran have none.
+    /// `/tmp/perf-PID.map`: a line for each function, its start and length in hexadecimal, and
+    /// its name as Linux gives it. Programs that never ran have none.
     pub fn perf_map(&self) -> String {
         let mut out = String::new();
         let mut id = 0;
@@ -166,15 +167,37 @@ impl Kernel {
             let Some(native) = linked.native() else {
                 continue;
             };
-            let tag: String = prog.tag.iter().map(|byte| format!("{byte:02x}")).collect();
             let (at, len) = (native.bytes().as_ptr() as u64, native.bytes().len());
-            out.push_str(&format!("{at:x} {len:x} bpf_prog_{tag}_{}\n", prog.name));
+            let starts = native.functions();
+            let ends = starts.iter().skip(1).copied().chain([len]);
+            for ((start, end), name) in starts.iter().zip(ends).zip(prog.symbols()) {
+                let (at, len) = (at + *start as u64, end.saturating_sub(*start));
+                out.push_str(&format!("{at:x} {len:x} {name}\n"));
+            }
         }
         out
     }
 
+    /// How programs run here.
+    fn mode(&self) -> skep_vm::Mode {
+        if self.checking {
+            skep_vm::Mode::Checking
+        } else {
+            trusting()
+        }
+    }
+
+    fn prepared(&self, linked: Arc<skep_vm::Program>) -> Prepared {
+        let limited = self.fuel.is_some() || self.deadline.is_some();
+        Prepared::new(linked, self.mode(), limited)
+    }
+
     /// Runs the program `repeat` times on the host's input. Answers r0 of the last run and
     /// the average nanoseconds of one.
+    ///
+    /// # Errors
+    /// `EBUSY` when the calling thread keeps the CPU, or all of them, in a [`Runner`]; what
+    /// stops a run.
     fn repeat(
         &self,
         prog: &Arc<Program>,
@@ -185,19 +208,14 @@ impl Kernel {
         let linked = prog.runnable()?;
         let repeat = repeat.max(1);
         let mut cpu = match cpu {
-            Some(id) => self.vcpus.take(id).ok_or(Errno::ENXIO)?,
+            Some(id) => self.vcpus.take(id),
             None => self.vcpus.take_any(),
-        };
+        }
+        .ok_or(Errno::EBUSY)?;
         host.enter(prog, cpu.id())?;
-        let mode = if self.checking {
-            skep_vm::Mode::Checking
-        } else {
-            trusting()
-        };
+        let prepared = self.prepared(linked);
         let started = Instant::now();
         let mut retval = 0;
-        let limited = self.fuel.is_some() || self.deadline.is_some();
-        let prepared = Prepared::new(&linked, mode, limited);
         for _ in 0..repeat {
             let ctx = host.ctx_address();
             match prepared.run(&mut cpu, host, ctx, || self.limits()) {
@@ -207,10 +225,7 @@ impl Kernel {
         }
         let spent = started.elapsed().as_nanos();
         if self.counting.is_on() {
-            let ns = u64::try_from(spent).unwrap_or(u64::MAX);
-            prog.run_count
-                .fetch_add(u64::from(repeat), Ordering::Relaxed);
-            prog.run_ns.fetch_add(ns, Ordering::Relaxed);
+            prog.count(repeat.into(), spent);
         }
         let average = u32::try_from(spent / u128::from(repeat)).unwrap_or(u32::MAX);
         Ok((retval, average))
@@ -219,11 +234,10 @@ impl Kernel {
 
 impl Kernel {
     /// Runs the callback of a timer. A run that is stopped is noted like any other.
-    pub(crate) fn run_timer(&self, due: &Due) {
+    pub(crate) fn run_timer(&self, due: &Due, cpu: &mut Cpu) {
         let Ok(linked) = due.program.runnable() else {
             return;
         };
-        let mut cpu = self.vcpus.take_any();
         let (Ok(mut host), Ok(shown)) = (
             RunHost::new(self, Input::None, 8),
             Block::new(due.key.len()),
@@ -235,15 +249,10 @@ impl Kernel {
         }
         shown.write(0, &due.key);
         host.lent = Some((shown.at(0), due.key.len() as u64));
-        let mode = if self.checking {
-            skep_vm::Mode::Checking
-        } else {
-            trusting()
-        };
-        let limits = self.limits();
+        let (mode, limits) = (self.mode(), self.limits());
         let args = [host.learn(&due.map), shown.at(0), due.value, 0, 0];
         let call = (due.function, args);
-        let ran = skep_vm::run_function(&linked, &mut cpu, &mut host, mode, call, limits);
+        let ran = skep_vm::run_function(&linked, cpu, &mut host, mode, call, limits);
         if let Err(stopped) = ran {
             self.note_trap(stopped.to_string());
         }

@@ -219,10 +219,14 @@ impl Kernel {
     pub fn run_timers(&self) -> usize {
         let mut ran = 0;
         while self.timers.waiting.load(Ordering::Acquire) {
+            // A program that runs on the only CPU calls back here: its timers wait.
+            let Some(mut cpu) = self.vcpus.take_any() else {
+                break;
+            };
             let Some(due) = self.timers.next_due(self) else {
                 break;
             };
-            self.run_timer(&due);
+            self.run_timer(&due, &mut cpu);
             self.timers.done(&due);
             ran += 1;
         }

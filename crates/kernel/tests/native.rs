@@ -72,6 +72,71 @@ fn listings_and_maps() {
     );
 }
 
+/// `r0 = *(u64 *)(ctx + 0); *(u64 *)(ctx + 8) = r0; exit`, as a program that sleeps.
+fn copying(kernel: &Kernel) -> u32 {
+    let insns = [
+        Insn::new(0x79, 0, 1, 0, 0),
+        Insn::new(0x7b, 1, 0, 8, 0),
+        Insn::exit(),
+    ];
+    let bytes = Insn::slice_to_bytes(&insns);
+    let mut memory = Buffers::new();
+    let mut load = attr::ProgLoad::new();
+    load.set_prog_type(ProgType::Syscall.into())
+        .set_prog_flags(skep_abi::ProgFlags::SLEEPABLE.0)
+        .set_insn_cnt(insns.len() as u32)
+        .set_insns(memory.input(&bytes))
+        .set_license(memory.input(b"GPL\0"));
+    kernel
+        .bpf(Cmd::ProgLoad.into(), load.as_attr(), &mut memory)
+        .expect("a program")
+}
+
+#[test]
+fn runners_run_what_they_are_given() {
+    let bounded = || Kernel::builder().fuel(Some(1000));
+    let builders = [
+        Kernel::builder(),
+        Kernel::builder().native(false),
+        Kernel::builder().checking(true),
+        bounded(),
+        Kernel::builder().debugger(true),
+    ];
+    for builder in builders {
+        let kernel = builder.cpus(1).build();
+        let fd = copying(&kernel);
+        assert_eq!(kernel.runner(fd, &[], &[0; 8]).err(), Some(Errno::EINVAL));
+        assert_eq!(kernel.runner(fd, &[1], &[0; 16]).err(), Some(Errno::EINVAL));
+        let mut runner = kernel.runner(fd, &[], &[1; 16]).expect("a runner");
+        for number in 1..100u64 {
+            runner.write_ctx(0, &number.to_ne_bytes()).expect("room");
+            assert_eq!(runner.run(), Ok(number));
+            assert_eq!(runner.ctx(), [number.to_ne_bytes(); 2].concat());
+        }
+        assert_eq!(runner.write_ctx(9, &[0; 8]), Err(Errno::EINVAL));
+        assert_eq!(runner.write_packet(0, &[]), Err(Errno::EINVAL));
+        assert!(runner.packet().is_empty());
+        // There is one CPU, and this thread has it.
+        assert_eq!(kernel.runner(fd, &[], &[0; 16]).err(), Some(Errno::EBUSY));
+        let counting = load(&kernel, &counting());
+        assert_eq!(run(&kernel, counting), Err(Errno::EBUSY));
+        drop(runner);
+        assert_eq!(run(&kernel, counting), Ok((1..=51).sum()));
+        let mut runner = kernel.runner(counting, &[7; 64], &[]).expect("a runner");
+        assert_eq!(runner.run(), Ok((1..=51).sum()));
+        runner.write_packet(1, &[8]).expect("room");
+        assert_eq!(runner.packet()[..3], [7, 8, 7]);
+        assert_eq!(runner.write_packet(50, &[0; 1]), Err(Errno::EFAULT));
+        assert_eq!(runner.write_ctx(0, &[0]), Err(Errno::EINVAL));
+        assert!(runner.ctx().is_empty());
+    }
+    let kernel = bounded().fuel(Some(20)).build();
+    let fd = load(&kernel, &counting());
+    let mut runner = kernel.runner(fd, &[0; 64], &[]).expect("a runner");
+    assert_eq!(runner.run(), Err(Errno::EFAULT));
+    assert!(kernel.last_trap().is_some());
+}
+
 #[test]
 fn runs_are_counted_when_asked_for() {
     let kernel = Kernel::builder().build();
@@ -104,9 +169,13 @@ fn runs_are_counted_when_asked_for() {
     assert_eq!(run(&kernel, fd), sum);
     assert_eq!(run(&kernel, fd), sum);
     assert_eq!(known(&kernel).0, 2);
+    let mut runner = kernel.runner(fd, &[0; 64], &[]).expect("a runner");
+    assert_eq!(runner.run(), sum.map(u64::from));
+    drop(runner);
+    assert_eq!(known(&kernel).0, 3);
     skep_abi::Files::close(&kernel, stats).expect("open");
     assert_eq!(run(&kernel, fd), sum);
-    assert_eq!(known(&kernel).0, 2, "nobody asks any more");
+    assert_eq!(known(&kernel).0, 3, "nobody asks any more");
 }
 
 #[test]

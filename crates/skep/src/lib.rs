@@ -30,7 +30,7 @@ pub use map::{
     set_initial, typed_map,
 };
 pub use skep_abi as abi;
-pub use skep_kernel::{Credentials, Kernel};
+pub use skep_kernel::{Credentials, Kernel, Runner};
 pub use skep_loader::object_name;
 pub use skep_loader::{
     AttachTarget, Extern, ExternKind, Fd, KernelConfig, LoadError, LoadOptions, Loaded, LogOptions,

@@ -117,6 +117,13 @@ impl Grace {
         self.advance();
     }
 
+    /// Whether something waits for runs to end. A holder of a [`Pass`] that asks between its
+    /// runs, and then takes a new one, keeps nothing waiting.
+    #[inline]
+    pub fn is_waited_for(&self) -> bool {
+        self.waits.load(Ordering::Relaxed)
+    }
+
     /// How many objects wait.
     pub fn waiting(&self) -> usize {
         let lists = lock(&self.lists);

@@ -1,5 +1,6 @@
 //! Virtual CPUs: what a running program owns while it runs, and how runs share them.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
@@ -230,19 +231,73 @@ impl Cpu {
 /// The virtual CPUs of one machine.
 #[derive(Debug)]
 pub struct Cpus {
-    cpus: Box<[Mutex<Cpu>]>,
+    cpus: Box<[Place]>,
     /// Where the next search for a free one begins.
     next: AtomicUsize,
 }
 
+#[derive(Debug)]
+struct Place {
+    cpu: Mutex<Cpu>,
+    /// The thread that has it, as [`this_thread`] says; 0 when nobody has.
+    owner: AtomicUsize,
+}
+
+impl Place {
+    fn guard<'a>(&'a self, cpu: MutexGuard<'a, Cpu>) -> CpuGuard<'a> {
+        self.owner.store(this_thread(), Relaxed);
+        CpuGuard { cpu, place: self }
+    }
+
+    /// Whether the calling thread has it, so that waiting for it would never end.
+    fn is_mine(&self) -> bool {
+        self.owner.load(Relaxed) == this_thread()
+    }
+}
+
+/// A number that no other thread has now.
+fn this_thread() -> usize {
+    thread_local!(static PLACE: u8 = const { 0 });
+    PLACE.with(|place| std::ptr::from_ref(place).addr())
+}
+
 /// A CPU that is taken until the guard is dropped.
-pub type CpuGuard<'a> = MutexGuard<'a, Cpu>;
+#[derive(Debug)]
+pub struct CpuGuard<'a> {
+    cpu: MutexGuard<'a, Cpu>,
+    place: &'a Place,
+}
+
+impl Deref for CpuGuard<'_> {
+    type Target = Cpu;
+
+    #[inline]
+    fn deref(&self) -> &Cpu {
+        &self.cpu
+    }
+}
+
+impl DerefMut for CpuGuard<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Cpu {
+        &mut self.cpu
+    }
+}
+
+impl Drop for CpuGuard<'_> {
+    fn drop(&mut self) {
+        self.place.owner.store(0, Relaxed);
+    }
+}
 
 impl Cpus {
     /// A machine with `count` CPUs, at least one, numbered from 0.
     pub fn new(count: u32) -> Cpus {
         let cpus = (0..count.max(1))
-            .map(|id| Mutex::new(Cpu::new(id)))
+            .map(|id| Place {
+                cpu: Mutex::new(Cpu::new(id)),
+                owner: AtomicUsize::new(0),
+            })
             .collect();
         Cpus {
             cpus,
@@ -255,29 +310,55 @@ impl Cpus {
         u32::try_from(self.cpus.len()).unwrap_or(u32::MAX)
     }
 
-    /// Takes the CPU with this number, waiting until it is free; `None` when there is none.
+    /// Takes the CPU with this number, waiting until it is free; `None` when there is none, or
+    /// when the calling thread has it already.
     pub fn take(&self, id: u32) -> Option<CpuGuard<'_>> {
-        let cpu = self.cpus.get(usize::try_from(id).ok()?)?;
-        Some(cpu.lock().unwrap_or_else(PoisonError::into_inner))
+        let place = self.cpus.get(usize::try_from(id).ok()?)?;
+        if place.is_mine() {
+            return None;
+        }
+        Some(place.guard(place.cpu.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
     /// Takes any CPU: the lowest free one, so that a single thread always runs on CPU 0;
-    /// waits for one when all are taken.
-    pub fn take_any(&self) -> CpuGuard<'_> {
-        for cpu in &self.cpus {
-            match cpu.try_lock() {
-                Ok(guard) => return guard,
-                Err(TryLockError::Poisoned(guard)) => return guard.into_inner(),
+    /// waits for one when all are taken. `None` when the calling thread has all of them.
+    pub fn take_any(&self) -> Option<CpuGuard<'_>> {
+        for place in &self.cpus {
+            match place.cpu.try_lock() {
+                Ok(cpu) => return Some(place.guard(cpu)),
+                Err(TryLockError::Poisoned(cpu)) => return Some(place.guard(cpu.into_inner())),
                 Err(TryLockError::WouldBlock) => {}
             }
         }
-        let at = self
-            .next
-            .fetch_add(1, Relaxed)
-            .checked_rem(self.cpus.len())
-            .unwrap_or(0);
-        // `new` makes at least one, so `at` is in range; the first stands in for the others.
-        let cpu = self.cpus.get(at).unwrap_or(&self.cpus[0]);
-        cpu.lock().unwrap_or_else(PoisonError::into_inner)
+        let first = self.next.fetch_add(1, Relaxed);
+        let count = self.cpus.len();
+        let others = (0..count).map(|n| first.wrapping_add(n) % count);
+        let place = others
+            .filter_map(|at| self.cpus.get(at))
+            .find(|place| !place.is_mine())?;
+        Some(place.guard(place.cpu.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_himself() {
+        let cpus = Cpus::new(2);
+        let (a, b) = (cpus.take_any(), cpus.take_any());
+        let ids = [&a, &b].map(|cpu| cpu.as_ref().map(|cpu| cpu.id()));
+        assert_eq!(ids, [Some(0), Some(1)]);
+        assert!(cpus.take_any().is_none() && cpus.take(1).is_none() && cpus.take(2).is_none());
+        drop(a);
+        assert_eq!(cpus.take(0).map(|cpu| cpu.id()), Some(0));
+        let first = cpus.take(0);
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| cpus.take(1).map(|cpu| cpu.id()));
+            drop(b);
+            assert_eq!(waits.join().expect("no panic"), Some(1));
+        });
+        drop(first);
     }
 }

@@ -43,6 +43,11 @@ pub trait Native: Send + Sync + fmt::Debug {
 
     /// The code.
     fn bytes(&self) -> &[u8];
+
+    /// Where in it the program's functions begin, in their order.
+    fn functions(&self) -> Vec<usize> {
+        vec![0]
+    }
 }
 
 /// The native code of a program as it is kept.

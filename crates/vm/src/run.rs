@@ -1,5 +1,7 @@
 //! Running: from a call of a program to the handlers of its instructions, and back.
 
+use std::sync::Arc;
+
 use crate::cell::{Exit, Regs, Run};
 use crate::cpu::{Cpu, Limits};
 use crate::host::{Host, Stopped, Trap};
@@ -51,27 +53,28 @@ pub fn run(
 /// A program with the engine that runs it, chosen once for many runs.
 ///
 /// Cost of a run: for native code that only computes, a call.
-#[derive(Clone, Copy, Debug)]
-pub struct Prepared<'p> {
-    program: &'p Program,
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    program: Arc<Program>,
     mode: Mode,
-    engine: Engine<'p>,
+    engine: Engine,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Engine<'p> {
+enum Engine {
+    /// Code of the program itself, which keeps it.
     Leaf(Trust, Leaf),
-    Native(Trust, &'p dyn Native),
+    Native(Trust),
     Other,
 }
 
-impl<'p> Prepared<'p> {
+impl Prepared {
     /// Chooses; `limited` tells whether runs will have limits.
-    pub fn new(program: &'p Program, mode: Mode, limited: bool) -> Prepared<'p> {
+    pub fn new(program: Arc<Program>, mode: Mode, limited: bool) -> Prepared {
         let engine = match (mode, program.compiled(false)) {
             (Mode::Trusting(trust), Some(compiled)) if !limited => match compiled.leaf {
                 Some(leaf) => Engine::Leaf(trust, leaf),
-                None => Engine::Native(trust, &*compiled.native),
+                None => Engine::Native(trust),
             },
             _ => Engine::Other,
         };
@@ -94,11 +97,14 @@ impl<'p> Prepared<'p> {
         limits: impl FnOnce() -> Limits,
     ) -> Result<u64, Stopped> {
         match self.engine {
-            Engine::Leaf(trust, leaf) => Ok(leaf.call(trust, self.program, ctx, cpu.id())),
-            Engine::Native(trust, native) => {
-                run_native(trust, native, self.program, cpu, host, ctx)
-            }
-            Engine::Other => run_counted(self.program, cpu, host, self.mode, ctx, limits()),
+            Engine::Leaf(trust, leaf) => Ok(leaf.call(trust, &self.program, ctx, cpu.id())),
+            Engine::Native(trust) => match self.program.compiled(false) {
+                Some(compiled) => {
+                    run_native(trust, &*compiled.native, &self.program, cpu, host, ctx)
+                }
+                None => run_counted(&self.program, cpu, host, self.mode, ctx, limits()),
+            },
+            Engine::Other => run_counted(&self.program, cpu, host, self.mode, ctx, limits()),
         }
     }
 }

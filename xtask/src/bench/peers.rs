@@ -49,6 +49,7 @@ fn row(line: &str) -> Option<Row> {
         ns: value["ns_per_run"].as_f64()?,
         ns_min: value["ns_min"].as_f64()?,
         insns: usize::try_from(value["insns"].as_u64()?).ok()?,
+        verify_us: 0.0,
         compile_us: value["compile_us"].as_f64()?,
         code_bytes: value["code_bytes"].as_u64()?,
         retval: u32::try_from(value["retval"].as_u64()?).ok()?,

@@ -18,7 +18,12 @@ fn find<'r>(rows: &'r [Row], program: &str, engine: &str) -> Option<&'r Row> {
 }
 
 /// The table as Markdown: nanoseconds of a run in every engine.
-pub(super) fn page(rows: &[Row], names: &[String], engines: &[&str]) -> String {
+pub(super) fn page(
+    rows: &[Row],
+    names: &[String],
+    engines: &[&str],
+    entering: Option<f64>,
+) -> String {
     let mut out = String::from(
         "# Speed of programs\n\nNanoseconds of one run, with what an empty program costs \
          subtracted; medians of one run of `cargo xtask bench run --docs` on one machine, in \
@@ -56,6 +61,34 @@ pub(super) fn page(rows: &[Row], names: &[String], engines: &[&str]) -> String {
         if let Some((mean, worst)) = mean(rows, names, ours, theirs) {
             let _ = writeln!(out, "- {ours} / {theirs}: {mean:.2}, at most {worst:.2}");
         }
+    }
+    if let Some(ns) = entering {
+        let _ = writeln!(
+            out,
+            "\nA run of the empty program through a `Runner`: {ns:.1} ns."
+        );
+    }
+    out.push_str(
+        "\n## Compiling\n\nMicroseconds to verify a program and to make native code of it, the \
+         least of several times, and bytes of code.\n\n\
+         | program | instructions | verify µs | compile µs | compile / verify | µs an \
+         instruction | code bytes | kernel's |\n|---|---:|---:|---:|---:|---:|---:|---:|\n",
+    );
+    for name in names {
+        let Some(row) = find(rows, name, "skep-jit").filter(|row| row.code_bytes > 0) else {
+            continue;
+        };
+        let theirs = find(rows, name, BASE).map_or("–".into(), |r| r.code_bytes.to_string());
+        let _ = writeln!(
+            out,
+            "| {name} | {} | {:.0} | {:.0} | {:.2} | {:.2} | {} | {theirs} |",
+            row.insns,
+            row.verify_us,
+            row.compile_us,
+            row.compile_us / row.verify_us.max(1.0),
+            row.compile_us / row.insns.max(1) as f64,
+            row.code_bytes,
+        );
     }
     out
 }

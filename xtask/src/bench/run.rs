@@ -40,6 +40,8 @@ pub(super) struct Row {
     pub(super) ns: f64,
     pub(super) ns_min: f64,
     pub(super) insns: usize,
+    /// Microseconds to verify it, and to compile it.
+    pub(super) verify_us: f64,
     pub(super) compile_us: f64,
     pub(super) code_bytes: u64,
     pub(super) retval: u32,
@@ -115,6 +117,26 @@ fn engines(bounded: bool) -> Vec<Engine> {
         });
     }
     engines
+}
+
+/// Nanoseconds of a run by [`skep_kernel::Runner`], the least of the samples: what it costs to
+/// enter the program from Rust.
+fn entered(ready: &Ready<'_>, data: &[u8]) -> Option<f64> {
+    const RUNS: u32 = 500_000;
+    let mut runner = ready
+        .engine
+        .skep
+        .as_ref()?
+        .runner(ready.fd, data, &[])
+        .ok()?;
+    let samples = (0..SAMPLES).map(|_| {
+        let started = Instant::now();
+        for _ in 0..RUNS {
+            std::hint::black_box(runner.run().ok());
+        }
+        started.elapsed().as_nanos() as f64 / f64::from(RUNS)
+    });
+    samples.reduce(f64::min)
 }
 
 /// The input: headers of a TCP packet with a valid checksum, text, and fixed random bytes.
@@ -255,6 +277,14 @@ fn prepare<'e>(engine: &'e Engine, path: &Path, program: &str) -> Result<Ready<'
             }
         }
     }
+    let mut verify_us = f64::INFINITY;
+    for _ in 0..engine.skep.as_ref().map_or(0, |_| COMPILED) {
+        let fd = load(&*engine.backend, &insns).map_err(|e| format!("load: {e}"))?;
+        let _ = engine.backend.close(fd);
+        let stats = engine.skep.as_ref().map(|kernel| kernel.last_stats());
+        let spent = stats.map_or(0, |stats| stats.verification_time_us);
+        verify_us = verify_us.min(spent as f64);
+    }
     let fd = load(&*engine.backend, &insns).map_err(|e| format!("load: {e}"))?;
     fds.push(fd);
     let native = |kernel: &std::sync::Arc<Kernel>| kernel.native_code(fd).ok().flatten();
@@ -293,6 +323,7 @@ fn prepare<'e>(engine: &'e Engine, path: &Path, program: &str) -> Result<Ready<'
             ns: 0.0,
             ns_min: 0.0,
             insns: insns.len(),
+            verify_us: if code.is_some() { verify_us } else { 0.0 },
             compile_us: if code.is_some() { compile_us } else { 0.0 },
             code_bytes,
             retval,
@@ -348,6 +379,7 @@ pub fn run(args: &[String]) -> Outcome {
     names.sort_by_key(|name| (name != EMPTY, name.starts_with("map_"), name.clone()));
     let engines = engines(args.iter().any(|arg| arg == "--bounded"));
     let mut rows: Vec<Row> = Vec::new();
+    let mut entering = None;
     for name in &names {
         let path = folder.join(format!("{name}.bpf.o"));
         let mut ready = Vec::new();
@@ -370,6 +402,10 @@ pub fn run(args: &[String]) -> Outcome {
                 let fine = one.engine.name != "kernel" && ns < FINE;
                 one.times.push(if fine { spent } else { f64::from(ns) });
             }
+        }
+        if name == EMPTY {
+            let jit = ready.iter().find(|one| one.engine.name == "skep-jit");
+            entering = jit.and_then(|one| entered(one, &data));
         }
         for mut one in ready {
             for fd in &one.fds {
@@ -396,7 +432,7 @@ pub fn run(args: &[String]) -> Outcome {
         let docs = project().join("docs");
         std::fs::write(
             docs.join("speed.md"),
-            super::picture::page(&rows, &names, &shown),
+            super::picture::page(&rows, &names, &shown, entering),
         )?;
         std::fs::write(docs.join("speed.svg"), super::picture::svg(&rows, &names))?;
     }
@@ -404,6 +440,9 @@ pub fn run(args: &[String]) -> Outcome {
         rows.iter().for_each(|row| println!("{}", object(row)));
     } else {
         table(&rows, &names, &engines);
+        if let Some(ns) = entering {
+            println!("entering an empty program through a runner: {ns:.2} ns");
+        }
     }
     let agree = names.iter().all(|name| {
         // Clocks and random numbers differ; what other engines give is theirs to answer for.
@@ -442,6 +481,7 @@ fn object(row: &Row) -> serde_json::Value {
         "ns_per_run": row.ns,
         "ns_min": row.ns_min,
         "insns": row.insns,
+        "verify_us": row.verify_us,
         "compile_us": row.compile_us,
         "code_bytes": row.code_bytes,
     })
@@ -458,8 +498,8 @@ fn table(rows: &[Row], names: &[String], engines: &[Engine]) {
     print!("{:<18}", "program");
     shown.iter().for_each(|engine| print!(" {engine:>12.12}"));
     println!(
-        " {:>10} {:>10} {:>10} {:>7} {:>7}",
-        "jit/kernel", "jit/native", "compile", "code", "kernel"
+        " {:>10} {:>10} {:>10} {:>10} {:>7} {:>7}",
+        "jit/kernel", "jit/native", "verify", "compile", "code", "kernel"
     );
     for name in names {
         print!("{name:<18}");
@@ -474,9 +514,10 @@ fn table(rows: &[Row], names: &[String], engines: &[Engine]) {
         let ratio = |a: Option<&Row>, b: Option<&Row>| Some(a?.ns / b?.ns);
         let show = |ratio: Option<f64>| ratio.map_or("-".to_string(), |r| format!("{r:.2}"));
         println!(
-            " {:>10} {:>10} {:>7.1} µs {:>7} {:>7}",
+            " {:>10} {:>10} {:>7.0} µs {:>7.0} µs {:>7} {:>7}",
             show(ratio(jit, kernel)),
             show(ratio(jit, find(name, "native"))),
+            jit.map_or(0.0, |r| r.verify_us),
             jit.map_or(0.0, |r| r.compile_us),
             jit.map_or(0, |r| r.code_bytes),
             kernel.map_or(0, |r| r.code_bytes),

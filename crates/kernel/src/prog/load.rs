@@ -174,6 +174,7 @@ impl Kernel {
             native: (self.native && !self.checking).then_some(Wanted {
                 bounded: self.fuel.is_some() || self.deadline.is_some(),
                 hardened: self.hardened,
+                announced: self.debugger,
             }),
             world: Box::new(self.world.clone()),
             maps: RwLock::new(maps),

@@ -14,6 +14,38 @@ const RAW_ARGS_MAX: usize = 12 * 8;
 const SYSCALL_CTX_MAX: usize = u16::MAX as usize;
 
 impl Kernel {
+    fn raw_tracepoint_host(&self, args: &[u8]) -> Result<RunHost<'_>, Errno> {
+        let host = RunHost::new(self, Input::None, RAW_ARGS_MAX)?;
+        host.ctx.write(0, args);
+        Ok(host)
+    }
+
+    fn syscall_host(&self, ctx: &[u8]) -> Result<RunHost<'_>, Errno> {
+        let host = RunHost::new(self, Input::None, ctx.len().max(8))?;
+        host.ctx.write(0, ctx);
+        Ok(host)
+    }
+
+    /// What a program without a packet sees when it is held ready.
+    ///
+    /// # Errors
+    /// `EINVAL` for a context that is too short or too long.
+    pub(super) fn plain_host(
+        &self,
+        prog: &Program,
+        ctx: &[u8],
+        raw: bool,
+    ) -> Result<RunHost<'_>, Errno> {
+        let most = if raw { RAW_ARGS_MAX } else { SYSCALL_CTX_MAX };
+        if !(prog.ctx_needed()..=most).contains(&ctx.len()) {
+            return Err(Errno::EINVAL);
+        }
+        match raw {
+            true => self.raw_tracepoint_host(ctx),
+            false => self.syscall_host(ctx),
+        }
+    }
+
     pub(super) fn run_raw_tracepoint(
         &self,
         prog: &Arc<Program>,
@@ -39,8 +71,7 @@ impl Kernel {
             return Err(Errno::ENXIO);
         }
         let cpu = (!here).then_some(view.cpu());
-        let mut host = RunHost::new(self, Input::None, RAW_ARGS_MAX)?;
-        host.ctx.write(0, &bytes);
+        let mut host = self.raw_tracepoint_host(&bytes)?;
         let (retval, _) = self.repeat(prog, &mut host, 1, cpu)?;
         view.set_retval(retval);
         Ok(())
@@ -63,8 +94,7 @@ impl Kernel {
             return Err(Errno::EINVAL);
         }
         let bytes = copy_in(memory, view.ctx_in(), size)?;
-        let mut host = RunHost::new(self, Input::None, size.max(8))?;
-        host.ctx.write(0, &bytes);
+        let mut host = self.syscall_host(&bytes)?;
         let (retval, _) = self.repeat(prog, &mut host, 1, None)?;
         memory.write(view.ctx_in(), &host.ctx.bytes(0, size))?;
         view.set_retval(retval);

@@ -49,13 +49,26 @@ const SETTABLE: [std::ops::Range<usize>; 7] = [
     184..192,
 ];
 
+/// What the program sees, with what goes back to the caller.
+pub(super) struct Begun<'k> {
+    pub(super) host: RunHost<'k>,
+    sk: SkBuff,
+    ifindex: u32,
+    /// Whether the program sees the Ethernet header.
+    link_layer: bool,
+}
+
 impl Kernel {
-    pub(super) fn run_skb(
+    /// Lays packet and context out.
+    ///
+    /// # Errors
+    /// As Linux.
+    pub(super) fn begin_skb(
         &self,
-        prog: &Arc<Program>,
-        view: &mut attr::ProgTestRun,
-        memory: &mut dyn UserMemory,
-    ) -> Result<(), Errno> {
+        prog: &Program,
+        view: &attr::ProgTestRun,
+        memory: &dyn UserMemory,
+    ) -> Result<Begun<'_>, Errno> {
         let flags = TestRunFlags(view.flags());
         if !flags.beyond(TestRunFlags::SKB_CHECKSUM_COMPLETE).is_empty()
             || view.cpu() != 0
@@ -121,6 +134,26 @@ impl Kernel {
         let header = bytes.get(ETH_HLEN..).unwrap_or_default();
         host.socket = Some(socket::make(protocol, header, &host.ctx)?);
         host.sync_packet();
+        Ok(Begun {
+            host,
+            sk,
+            ifindex,
+            link_layer,
+        })
+    }
+
+    pub(super) fn run_skb(
+        &self,
+        prog: &Arc<Program>,
+        view: &mut attr::ProgTestRun,
+        memory: &mut dyn UserMemory,
+    ) -> Result<(), Errno> {
+        let Begun {
+            mut host,
+            mut sk,
+            ifindex,
+            link_layer,
+        } = self.begin_skb(prog, view, memory)?;
         let done = self.repeat(prog, &mut host, view.repeat(), None)?;
         let Input::Skb(skb) = &mut host.input else {
             return Err(Errno::EFAULT);

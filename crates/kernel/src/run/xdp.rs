@@ -24,13 +24,29 @@ pub(crate) const SHADOW_END: usize = 32;
 pub(crate) const SHADOW_META: usize = 40;
 const CTX_BYTES: usize = 48;
 
+/// What the program sees, and how the packet looked before it ran.
+pub(super) struct Begun<'k> {
+    pub(super) host: RunHost<'k>,
+    /// The caller's context, and whether it gave one.
+    md: XdpMd,
+    given: bool,
+    /// Bytes in all, of metadata, and of both the metadata and the linear part.
+    size: usize,
+    meta_len: usize,
+    linear: usize,
+}
+
 impl Kernel {
-    pub(super) fn run_xdp(
+    /// Lays packet and context out.
+    ///
+    /// # Errors
+    /// As Linux.
+    pub(super) fn begin_xdp(
         &self,
-        prog: &Arc<Program>,
-        view: &mut attr::ProgTestRun,
-        memory: &mut dyn UserMemory,
-    ) -> Result<(), Errno> {
+        prog: &Program,
+        view: &attr::ProgTestRun,
+        memory: &dyn UserMemory,
+    ) -> Result<Begun<'_>, Errno> {
         let flags = TestRunFlags(view.flags());
         let elsewhere = [AttachType::XdpDevmap, AttachType::XdpCpumap];
         if elsewhere.iter().any(|a| a.as_u32() == prog.attach_type)
@@ -77,6 +93,31 @@ impl Kernel {
         let mut host = RunHost::new(self, Input::Xdp(packet), CTX_BYTES)?;
         host.ctx.set_u32(12, ingress);
         host.sync_packet();
+        Ok(Begun {
+            host,
+            md,
+            given: given.is_some(),
+            size,
+            meta_len,
+            linear,
+        })
+    }
+
+    pub(super) fn run_xdp(
+        &self,
+        prog: &Arc<Program>,
+        view: &mut attr::ProgTestRun,
+        memory: &mut dyn UserMemory,
+    ) -> Result<(), Errno> {
+        let begun = self.begin_xdp(prog, view, memory)?;
+        let Begun {
+            mut host,
+            mut md,
+            given,
+            size,
+            meta_len,
+            linear,
+        } = begun;
         let done = self.repeat(prog, &mut host, view.repeat(), None)?;
         let Input::Xdp(packet) = &host.input else {
             return Err(Errno::EFAULT);
@@ -85,8 +126,7 @@ impl Kernel {
         let changed = out.len() + packet.frags.len() != size
             || packet.data - packet.meta != meta_len
             || packet.end - packet.meta != linear;
-        let mut md = md;
-        if given.is_some() && changed {
+        if given && changed {
             md.set_data((packet.data - packet.meta) as u32);
             md.set_data_end((packet.end - packet.meta) as u32);
         }
