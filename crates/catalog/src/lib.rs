@@ -39,8 +39,8 @@ pub use kfunc::{Callback, KFUNC_BASE, Kfunc, kfunc, kfunc_by_number, kfuncs};
 pub use lsm::{Hook, hook};
 pub use map::{has_direct_values, map_fits, map_takes_helper, sleepable_map};
 pub use prog::{
-    AttachTypes, LoadRight, PacketAccess, ProgTypeRow, Sleep, packet_to_helper, prog_type,
-    return_range,
+    AttachTypes, LoadRight, PacketAccess, ProgTypeRow, Sleep, TestRun, packet_to_helper, prog_type,
+    return_range, test_run,
 };
 pub use struct_ops::{Operations, operations};
 pub use tracing::{

@@ -57,6 +57,53 @@ impl AttachTypes {
     }
 }
 
+/// What `BPF_PROG_TEST_RUN` takes for programs of a type, and what it gives back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TestRun {
+    /// It does not run them.
+    Never,
+    /// A packet and a context; both are given back.
+    Packet,
+    /// A packet, and flags in a context; the flow keys are given back in the packet's place.
+    FlowKeys,
+    /// A packet, and where it is in a context; nothing is given back.
+    Hook,
+    /// A context, which is given back apart.
+    Lookup,
+    /// A context, read once.
+    Arguments,
+    /// A context, changed in place once.
+    Memory,
+    /// Nothing: Linux calls functions that such programs may be attached to.
+    Function,
+}
+
+impl TestRun {
+    /// Whether a packet goes in.
+    #[must_use]
+    pub fn takes_packet(self) -> bool {
+        matches!(self, TestRun::Packet | TestRun::FlowKeys | TestRun::Hook)
+    }
+
+    /// Whether bytes come out where a packet would.
+    #[must_use]
+    pub fn gives_data(self) -> bool {
+        matches!(self, TestRun::Packet | TestRun::FlowKeys)
+    }
+
+    /// Whether the caller may say how often, and is told how long it took.
+    #[must_use]
+    pub fn repeats(self) -> bool {
+        self.takes_packet() || self == TestRun::Lookup
+    }
+}
+
+/// How test runs treat programs of this type.
+#[must_use]
+pub fn test_run(prog_type: ProgType) -> TestRun {
+    self::prog_type(prog_type).map_or(TestRun::Never, |row| row.test_run)
+}
+
 /// The facts of one program type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ProgTypeRow {
@@ -72,8 +119,8 @@ pub struct ProgTypeRow {
     pub sleep: Sleep,
     /// What it may do with the packet.
     pub packet: PacketAccess,
-    /// Whether `BPF_PROG_TEST_RUN` runs it.
-    pub test_run: bool,
+    /// How `BPF_PROG_TEST_RUN` runs it.
+    pub test_run: TestRun,
     /// Which attach types a load may name.
     pub attach_types: AttachTypes,
 }
@@ -85,7 +132,7 @@ use Sleep::{Always, Maybe, Never};
 
 macro_rules! rows {
     ($($ty:ident, $context:literal, $size:literal, $right:ident, $sleep:ident, $packet:ident,
-       $test_run:literal, $attach:expr;)*) => {
+       $test_run:ident, $attach:expr;)*) => {
         static ROWS: &[ProgTypeRow] = &[$(ProgTypeRow {
             prog_type: ProgType::$ty,
             context: $context,
@@ -93,46 +140,46 @@ macro_rules! rows {
             right: $right,
             sleep: $sleep,
             packet: $packet,
-            test_run: $test_run,
+            test_run: TestRun::$test_run,
             attach_types: $attach,
         },)*];
     };
 }
 
 rows! {
-    SocketFilter, "__sk_buff", 192, Anybody, Never, NoPacket, true, Any;
-    Kprobe, "pt_regs", 168, Perfmon, Maybe, NoPacket, false, Any;
-    SchedCls, "__sk_buff", 192, NetAdmin, Never, ReadWrite, true, Any;
-    SchedAct, "__sk_buff", 192, NetAdmin, Never, ReadWrite, true, Any;
-    Tracepoint, "", 0, Perfmon, Never, NoPacket, false, Any;
-    Xdp, "xdp_md", 24, NetAdmin, Never, ReadWrite, true, Any;
-    PerfEvent, "bpf_perf_event_data", 184, Perfmon, Never, NoPacket, false, Any;
-    CgroupSkb, "__sk_buff", 192, Anybody, Never, Read, true, Only(&[0, 1]);
-    CgroupSock, "bpf_sock", 80, NetAdmin, Never, NoPacket, false, Only(&[0, 2, 12, 13, 34]);
-    LwtIn, "__sk_buff", 192, NetAdmin, Never, Read, true, Any;
-    LwtOut, "__sk_buff", 192, NetAdmin, Never, Read, true, Any;
-    LwtXmit, "__sk_buff", 192, NetAdmin, Never, ReadWrite, true, Any;
-    SockOps, "bpf_sock_ops", 224, NetAdmin, Never, Read, false, Any;
-    SkSkb, "__sk_buff", 192, NetAdmin, Never, ReadWrite, false, Any;
-    CgroupDevice, "bpf_cgroup_dev_ctx", 12, NetAdmin, Never, NoPacket, false, Any;
-    SkMsg, "sk_msg_md", 80, NetAdmin, Never, ReadWrite, false, Any;
-    RawTracepoint, "bpf_raw_tracepoint_args", 96, Perfmon, Never, NoPacket, true, Any;
-    CgroupSockAddr, "bpf_sock_addr", 72, NetAdmin, Never, NoPacket, false,
+    SocketFilter, "__sk_buff", 192, Anybody, Never, NoPacket, Packet, Any;
+    Kprobe, "pt_regs", 168, Perfmon, Maybe, NoPacket, Never, Any;
+    SchedCls, "__sk_buff", 192, NetAdmin, Never, ReadWrite, Packet, Any;
+    SchedAct, "__sk_buff", 192, NetAdmin, Never, ReadWrite, Packet, Any;
+    Tracepoint, "", 0, Perfmon, Never, NoPacket, Never, Any;
+    Xdp, "xdp_md", 24, NetAdmin, Never, ReadWrite, Packet, Any;
+    PerfEvent, "bpf_perf_event_data", 184, Perfmon, Never, NoPacket, Never, Any;
+    CgroupSkb, "__sk_buff", 192, Anybody, Never, Read, Packet, Only(&[0, 1]);
+    CgroupSock, "bpf_sock", 80, NetAdmin, Never, NoPacket, Never, Only(&[0, 2, 12, 13, 34]);
+    LwtIn, "__sk_buff", 192, NetAdmin, Never, Read, Packet, Any;
+    LwtOut, "__sk_buff", 192, NetAdmin, Never, Read, Packet, Any;
+    LwtXmit, "__sk_buff", 192, NetAdmin, Never, ReadWrite, Packet, Any;
+    SockOps, "bpf_sock_ops", 224, NetAdmin, Never, Read, Never, Any;
+    SkSkb, "__sk_buff", 192, NetAdmin, Never, ReadWrite, Never, Any;
+    CgroupDevice, "bpf_cgroup_dev_ctx", 12, NetAdmin, Never, NoPacket, Never, Any;
+    SkMsg, "sk_msg_md", 80, NetAdmin, Never, ReadWrite, Never, Any;
+    RawTracepoint, "bpf_raw_tracepoint_args", 96, Perfmon, Never, NoPacket, Arguments, Any;
+    CgroupSockAddr, "bpf_sock_addr", 72, NetAdmin, Never, NoPacket, Never,
         Only(&[8, 9, 10, 11, 14, 15, 19, 20, 29, 30, 31, 32, 49, 50, 51, 52, 53]);
-    LwtSeg6local, "__sk_buff", 192, NetAdmin, Never, Read, false, Any;
-    LircMode2, "", 4, NetAdmin, Never, NoPacket, false, Any;
-    SkReuseport, "sk_reuseport_md", 56, Bpf, Never, Read, false, Only(&[0, 39, 40]);
-    FlowDissector, "__sk_buff", 192, NetAdmin, Never, Read, true, Any;
-    CgroupSysctl, "bpf_sysctl", 8, NetAdmin, Never, NoPacket, false, Any;
-    RawTracepointWritable, "bpf_raw_tracepoint_args", 96, Perfmon, Never, NoPacket, false, Any;
-    CgroupSockopt, "bpf_sockopt", 40, NetAdmin, Never, ReadWrite, false, Only(&[21, 22]);
-    Tracing, "", 0, Perfmon, Maybe, NoPacket, true, Only(&[23, 24, 25, 26, 28]);
-    StructOps, "", 0, NetAdmin, Maybe, NoPacket, false, Any;
-    Ext, "", 0, NetAdmin, Never, NoPacket, false, Any;
-    Lsm, "", 0, Perfmon, Maybe, NoPacket, false, Only(&[27, 43]);
-    SkLookup, "bpf_sk_lookup", 72, Bpf, Never, NoPacket, true, Only(&[36]);
-    Syscall, "", 0, Bpf, Always, NoPacket, true, Any;
-    Netfilter, "bpf_nf_ctx", 16, NetAdmin, Never, NoPacket, true, Only(&[45]);
+    LwtSeg6local, "__sk_buff", 192, NetAdmin, Never, Read, Never, Any;
+    LircMode2, "", 4, NetAdmin, Never, NoPacket, Never, Any;
+    SkReuseport, "sk_reuseport_md", 56, Bpf, Never, Read, Never, Only(&[0, 39, 40]);
+    FlowDissector, "__sk_buff", 192, NetAdmin, Never, Read, FlowKeys, Any;
+    CgroupSysctl, "bpf_sysctl", 8, NetAdmin, Never, NoPacket, Never, Any;
+    RawTracepointWritable, "bpf_raw_tracepoint_args", 96, Perfmon, Never, NoPacket, Never, Any;
+    CgroupSockopt, "bpf_sockopt", 40, NetAdmin, Never, ReadWrite, Never, Only(&[21, 22]);
+    Tracing, "", 0, Perfmon, Maybe, NoPacket, Function, Only(&[23, 24, 25, 26, 28]);
+    StructOps, "", 0, NetAdmin, Maybe, NoPacket, Never, Any;
+    Ext, "", 0, NetAdmin, Never, NoPacket, Never, Any;
+    Lsm, "", 0, Perfmon, Maybe, NoPacket, Never, Only(&[27, 43]);
+    SkLookup, "bpf_sk_lookup", 72, Bpf, Never, NoPacket, Lookup, Only(&[36]);
+    Syscall, "", 0, Bpf, Always, NoPacket, Memory, Any;
+    Netfilter, "bpf_nf_ctx", 16, NetAdmin, Never, NoPacket, Hook, Only(&[45]);
 }
 
 /// The facts of this program type, `None` for the unspecified one.

@@ -111,10 +111,7 @@ fn select(args: &Run, object: &Object) -> Result<ProgIndex, String> {
 
 fn input(args: &Run, prog_type: ProgType) -> Result<RunInput, String> {
     let read = |text: &Option<String>| text.as_deref().map(hex::input).transpose();
-    let takes_data = !matches!(
-        prog_type,
-        ProgType::RawTracepoint | ProgType::RawTracepointWritable | ProgType::Syscall
-    );
+    let takes_data = skep::takes_packet(prog_type);
     let data = match read(&args.data)? {
         Some(_) if !takes_data => {
             return Err(format!(

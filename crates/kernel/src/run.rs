@@ -1,7 +1,9 @@
 //! `BPF_PROG_TEST_RUN`: one program on one input, with Linux's checks in Linux's order.
 
 mod ctx;
+mod flow;
 pub(crate) mod host;
+mod lookup;
 pub(crate) mod packet;
 mod plain;
 mod runner;
@@ -97,7 +99,9 @@ impl Kernel {
             Some(Xdp) => self.run_xdp(&prog, view, memory),
             Some(RawTracepoint) => self.run_raw_tracepoint(&prog, view, memory),
             Some(Syscall) => self.run_syscall(&prog, view, memory),
-            Some(FlowDissector | SkLookup | Netfilter | Tracing) => Err(Errno::EOPNOTSUPP),
+            Some(FlowDissector) => self.run_flow_dissector(&prog, view, memory),
+            Some(SkLookup) => self.run_sk_lookup(&prog, view, memory),
+            Some(Netfilter | Tracing) => Err(Errno::EOPNOTSUPP),
             _ => Err(Errno::ENOTSUPP),
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod functions;
 
 use skep_abi::{Backend, Buffers, Cmd, Errno, ProgType, attr, object_name};
+use skep_catalog::TestRun;
 use skep_isa::Insn;
 
 use crate::answer::{Answer, Ran};
@@ -200,27 +201,28 @@ pub fn run(
     prog_type: ProgType,
     input: &Input,
 ) -> Result<Ran, Errno> {
-    let context_only = matches!(
-        prog_type,
-        ProgType::Syscall | ProgType::RawTracepoint | ProgType::RawTracepointWritable
-    );
+    let kind = skep_catalog::test_run(prog_type);
     // A syscall program changes the context it was given; the others get a copy.
     let (mut ctx_in, mut ctx_out) = (input.ctx.clone(), vec![0; input.ctx.len()]);
     let mut data_out = vec![0; input.data.len().saturating_add(GROWTH)];
     let mut memory = Buffers::new();
     let mut run = attr::ProgTestRun::new();
     run.set_prog_fd(fd);
-    if !context_only {
+    if kind.takes_packet() {
         run.set_data_in(memory.input(&input.data))
             .set_data_size_in(length(&input.data));
+    }
+    if kind.gives_data() {
         run.set_data_size_out(length(&data_out))
             .set_data_out(memory.output(&mut data_out));
+    }
+    if kind.repeats() {
         run.set_repeat(1);
     }
     if !input.ctx.is_empty() {
         run.set_ctx_size_in(length(&ctx_in))
             .set_ctx_in(memory.output(&mut ctx_in));
-        if !context_only {
+        if kind.repeats() {
             run.set_ctx_size_out(length(&ctx_out))
                 .set_ctx_out(memory.output(&mut ctx_out));
         }
@@ -231,18 +233,17 @@ pub fn run(
         bytes.truncate(len.try_into().unwrap_or(0));
         bytes
     };
-    let (data, ctx) = match (context_only, prog_type) {
-        (true, ProgType::Syscall) => (Vec::new(), ctx_in),
-        (true, _) => (Vec::new(), Vec::new()),
-        (false, _) => (
-            cut(data_out, run.data_size_out()),
-            cut(ctx_out, run.ctx_size_out()),
-        ),
-    };
     Ok(Ran {
         retval: run.retval(),
-        data,
-        ctx,
+        data: match kind.gives_data() {
+            true => cut(data_out, run.data_size_out()),
+            false => Vec::new(),
+        },
+        ctx: match kind {
+            TestRun::Memory => ctx_in,
+            _ if kind.repeats() => cut(ctx_out, run.ctx_size_out()),
+            _ => Vec::new(),
+        },
     })
 }
 

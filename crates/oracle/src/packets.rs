@@ -50,12 +50,23 @@ pub fn inputs(prog_type: ProgType) -> Vec<Input> {
         ctx,
     };
     match prog_type {
-        ProgType::Xdp | ProgType::SchedCls | ProgType::SchedAct | ProgType::SocketFilter => {
+        ProgType::Xdp
+        | ProgType::SchedCls
+        | ProgType::SchedAct
+        | ProgType::SocketFilter
+        | ProgType::CgroupSkb
+        | ProgType::LwtIn
+        | ProgType::LwtOut
+        | ProgType::LwtXmit
+        | ProgType::FlowDissector => {
             // The same flow twice, for programs that remember it.
             [TCP4, DNS4, UDP6, VLAN_ICMP, ARP, SHORT4, TCP4]
                 .map(packet)
                 .to_vec()
         }
+        ProgType::SkLookup => [AF_INET, AF_INET6]
+            .map(|family| context(lookup(family)))
+            .to_vec(),
         ProgType::RawTracepoint => {
             vec![context((0..ARGUMENTS).flat_map(u64::to_ne_bytes).collect())]
         }
@@ -65,4 +76,20 @@ pub fn inputs(prog_type: ProgType) -> Vec<Input> {
         }
         _ => Vec::new(),
     }
+}
+
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+
+/// `struct bpf_sk_lookup` of a UDP packet to port 53.
+fn lookup(family: u8) -> Vec<u8> {
+    const ADDRESSES: core::ops::Range<u8> = 16..60;
+    let mut ctx = vec![0; 72];
+    for at in ADDRESSES {
+        ctx[usize::from(at)] = at;
+    }
+    ctx[8] = family;
+    ctx[12] = 17;
+    ctx[60] = 53;
+    ctx
 }

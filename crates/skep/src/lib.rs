@@ -39,7 +39,7 @@ pub use skep_loader::{
 };
 pub use skep_loader::{Candidate, Explanation, explain, minimal_btf};
 pub use skep_loader::{features, inspect, skeleton};
-pub use test_run::{RunInput, RunOutput, test_run};
+pub use test_run::{RunInput, RunOutput, takes_packet, test_run};
 pub use verifier_log::{LogStats, VerifierLog};
 pub use verify::{Fault, Verdict, VerifyReport, verify_program};
 pub use xlated::{xlated, xlated_text};

@@ -1,6 +1,7 @@
 //! Running a loaded program once or many times on given input (`BPF_PROG_TEST_RUN`).
 
 use skep_abi::{Backend, Buffers, Cmd, Errno, ProgType, attr};
+use skep_catalog::TestRun;
 
 /// What a program is run on.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
@@ -29,12 +30,25 @@ pub struct RunOutput {
 /// How much larger than its input a packet may become.
 const GROWTH: usize = 4096;
 
-/// Bytes of the context that Linux gives back for a type of packet program.
-fn ctx_size(prog_type: ProgType) -> usize {
-    match prog_type {
-        ProgType::Xdp => 24,
-        ProgType::FlowDissector | ProgType::SkLookup => 0,
-        _ => 192,
+/// Whether programs of this type are run on a packet.
+#[must_use]
+pub fn takes_packet(prog_type: ProgType) -> bool {
+    skep_catalog::test_run(prog_type).takes_packet()
+}
+
+/// Bytes of `struct bpf_flow_keys`.
+const FLOW_KEYS: usize = 56;
+
+/// Bytes of the context that is asked back.
+fn ctx_size(prog_type: ProgType, ctx: &[u8]) -> usize {
+    let size = skep_catalog::prog_type(prog_type).map_or(0, |row| row.context_size as usize);
+    match skep_catalog::test_run(prog_type) {
+        // Where XDP programs have a context, even only one to be written, it says how much of
+        // the packet lies in one piece: nothing, when it is empty.
+        TestRun::Packet if prog_type == ProgType::Xdp && ctx.is_empty() => 0,
+        TestRun::Packet | TestRun::Lookup => size,
+        TestRun::FlowKeys if !ctx.is_empty() => FLOW_KEYS,
+        _ => 0,
     }
 }
 
@@ -52,18 +66,13 @@ pub fn test_run(
     prog_type: ProgType,
     input: &RunInput,
 ) -> Result<RunOutput, Errno> {
-    let bare = matches!(
-        prog_type,
-        ProgType::RawTracepoint | ProgType::RawTracepointWritable | ProgType::Syscall
-    );
+    let kind = skep_catalog::test_run(prog_type);
     let mut run = attr::ProgTestRun::new();
     run.set_prog_fd(program);
     let mut ctx_in = input.ctx.clone();
-    let mut data_out = vec![0; if bare { 0 } else { input.data.len() + GROWTH }];
-    // Where XDP programs have a context, even only one to be written, it says how much of the
-    // packet lies in one piece: nothing, when it is empty.
-    let no_ctx = bare || (prog_type == ProgType::Xdp && input.ctx.is_empty());
-    let mut ctx_out = vec![0; if no_ctx { 0 } else { ctx_size(prog_type) }];
+    let room = input.data.len() + GROWTH;
+    let mut data_out = vec![0; if kind.gives_data() { room } else { 0 }];
+    let mut ctx_out = vec![0; ctx_size(prog_type, &input.ctx)];
     {
         let mut memory = Buffers::new();
         if !ctx_in.is_empty() {
@@ -74,31 +83,24 @@ pub fn test_run(
             run.set_data_size_in(len(&input.data))
                 .set_data_in(memory.input(&input.data));
         }
-        if !bare {
+        if kind.repeats() {
             run.set_repeat(input.repeat);
+        }
+        if !data_out.is_empty() {
             run.set_data_size_out(len(&data_out));
             run.set_data_out(memory.output(&mut data_out));
-            if !ctx_out.is_empty() {
-                run.set_ctx_size_out(len(&ctx_out));
-                run.set_ctx_out(memory.output(&mut ctx_out));
-            }
+        }
+        if !ctx_out.is_empty() {
+            run.set_ctx_size_out(len(&ctx_out));
+            run.set_ctx_out(memory.output(&mut ctx_out));
         }
         kernel.bpf(Cmd::ProgTestRun.into(), run.as_attr(), &mut memory)?;
     }
-    if bare {
-        let ctx = if prog_type == ProgType::Syscall {
-            ctx_in
-        } else {
-            Vec::new()
-        };
-        return Ok(RunOutput {
-            retval: run.retval(),
-            ctx,
-            ..RunOutput::default()
-        });
-    }
     data_out.truncate(run.data_size_out() as usize);
     ctx_out.truncate(run.ctx_size_out() as usize);
+    if kind == TestRun::Memory {
+        ctx_out = ctx_in;
+    }
     Ok(RunOutput {
         retval: run.retval(),
         data: data_out,

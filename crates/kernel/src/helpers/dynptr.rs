@@ -11,7 +11,6 @@ use skep_catalog::helper_id as id;
 use skep_vm::Trap;
 
 use super::{Call, Done, Kfuncs, Rows, err, int, ok};
-use crate::run::host::Input;
 
 pub(super) const ROWS: Rows = &[
     (id::DYNPTR_FROM_MEM, from_mem),
@@ -239,11 +238,7 @@ impl Call<'_, '_, '_> {
         if !dynptr.is_packet() {
             return self.write(dynptr.at(offset), bytes).map(Ok);
         }
-        let packet = match &mut self.host.input {
-            Input::None => return Err(Trap::PastEnd),
-            Input::Xdp(packet) => packet,
-            Input::Skb(skb) => &mut skb.packet,
-        };
+        let packet = self.host.packet_mut().ok_or(Trap::PastEnd)?;
         Ok(packet.store(dynptr.in_packet(offset), bytes))
     }
 }

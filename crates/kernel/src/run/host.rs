@@ -22,6 +22,14 @@ pub(crate) enum Input {
     None,
     Xdp(Packet),
     Skb(Skb),
+    Flow(Flow),
+}
+
+/// A packet without a socket buffer, and what its headers are said to be.
+pub(crate) struct Flow {
+    pub(crate) packet: Packet,
+    /// `struct bpf_flow_keys`.
+    pub(crate) keys: Block,
 }
 
 /// A socket buffer. The fields of `struct __sk_buff` live in the context.
@@ -193,6 +201,17 @@ impl<'k> RunHost<'k> {
             Input::None => None,
             Input::Xdp(packet) => Some(packet),
             Input::Skb(skb) => Some(&skb.packet),
+            Input::Flow(flow) => Some(&flow.packet),
+        }
+    }
+
+    /// The packet, to be written.
+    pub(crate) fn packet_mut(&mut self) -> Option<&mut Packet> {
+        match &mut self.input {
+            Input::None => None,
+            Input::Xdp(packet) => Some(packet),
+            Input::Skb(skb) => Some(&mut skb.packet),
+            Input::Flow(flow) => Some(&mut flow.packet),
         }
     }
 
@@ -200,7 +219,7 @@ impl<'k> RunHost<'k> {
     pub(crate) fn sync_packet(&mut self) {
         let Some(packet) = self.packet() else { return };
         let (data, end, meta) = match &self.input {
-            Input::Skb(_) => (skb::SHADOW_DATA, skb::SHADOW_END, skb::SHADOW_META),
+            Input::Skb(_) | Input::Flow(_) => (skb::SHADOW_DATA, skb::SHADOW_END, skb::SHADOW_META),
             _ => (xdp::SHADOW_DATA, xdp::SHADOW_END, xdp::SHADOW_META),
         };
         self.ctx.set_u64(data, packet.data_address());
@@ -218,6 +237,7 @@ impl<'k> RunHost<'k> {
         };
         within(self.ctx.at(0), self.ctx.len() as u64)
             || self.packet().is_some_and(|p| p.covers(addr, len))
+            || matches!(&self.input, Input::Flow(flow) if within(flow.keys.at(0), flow.keys.len() as u64))
             || self
                 .reserved
                 .iter()

@@ -56,8 +56,8 @@ pub struct Runner<'k> {
 
 impl Kernel {
     /// Holds a program ready for runs on a packet, where its type has one, and on a context:
-    /// the arguments of a raw tracepoint, the structure of a `syscall` program, or that of a
-    /// packet program (which may be empty).
+    /// the arguments of a raw tracepoint, the structure of a `syscall` or `sk_lookup` program,
+    /// or that of a packet program (which may be empty).
     ///
     /// # Errors
     /// `EBADF` and `EINVAL` when the descriptor is no program, or for input that does not suit
@@ -68,8 +68,10 @@ impl Kernel {
         let mut memory = Buffers::new();
         let mut view = attr::ProgTestRun::new();
         let len = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(|_| Errno::E2BIG);
-        view.set_data_size_in(len(data)?)
-            .set_data_in(memory.input(data));
+        if !data.is_empty() {
+            view.set_data_size_in(len(data)?)
+                .set_data_in(memory.input(data));
+        }
         if !ctx.is_empty() {
             view.set_ctx_size_in(len(ctx)?)
                 .set_ctx_in(memory.input(ctx));
@@ -83,6 +85,9 @@ impl Kernel {
             Some(RawTracepoint | Syscall) if !data.is_empty() => return Err(Errno::EINVAL),
             Some(RawTracepoint) => self.plain_host(&prog, ctx, true)?,
             Some(Syscall) => self.plain_host(&prog, ctx, false)?,
+            Some(FlowDissector) => self.begin_flow(&view, &memory)?.host,
+            Some(SkLookup) if !data.is_empty() => return Err(Errno::EINVAL),
+            Some(SkLookup) => self.begin_lookup(&view, &memory)?.0,
             _ => return Err(Errno::ENOTSUPP),
         };
         let linked = prog.runnable()?;
@@ -176,11 +181,7 @@ impl Runner<'_> {
     /// # Errors
     /// `EINVAL` when there is no packet, `EFAULT` for bytes beyond its end.
     pub fn write_packet(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Errno> {
-        let packet = match &mut self.host.input {
-            Input::None => return Err(Errno::EINVAL),
-            Input::Xdp(packet) => packet,
-            Input::Skb(skb) => &mut skb.packet,
-        };
+        let packet = self.host.packet_mut().ok_or(Errno::EINVAL)?;
         packet.store(offset, bytes)
     }
 }

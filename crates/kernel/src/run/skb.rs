@@ -36,7 +36,7 @@ pub(crate) const TSTAMP_TYPE: usize = 180;
 pub(crate) const SHADOW_DATA: usize = 192;
 pub(crate) const SHADOW_END: usize = 200;
 pub(crate) const SHADOW_META: usize = 208;
-const CTX_BYTES: usize = 216;
+pub(super) const CTX_BYTES: usize = 216;
 
 /// The bytes of the structure that a caller may set.
 const SETTABLE: [std::ops::Range<usize>; 7] = [
