@@ -43,7 +43,7 @@ pub use arena::Arena;
 pub use ledger::Ledger;
 pub use map::{Bucket, Entry, Map, Operation, Reach, Side, finish_entry};
 pub use ring::{Record, RingInfo, Sample};
-pub use skep_sync::{Pass, Rcu};
+pub use skep_sync::{Grace, Pass, Rcu};
 pub use slots::Held;
 pub use spec::{Limits, Spec};
 pub use value::{Field, FieldKind, Release};

@@ -96,15 +96,23 @@ impl Prepared {
         ctx: u64,
         limits: impl FnOnce() -> Limits,
     ) -> Result<u64, Stopped> {
+        if let Some(r0) = self.run_leaf(cpu, ctx) {
+            return Ok(r0);
+        }
+        if let Engine::Native(trust) = self.engine
+            && let Some(compiled) = self.program.compiled(false)
+        {
+            return run_native(trust, &*compiled.native, &self.program, cpu, host, ctx);
+        }
+        run_counted(&self.program, cpu, host, self.mode, ctx, limits())
+    }
+
+    /// Runs it if it is native code that can only end by returning, which needs no host.
+    #[inline(always)]
+    pub fn run_leaf(&self, cpu: &Cpu, ctx: u64) -> Option<u64> {
         match self.engine {
-            Engine::Leaf(trust, leaf) => Ok(leaf.call(trust, &self.program, ctx, cpu.id())),
-            Engine::Native(trust) => match self.program.compiled(false) {
-                Some(compiled) => {
-                    run_native(trust, &*compiled.native, &self.program, cpu, host, ctx)
-                }
-                None => run_counted(&self.program, cpu, host, self.mode, ctx, limits()),
-            },
-            Engine::Other => run_counted(&self.program, cpu, host, self.mode, ctx, limits()),
+            Engine::Leaf(trust, leaf) => Some(leaf.call(trust, &self.program, ctx, cpu.id())),
+            _ => None,
         }
     }
 }

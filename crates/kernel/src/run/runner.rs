@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use skep_abi::{Buffers, Errno, ProgFlags, ProgType, attr};
+use skep_maps::Grace;
 use skep_vm::{CpuGuard, Prepared};
 
 use super::host::{Input, RunHost};
 use crate::kernel::Kernel;
 use crate::prog::Program;
+use crate::stats::Counting;
 
 /// A program with its input, ready to run again and again.
 ///
@@ -45,6 +47,9 @@ use crate::prog::Program;
 /// ```
 pub struct Runner<'k> {
     kernel: &'k Kernel,
+    /// Who waits for its runs, and whether they are counted.
+    grace: &'k Grace,
+    counting: &'k Counting,
     prog: Arc<Program>,
     prepared: Prepared,
     // The host goes before the CPU that its programs ran on.
@@ -52,6 +57,8 @@ pub struct Runner<'k> {
     cpu: CpuGuard<'k>,
     /// Bytes of the context that the caller gave.
     ctx_len: usize,
+    /// Why the last run that did not end had to.
+    stopped: Errno,
 }
 
 impl Kernel {
@@ -93,13 +100,18 @@ impl Kernel {
         let linked = prog.runnable()?;
         let cpu = self.vcpus.take_any().ok_or(Errno::EBUSY)?;
         host.enter(&prog, cpu.id())?;
+        let sleeps = prog.flags.contains(ProgFlags::SLEEPABLE);
+        let rcu = &self.rcu;
         Ok(Runner {
             kernel: self,
+            grace: if sleeps { &rcu.sleepable } else { &rcu.plain },
+            counting: &self.counting,
             prepared: self.prepared(linked),
             prog,
             host,
             cpu,
             ctx_len: ctx.len(),
+            stopped: Errno::EFAULT,
         })
     }
 }
@@ -113,38 +125,38 @@ impl Runner<'_> {
     /// back with the runner.
     #[inline]
     pub fn run(&mut self) -> Result<u64, Errno> {
-        let rcu = &self.kernel.rcu;
-        if rcu.plain.is_waited_for()
-            || rcu.sleepable.is_waited_for()
-            || self.kernel.counting.is_on()
+        if !self.grace.is_waited_for()
+            && !self.counting.is_on()
+            && let Some(r0) = self.prepared.run_leaf(&self.cpu, self.host.ctx_address())
         {
-            return self.run_slowly();
+            return Ok(r0);
         }
-        self.enter()
+        self.run_wholly().ok_or(self.stopped)
     }
 
-    #[inline(always)]
-    fn enter(&mut self) -> Result<u64, Errno> {
-        let kernel = self.kernel;
-        let ctx = self.host.ctx_address();
-        self.prepared
-            .run(&mut self.cpu, &mut self.host, ctx, || kernel.limits())
-            .map_err(|stopped| kernel.note_stop(&stopped))
-    }
-
-    /// A run for which somebody waits, or that is counted.
+    /// A run with all that can be to it. The answer comes back in registers, which a `Result`
+    /// does not, so that callers keep that of simple runs in one, too.
     #[cold]
-    fn run_slowly(&mut self) -> Result<u64, Errno> {
-        let rcu = &self.kernel.rcu;
-        let sleeps = self.prog.flags.contains(ProgFlags::SLEEPABLE);
-        self.host.pass = if sleeps { &rcu.sleepable } else { &rcu.plain }.enter();
-        if !self.kernel.counting.is_on() {
-            return self.enter();
+    #[inline(never)]
+    fn run_wholly(&mut self) -> Option<u64> {
+        if self.grace.is_waited_for() {
+            self.host.pass = self.grace.enter();
         }
-        let started = Instant::now();
-        let ran = self.enter();
-        self.prog.count(1, started.elapsed().as_nanos());
-        ran
+        let started = self.counting.is_on().then(Instant::now);
+        let (kernel, ctx) = (self.kernel, self.host.ctx_address());
+        let ran = self
+            .prepared
+            .run(&mut self.cpu, &mut self.host, ctx, || kernel.limits());
+        if let Some(started) = started {
+            self.prog.count(1, started.elapsed().as_nanos());
+        }
+        match ran {
+            Ok(r0) => Some(r0),
+            Err(stopped) => {
+                self.stopped = kernel.note_stop(&stopped);
+                None
+            }
+        }
     }
 
     /// The context as the last run left it, for programs without a packet; empty for others.
