@@ -7,7 +7,7 @@
 use skep_isa::{AluOp, Cond, Op, Operand, Reg, Size, SwapKind, Width};
 
 use crate::cell::Handler;
-use crate::flow::{either, in_one, link, rotate, then_branch, then_goto, then_then_branch, two};
+use crate::fused::{either, in_one, link, rotate, then_branch, then_goto, then_then_branch, two};
 use crate::memory::Trust;
 use crate::simple::{Alu, If, Load, MovImm, MovReg, Simple, Store, Swap};
 

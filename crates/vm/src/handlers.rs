@@ -2,6 +2,7 @@
 
 use skep_isa::{AluOp, AtomicOp, Cond, Op, Operand, Size, SwapKind, Width};
 
+use crate::call;
 use crate::cell::Handler;
 use crate::flow::{self, LoadAcquire, StoreRelease, branch, one};
 use crate::link::TAIL_CALL;
@@ -129,10 +130,10 @@ pub(crate) fn handler<A: Access>(op: &Op) -> Option<Handler<A>> {
         }
         Op::Jump { .. } => flow::goto,
         Op::MayGoto { .. } => flow::may_goto,
-        Op::CallHelper { id: TAIL_CALL } => flow::tail_call,
-        Op::CallHelper { .. } => flow::call_helper,
-        Op::CallSub { .. } => flow::call_sub,
-        Op::Exit => flow::exit,
+        Op::CallHelper { id: TAIL_CALL } => call::tail_call,
+        Op::CallHelper { .. } => call::call_helper,
+        Op::CallSub { .. } => call::call_sub,
+        Op::Exit => call::exit,
         Op::Nospec => one::<A, Nop>,
         Op::CallKfunc { .. } | Op::AddrSpaceCast { .. } | Op::PercpuAddr { .. } => return None,
     };

@@ -10,11 +10,13 @@
 //! inside a state that the verifier recorded; any program at all is safe to run so.
 #![deny(unsafe_code)]
 
+mod call;
 mod cell;
 mod check;
 mod cpu;
 mod flow;
 mod fuse;
+mod fused;
 mod handlers;
 mod host;
 mod link;

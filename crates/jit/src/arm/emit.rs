@@ -1,5 +1,8 @@
 //! From the values of a function and their places to instructions of an Arm machine.
 
+mod call;
+mod copies;
+
 use skep_isa::{AluOp, AtomicOp, Cond, Size, Width};
 
 use super::Shared;
@@ -7,6 +10,8 @@ use super::asm::{Asm, Atom, LR, Label, SP, Two, X, ZR, cond};
 use super::places::{Loc, Places, is_made_anew};
 use crate::ir::{BinOp, Block, Func, Op, Term, Test, Val, bits};
 use crate::layout;
+pub(super) use call::refill;
+use copies::From;
 
 /// Registers that hold no value between instructions.
 const S0: X = 16;
@@ -71,13 +76,6 @@ fn condition(cond: Cond) -> u8 {
         Cond::Slt => cond::LT,
         Cond::Sle => cond::LE,
     }
-}
-
-/// Where a copy takes its value from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum From {
-    Loc(Loc),
-    Made(Val),
 }
 
 impl Emit<'_> {
@@ -164,77 +162,6 @@ impl Emit<'_> {
         if let Loc::Slot(slot) = self.loc(v) {
             self.asm.store(8, r, SP, 8 * slot as i32);
         }
-    }
-
-    /// Copies that happen all at once.
-    fn copies(&mut self, func: &Func, mut moves: Vec<(Loc, From)>) {
-        moves.retain(|(to, from)| *to != Loc::None && From::Loc(*to) != *from);
-        while !moves.is_empty() {
-            let waits = |to: Loc| moves.iter().any(|(_, from)| *from == From::Loc(to));
-            match moves.iter().position(|(to, _)| !waits(*to)) {
-                Some(at) => {
-                    let (to, from) = moves.swap_remove(at);
-                    self.copy(func, to, from);
-                }
-                None => {
-                    // Only circles are left: one of them is opened.
-                    let (to, _) = moves[0];
-                    self.copy(func, Loc::R(S2), From::Loc(to));
-                    for (_, from) in &mut moves {
-                        if *from == From::Loc(to) {
-                            *from = From::Loc(Loc::R(S2));
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    fn copy(&mut self, func: &Func, to: Loc, from: From) {
-        let d = match to {
-            Loc::R(r) => r,
-            _ => S1,
-        };
-        let s = match from {
-            From::Loc(Loc::R(r)) => r,
-            From::Loc(Loc::Slot(slot)) => {
-                self.asm.load(8, false, d, SP, 8 * slot as i32);
-                d
-            }
-            From::Loc(Loc::None) => d,
-            From::Made(v) => self.get(func, v, d),
-        };
-        match to {
-            Loc::R(r) if r != s => self.asm.mov(r, s),
-            Loc::Slot(slot) => {
-                self.asm.store(8, s, SP, 8 * slot as i32);
-            }
-            _ => {}
-        }
-    }
-
-    fn from(&self, func: &Func, v: Val) -> From {
-        match is_made_anew(&func.op(v)) {
-            true => From::Made(v),
-            false => From::Loc(self.loc(v)),
-        }
-    }
-
-    /// What the phis of a block get on the edge from another.
-    fn edge(&self, func: &Func, from: Block, to: Block) -> Vec<(Loc, From)> {
-        let body = &func.blocks[to.at()];
-        let Some(edge) = body.preds.iter().position(|p| *p == from) else {
-            return Vec::new();
-        };
-        let phis = body.insts.iter().filter(|v| func.op(**v) == Op::Phi);
-        phis.map(|v| (self.loc(*v), self.from(func, func.phis[v.at()][edge])))
-            .collect()
-    }
-
-    fn go(&mut self, func: &Func, from: Block, to: Block) {
-        let moves = self.edge(func, from, to);
-        self.copies(func, moves);
-        self.asm.b(self.labels[to.at()]);
     }
 
     fn term(&mut self, func: &Func, block: Block) {
@@ -479,92 +406,4 @@ impl Emit<'_> {
         };
         self.asm.two(two, w, d, a, b);
     }
-
-    fn charge(&mut self, amount: u32) {
-        let (out, back) = (self.asm.label(), self.asm.label());
-        self.asm.load(8, false, S0, SP, self.state);
-        self.asm.load(8, false, S1, S0, layout::FUEL);
-        self.asm.constant(S2, amount.into());
-        self.asm.two(Two::Subs, true, S1, S1, S2);
-        self.asm.store(8, S1, S0, layout::FUEL);
-        self.asm.b_if(cond::MI, out);
-        self.asm.bind(back);
-        self.cold.push((out, back));
-    }
-
-    fn call(&mut self, func: &Func, op: Op) {
-        let mut moves: Vec<(Loc, From)> = Vec::new();
-        let mut pass = |this: &Self, args: &[Val], first: X| {
-            for (to, arg) in (first..).zip(args) {
-                moves.push((Loc::R(to), this.from(func, *arg)));
-            }
-        };
-        match op {
-            Op::Helper { args, count, .. } => pass(self, &args[..count.into()], 0),
-            Op::Direct { args, count, .. } => pass(self, &args[..count.into()], 1),
-            Op::TailCall { args } => pass(self, &args, 0),
-            Op::Packet { ctx, offset, .. } => pass(self, &[ctx, offset], 0),
-            Op::Local { args, reads, .. } => {
-                for (to, arg) in (0..).zip(args) {
-                    if reads >> to & 1 != 0 {
-                        pass(self, &[arg], to);
-                    }
-                }
-            }
-            _ => return,
-        }
-        self.copies(func, moves);
-        self.asm.load(8, false, 5, SP, self.state);
-        let (number, field) = match op {
-            Op::Local { function, .. } => {
-                return self.asm.bl(self.shared.functions[function as usize]);
-            }
-            Op::Direct {
-                function, object, ..
-            } => {
-                self.asm.constant(0, object);
-                self.asm.load(4, false, 5, 5, layout::CPU_ID);
-                self.asm.constant(S0, function);
-                return self.asm.blr(S0);
-            }
-            Op::Helper { id, .. } => (id, layout::CALL_HELPER),
-            Op::Packet { size, .. } => (size.bytes() as i32, layout::LOAD_PACKET),
-            _ => (self.index as i32, layout::TAIL_CALL),
-        };
-        self.asm.constant(S0, number as u32 as u64);
-        self.asm.store(4, S0, 5, layout::NUMBER);
-        self.asm.load(8, false, S0, 5, field);
-        self.asm.blr(S0);
-        if field == layout::CALL_HELPER {
-            return self.asm.b_nonzero(1, self.shared.stop);
-        }
-        // 0 goes on, 1 returns from the function, all else ends the run.
-        self.asm.cmp_imm(true, 1, 1);
-        self.asm.b_if(cond::EQ, self.done);
-        self.asm.b_if(cond::HI, self.shared.stop);
-    }
-}
-
-/// Asks for more fuel; x16 is the address of the state, and all registers but x15 to x17 stay.
-pub(super) fn refill(asm: &mut Asm, shared: &Shared) {
-    let go_on = asm.label();
-    asm.bind(shared.refill);
-    for r in (0..14).step_by(2) {
-        asm.push_pair(r, r + 1);
-    }
-    asm.push_pair(14, LR);
-    asm.mov(0, S0);
-    asm.load(8, false, S1, S0, layout::REFILL);
-    asm.blr(S1);
-    asm.mov(S1, 0);
-    asm.cmp_imm(true, S1, 0);
-    asm.b_if(cond::EQ, go_on);
-    asm.mov(1, S1);
-    asm.b(shared.stop);
-    asm.bind(go_on);
-    asm.pop_pair(14, LR);
-    for r in (0..14).step_by(2).rev() {
-        asm.pop_pair(r, r + 1);
-    }
-    asm.ret();
 }

@@ -1,0 +1,268 @@
+//! What is known of a function before it has values: its instructions and blocks, and which
+//! registers and promoted slots matter where.
+
+use std::collections::BTreeMap;
+
+use skep_isa::{AtomicOp, Insn, Op as Isa, Operand, Reg, Size, decode};
+use skep_verifier::Executable;
+
+use super::helper;
+use crate::Facts;
+use crate::error::Unsupported;
+
+/// Registers that are variables: r0 to r9. Promoted slots follow.
+pub(super) const REGS: usize = 10;
+
+/// Variables that fit the masks of liveness.
+pub(super) const MAX_VARS: usize = 64;
+
+/// A piece of the frame that is only accessed whole: bytes above the frame pointer (so
+/// negative), and its size.
+pub(crate) type Slot = (i32, Size);
+
+/// Everything that is known before a function is built.
+pub(crate) struct Source<'a> {
+    pub executable: &'a Executable,
+    pub facts: &'a dyn Facts,
+    /// Which of r1 to r5 each function reads, one bit each, bit 0 for r1.
+    pub reads: &'a [u8],
+}
+
+/// The instructions of one function with their slot indices.
+pub(crate) struct Code {
+    pub ops: Vec<(u32, Isa)>,
+    pub start: u32,
+    pub end: u32,
+}
+
+impl Code {
+    pub(crate) fn decode(insns: &[Insn], start: u32, end: u32) -> Result<Code, Unsupported> {
+        let mut ops = Vec::new();
+        let mut at = start;
+        while at < end {
+            let op = decode(insns, at as usize).map_err(|_| Unsupported {
+                at,
+                what: "an undecodable slot",
+            })?;
+            ops.push((at, op));
+            at += op.slots() as u32;
+        }
+        Ok(Code { ops, start, end })
+    }
+}
+
+/// The slot that the jump at `at` goes to.
+pub(super) fn target(at: u32, delta: i32) -> u32 {
+    (i64::from(at) + 1 + i64::from(delta)) as u32
+}
+
+/// How many arguments a helper reads, as far as the catalog knows.
+pub(super) fn arg_count(id: i32) -> u8 {
+    // What follows the format is not in its prototype.
+    if id == helper::TRACE_PRINTK {
+        return 5;
+    }
+    let known = u32::try_from(id).ok().and_then(skep_catalog::helper);
+    known.map_or(5, |helper| {
+        let used = |arg: &skep_catalog::Arg| arg.kind != skep_catalog::ArgKind::None;
+        helper
+            .args
+            .iter()
+            .rposition(used)
+            .map_or(0, |last| last as u8 + 1)
+    })
+}
+
+/// Variables read and written by an instruction.
+fn uses(source: &Source<'_>, slots: &Slots, at: u32, op: &Isa) -> (u64, u64) {
+    let r = |reg: Reg| {
+        if reg.index() < REGS {
+            1u64 << reg.index()
+        } else {
+            0
+        }
+    };
+    let o = |operand: Operand| match operand {
+        Operand::Reg(reg) => r(reg),
+        Operand::Imm(_) => 0,
+    };
+    let slot = slots.at(at).map(|var| 1u64 << var);
+    const CLOBBERED: u64 = 0x3f;
+    match *op {
+        Isa::Alu { dst, src, .. } => (r(dst) | o(src), r(dst)),
+        Isa::Neg { dst, .. } | Isa::Swap { dst, .. } => (r(dst), r(dst)),
+        Isa::Mov { dst, src, .. } => (o(src), r(dst)),
+        Isa::MovSx { dst, src, .. }
+        | Isa::AddrSpaceCast { dst, src, .. }
+        | Isa::PercpuAddr { dst, src } => (r(src), r(dst)),
+        Isa::LoadImm64 { dst, .. } | Isa::LoadPseudo { dst, .. } => (0, r(dst)),
+        Isa::Packet { index, .. } => (r(reg(6)) | index.map_or(0, r), CLOBBERED),
+        Isa::Load { dst, base, .. } => match slot {
+            Some(var) => (var, r(dst)),
+            None => (r(base), r(dst)),
+        },
+        Isa::LoadAcquire { dst, base, .. } => (r(base), r(dst)),
+        Isa::Store { base, src, .. } => match slot {
+            Some(var) => (o(src), var),
+            None => (r(base) | o(src), 0),
+        },
+        Isa::StoreRelease { base, src, .. } => (r(base) | r(src), 0),
+        Isa::Atomic {
+            base,
+            src,
+            op,
+            fetch,
+            ..
+        } => {
+            let old = match op {
+                AtomicOp::Cmpxchg => 1,
+                _ if fetch => r(src),
+                _ => 0,
+            };
+            let expected = if op == AtomicOp::Cmpxchg { 1 } else { 0 };
+            (r(base) | r(src) | expected, old)
+        }
+        Isa::Branch { dst, src, .. } => (r(dst) | o(src), 0),
+        Isa::Jump { .. } | Isa::MayGoto { .. } | Isa::Nospec => (0, 0),
+        Isa::CallHelper { id } => (((1 << arg_count(id)) - 1) << 1, CLOBBERED),
+        Isa::CallSub { delta } => {
+            let reads = function_at(source.executable, target(at, delta))
+                .and_then(|f| source.reads.get(f).copied());
+            (u64::from(reads.unwrap_or(0x1f)) << 1, CLOBBERED)
+        }
+        Isa::CallKfunc { .. } => (0x3e, CLOBBERED),
+        Isa::Exit => (1, 0),
+    }
+}
+
+pub(super) fn reg(number: u8) -> Reg {
+    Reg::new(number).unwrap_or(Reg::R0)
+}
+
+pub(super) fn function_at(executable: &Executable, slot: u32) -> Option<usize> {
+    executable.subprograms.iter().position(|s| s.start == slot)
+}
+
+/// Which accesses go to promoted slots.
+#[derive(Default)]
+pub(crate) struct Slots {
+    /// The promoted slots, in the order of their variables.
+    pub slots: Vec<Slot>,
+    /// For the instruction at a slot index, the variable.
+    pub by_insn: BTreeMap<u32, usize>,
+}
+
+impl Slots {
+    /// How many slots can be promoted in one function.
+    pub(crate) const MAX: usize = MAX_VARS - REGS;
+
+    pub(super) fn at(&self, insn: u32) -> Option<usize> {
+        self.by_insn.get(&insn).map(|index| REGS + index)
+    }
+}
+
+/// The blocks of a function before they have values.
+pub(super) struct Shape {
+    /// For each block its instructions as a range of [`Code::ops`].
+    pub(super) ranges: Vec<(usize, usize)>,
+    pub(super) succs: Vec<[Option<usize>; 2]>,
+    /// Variables whose value matters at its start.
+    pub(super) live: Vec<u64>,
+}
+
+pub(super) fn shape(source: &Source<'_>, slots: &Slots, code: &Code) -> Result<Shape, Unsupported> {
+    let mut leads = vec![false; (code.end - code.start) as usize + 1];
+    let mut lead = |at: u32, from: u32| match at.checked_sub(code.start) {
+        Some(i) if at < code.end => {
+            leads[i as usize] = true;
+            Ok(())
+        }
+        _ => Err(Unsupported {
+            at: from,
+            what: "a jump out of the function",
+        }),
+    };
+    lead(code.start, code.start)?;
+    for &(at, op) in &code.ops {
+        let after = at + op.slots() as u32;
+        match op {
+            Isa::Jump { delta } => lead(target(at, delta), at)?,
+            Isa::Branch { delta, .. } | Isa::MayGoto { delta } => {
+                lead(target(at, delta.into()), at)?;
+                lead(after, at)?;
+            }
+            Isa::Exit => {}
+            _ => continue,
+        }
+        if after < code.end {
+            lead(after, at)?;
+        }
+    }
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    let mut block_at = BTreeMap::new();
+    for (i, &(at, _)) in code.ops.iter().enumerate() {
+        if leads[(at - code.start) as usize] {
+            if let Some(last) = ranges.last_mut() {
+                last.1 = i;
+            }
+            block_at.insert(at, ranges.len());
+            ranges.push((i, code.ops.len()));
+        }
+    }
+    let find = |at: u32, from: u32| {
+        let found = block_at.get(&at).copied();
+        found.ok_or(Unsupported {
+            at: from,
+            what: "a jump into an instruction",
+        })
+    };
+    let mut succs = Vec::new();
+    for &(_, end) in &ranges {
+        let Some(&(at, op)) = code.ops.get(end - 1) else {
+            continue;
+        };
+        let after = at + op.slots() as u32;
+        succs.push(match op {
+            Isa::Exit => [None, None],
+            Isa::Jump { delta } => [Some(find(target(at, delta), at)?), None],
+            Isa::Branch { delta, .. } | Isa::MayGoto { delta } => [
+                Some(find(target(at, delta.into()), at)?),
+                Some(find(after, at)?),
+            ],
+            _ => [Some(find(after, at)?), None],
+        });
+    }
+    let mut gens = Vec::new();
+    for &(start, end) in &ranges {
+        let (mut reads, mut writes) = (0u64, 0u64);
+        for (at, op) in &code.ops[start..end] {
+            let (r, w) = uses(source, slots, *at, op);
+            reads |= r & !writes;
+            writes |= w;
+        }
+        gens.push((reads, writes));
+    }
+    let mut live: Vec<u64> = vec![0; ranges.len()];
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for block in (0..ranges.len()).rev() {
+            let out = succs[block].iter().flatten().fold(0, |m, s| m | live[*s]);
+            let (reads, writes) = gens[block];
+            let now = reads | (out & !writes);
+            changed |= now != live[block];
+            live[block] = now;
+        }
+    }
+    Ok(Shape {
+        ranges,
+        succs,
+        live,
+    })
+}
+
+/// Which of r1 to r5 a function reads, given what is known of those that it calls.
+pub(crate) fn params(source: &Source<'_>, code: &Code) -> Result<u8, Unsupported> {
+    let shape = shape(source, &Slots::default(), code)?;
+    Ok((shape.live.first().copied().unwrap_or(0) >> 1) as u8 & 0x1f)
+}
