@@ -1,53 +1,40 @@
-//! Timers in map values: when they are due, and the callbacks they then run.
+//! Timers in map values, and the callbacks they run.
 //!
 //! A timer's field in a value holds a token, by which the timer is known here. When the element
 //! is deleted or overwritten, or the last user of the map goes, the map gives the token back.
 //! Due timers run whenever a command enters the kernel, or when [`Kernel::run_timers`] is
 //! called: there is no thread of the kernel's own.
-//!
-//! Nothing is dropped while the list is locked: with a program a map may go, and with the map
-//! its timers.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use skep_abi::Errno;
+use skep_sync::Uncancelled;
 use skep_vm::world::Clock;
 
 use crate::kernel::Kernel;
 use crate::map::MapObject;
 use crate::prog::Program;
 
-/// All timers of a kernel.
-#[derive(Default)]
-pub(crate) struct Timers {
-    list: Mutex<List>,
-    /// Whether some timer was started and has not run.
-    waiting: AtomicBool,
-}
+/// The clocks, by number.
+const CLOCKS: [Clock; 3] = [Clock::Monotonic, Clock::Boot, Clock::Tai];
 
-#[derive(Default)]
-struct List {
-    next: u64,
-    timers: BTreeMap<u64, Timer>,
-    running: Option<u64>,
-}
-
-/// One timer.
-struct Timer {
+/// Where a timer lies.
+#[derive(Clone)]
+pub(crate) struct Place {
     map: Weak<MapObject>,
     /// The element around its field.
     key: Vec<u8>,
     value: u64,
-    clock: Clock,
-    callback: Option<(Arc<Program>, u64)>,
-    due: Option<u64>,
 }
 
-/// A timer that has to run now.
+/// What a timer runs: a function of a program.
+type Callback = (Arc<Program>, u64);
+
+/// All timers of a kernel.
+pub(crate) struct Timers(skep_sync::Timers<Place, Callback>);
+
+/// A callback that has to run now.
 pub(crate) struct Due {
-    token: u64,
     pub(crate) map: Arc<MapObject>,
     pub(crate) key: Vec<u8>,
     pub(crate) value: u64,
@@ -55,11 +42,13 @@ pub(crate) struct Due {
     pub(crate) function: u64,
 }
 
-impl Timers {
-    fn lock(&self) -> MutexGuard<'_, List> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+impl Default for Timers {
+    fn default() -> Timers {
+        Timers(skep_sync::Timers::new(CLOCKS.len()))
     }
+}
 
+impl Timers {
     /// Makes the timer at `field` of a value of `map`.
     ///
     /// # Errors
@@ -71,59 +60,33 @@ impl Timers {
         if !map.has_users() {
             return Err(Errno::EPERM);
         }
-        let mut list = self.lock();
-        if list.timers.contains_key(&word.load(Ordering::Acquire)) {
-            return Err(Errno::EBUSY);
-        }
-        list.next += 1;
-        let token = list.next;
-        let map = Arc::downgrade(map);
-        let timer = Timer {
-            map,
+        let place = Place {
+            map: Arc::downgrade(map),
             key,
             value,
-            clock,
-            callback: None,
-            due: None,
         };
-        list.timers.insert(token, timer);
-        word.store(token, Ordering::Release);
-        Ok(())
-    }
-
-    /// Runs `body` on the timer whose token a field holds.
-    ///
-    /// # Errors
-    /// `EINVAL` when it was never made.
-    fn with<T>(
-        &self,
-        token: u64,
-        body: impl FnOnce(&mut Timer) -> Result<T, Errno>,
-    ) -> Result<T, Errno> {
-        body(self.lock().timers.get_mut(&token).ok_or(Errno::EINVAL)?)
+        let clock = CLOCKS.iter().position(|known| *known == clock);
+        let clock = clock.ok_or(Errno::EINVAL)?;
+        self.0.insert(word, place, clock).map_err(|_| Errno::EBUSY)
     }
 
     /// Sets what a timer runs.
     ///
     /// # Errors
-    /// `EINVAL`.
+    /// `EINVAL` when it was never made.
     pub(crate) fn set_callback(
         &self,
         token: u64,
         program: Arc<Program>,
         function: u64,
     ) -> Result<(), Errno> {
-        let before = self.with(token, |timer| {
-            Ok(timer.callback.replace((program, function)))
-        })?;
-        drop(before);
-        Ok(())
+        let before = self.0.set_callback(token, (program, function));
+        before.map(drop).ok_or(Errno::EINVAL)
     }
 
     /// Forgets a timer whose field is gone.
     pub(crate) fn remove(&self, token: u64) {
-        let timer = self.lock().timers.remove(&token);
-        drop(timer);
+        self.0.remove(token);
     }
 
     /// Starts a timer; `after` nanoseconds from now, or at that time with `absolute`.
@@ -137,98 +100,66 @@ impl Timers {
         after: u64,
         absolute: bool,
     ) -> Result<(), Errno> {
-        self.with(token, |timer| {
-            if timer.callback.is_none() {
-                return Err(Errno::EINVAL);
-            }
-            let base = if absolute {
-                0
-            } else {
-                kernel.world.now_ns(timer.clock)
-            };
-            timer.due = Some(base.saturating_add(after));
-            Ok(())
-        })?;
-        self.waiting.store(true, Ordering::Release);
-        Ok(())
+        let due = |clock: usize| {
+            let base = if absolute { 0 } else { kernel.now_ns(clock) };
+            base.saturating_add(after)
+        };
+        match self.0.start(token, due) {
+            true => Ok(()),
+            false => Err(Errno::EINVAL),
+        }
     }
 
-    /// Stops a timer, which forgets its callback; whether it was started.
+    /// Stops a timer, which forgets its callback, on behalf of a program on `cpu`, and waits
+    /// for a callback that runs elsewhere; whether the timer was started.
     ///
     /// # Errors
-    /// `EINVAL`; `EDEADLK` from the timer's own callback.
-    pub(crate) fn cancel(&self, token: u64) -> Result<bool, Errno> {
-        if token != 0 && self.lock().running == Some(token) {
-            return Err(Errno::EDEADLK);
-        }
-        let (callback, was_started) = self.with(token, |timer| {
-            Ok((timer.callback.take(), timer.due.take().is_some()))
-        })?;
-        drop(callback);
-        Ok(was_started)
-    }
-
-    /// Takes the next timer that is due.
-    fn next_due(&self, kernel: &Kernel) -> Option<Due> {
-        let map;
-        let mut list = self.lock();
-        let List {
-            timers, running, ..
-        } = &mut *list;
-        let due = |timer: &Timer| {
-            timer
-                .due
-                .filter(|due| *due <= kernel.world.now_ns(timer.clock))
-        };
-        let first = timers
-            .iter()
-            .filter_map(|(t, timer)| Some((due(timer)?, *t)))
-            .min();
-        let Some((_, token)) = first else {
-            let waits = timers.values().any(|timer| timer.due.is_some());
-            self.waiting.store(waits, Ordering::Release);
-            return None;
-        };
-        let timer = timers.get_mut(&token)?;
-        timer.due = None;
-        map = timer.map.upgrade()?;
-        let (program, function) = timer.callback.clone()?;
-        *running = Some(token);
-        let (key, value) = (timer.key.clone(), timer.value);
-        Some(Due {
-            token,
-            map,
-            key,
-            value,
-            program,
-            function,
-        })
-    }
-
-    fn done(&self, due: &Due) {
-        let mut list = self.lock();
-        if list.running == Some(due.token) {
-            list.running = None;
+    /// `EINVAL`; `EDEADLK` from the timer's own callback, and where two callbacks would wait
+    /// for each other.
+    pub(crate) fn cancel(&self, token: u64, cpu: u32) -> Result<bool, Errno> {
+        match self.0.cancel(token, cpu) {
+            Ok((callback, was_started)) => {
+                drop(callback);
+                Ok(was_started)
+            }
+            Err(Uncancelled::Missing) => Err(Errno::EINVAL),
+            Err(Uncancelled::Deadlock) => Err(Errno::EDEADLK),
         }
     }
 }
 
 impl Kernel {
+    fn now_ns(&self, clock: usize) -> u64 {
+        let clock = CLOCKS.get(clock).copied();
+        self.world.now_ns(clock.unwrap_or(Clock::Monotonic))
+    }
+
     /// Runs the callbacks of all timers that are due; how many there were. Every command does
     /// this first, so a caller needs it only to let time pass without one.
     pub fn run_timers(&self) -> usize {
         let mut ran = 0;
-        while self.timers.waiting.load(Ordering::Acquire) {
+        while self.timers.0.any_started() {
             // A program that runs on the only CPU calls back here: its timers wait.
             let Some(mut cpu) = self.vcpus.take_any() else {
                 break;
             };
-            let Some(due) = self.timers.next_due(self) else {
+            let Some(due) = self.timers.0.take_due(cpu.id(), |clock| self.now_ns(clock)) else {
                 break;
             };
-            self.run_timer(&due, &mut cpu);
-            self.timers.done(&due);
-            ran += 1;
+            // A map that is gone has no values whose timers could run.
+            if let Some(map) = due.what.map.upgrade() {
+                let (program, function) = due.callback;
+                let due = Due {
+                    map,
+                    key: due.what.key,
+                    value: due.what.value,
+                    program,
+                    function,
+                };
+                self.run_timer(&due, &mut cpu);
+                ran += 1;
+            }
+            self.timers.0.done(cpu.id());
         }
         ran
     }

@@ -5,6 +5,7 @@
 //! - [`SpinLock`] guards a few instructions; [`SpinLock::lock_for`] gives up after a while.
 //! - [`PerCpu`] is one value for each virtual CPU, each on cache lines of its own.
 //! - [`ring::Producers`] is what the producers of a ring buffer agree on.
+//! - [`Timers`] says which timer is due and who waits for a callback.
 //! - [`FreeList`] hands out pieces of memory, mostly from a list of the CPU's own.
 //!
 //! With `--cfg loom` everything is built on loom's primitives, and the tests in
@@ -17,8 +18,10 @@ mod percpu;
 mod prim;
 pub mod ring;
 mod spin;
+mod timers;
 
 pub use free::FreeList;
 pub use grace::{Grace, Pass, Rcu, Retired, SlotPass};
 pub use percpu::PerCpu;
 pub use spin::{Guard, SpinLock, TimedOut, Word};
+pub use timers::{Due, Timers, Uncancelled};

@@ -6,7 +6,7 @@ use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering
 use loom::thread;
 
 use skep_sync::ring::{BUSY, Producers, RingMemory};
-use skep_sync::{FreeList, Grace, SpinLock};
+use skep_sync::{FreeList, Grace, SpinLock, Timers, Uncancelled};
 
 /// An object that says when it is dropped.
 struct Flag(Arc<AtomicBool>);
@@ -232,5 +232,98 @@ fn records_come_whole_and_in_order() {
         consume();
         let made = producer.join().unwrap();
         assert_eq!(consume(), made);
+    });
+}
+
+/// A timer with a callback, started and due; its token.
+fn started(timers: &Timers<u32, ()>, what: u32) -> u64 {
+    let word = AtomicU64::new(0);
+    assert_eq!(timers.insert(&word, what, 0), Ok(()));
+    let token = word.load(Ordering::Acquire);
+    timers.set_callback(token, ());
+    assert!(timers.start(token, |_| 0));
+    token
+}
+
+/// Who cancelled a timer finds that its callback does not run, and never runs again.
+#[test]
+fn a_cancelled_timer_rests() {
+    loom::model(|| {
+        let timers = Arc::new(Timers::new(1));
+        let token = started(&timers, 0);
+        let running = Arc::new(AtomicBool::new(false));
+        let other = {
+            let (timers, running) = (timers.clone(), running.clone());
+            thread::spawn(move || {
+                if timers.take_due(1, |_| 0).is_some() {
+                    running.store(true, Ordering::SeqCst);
+                    // What a callback does that sets its timer again.
+                    timers.start(token, |_| 0);
+                    running.store(false, Ordering::SeqCst);
+                    timers.done(1);
+                }
+            })
+        };
+        assert!(timers.cancel(token, 0).is_ok());
+        assert!(!running.load(Ordering::SeqCst), "the callback is over");
+        assert!(timers.take_due(0, |_| 0).is_none());
+        other.join().unwrap();
+        assert!(timers.take_due(0, |_| 0).is_none());
+    });
+}
+
+/// Callbacks that cancel each other's timer: none waits for ever, whoever comes first.
+#[test]
+fn callbacks_do_not_wait_for_each_other() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let timers = Arc::new(Timers::new(1));
+        let tokens = [started(&timers, 0), started(&timers, 1)];
+        let run = {
+            let timers = timers.clone();
+            move |cpu: u32| {
+                if let Some(due) = timers.take_due(cpu, |_| 0) {
+                    let other = tokens[1 - due.what as usize];
+                    let cancelled = timers.cancel(other, cpu);
+                    timers.done(cpu);
+                    assert_ne!(cancelled, Err(Uncancelled::Missing));
+                }
+            }
+        };
+        let other = {
+            let run = run.clone();
+            thread::spawn(move || run(1))
+        };
+        run(0);
+        other.join().unwrap();
+    });
+}
+
+/// Two make the timer of one field, and one removes what is there: one timer is made, and a
+/// removed one never runs.
+#[test]
+fn a_field_has_one_timer() {
+    loom::model(|| {
+        let timers: Arc<Timers<u32, ()>> = Arc::new(Timers::new(1));
+        let word = Arc::new(AtomicU64::new(0));
+        let other = {
+            let (timers, word) = (timers.clone(), word.clone());
+            thread::spawn(move || timers.insert(&word, 1, 0).is_ok())
+        };
+        let mine = timers.insert(&word, 0, 0).is_ok();
+        assert!(mine != other.join().unwrap(), "one of both");
+        let token = word.load(Ordering::Acquire);
+        timers.set_callback(token, ());
+        let other = {
+            let timers = timers.clone();
+            thread::spawn(move || timers.remove(token).is_some())
+        };
+        let was_started = timers.start(token, |_| 0);
+        let ran = timers.take_due(0, |_| 0).is_some();
+        assert!(was_started || !ran);
+        assert!(other.join().unwrap(), "it was there");
+        timers.done(0);
+        assert!(timers.take_due(0, |_| 0).is_none());
     });
 }

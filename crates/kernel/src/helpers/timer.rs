@@ -47,8 +47,6 @@ fn word(done: Result<(), Errno>) -> Done {
     int(done.map_or_else(|errno| -errno.0, |()| 0))
 }
 
-/// The bits of the flags of `bpf_timer_init` that name a clock.
-const CLOCK: u64 = 0xf;
 /// `BPF_F_TIMER_ABS` and `BPF_F_TIMER_CPU_PIN`.
 const ABSOLUTE: u64 = 1;
 const PINNED: u64 = 2;
@@ -59,7 +57,6 @@ fn init(c: &mut Call<'_, '_, '_>) -> Done {
         0 => Clock::Tai,
         1 => Clock::Monotonic,
         7 => Clock::Boot,
-        flags if flags & !CLOCK != 0 => return err(Errno::EINVAL),
         _ => return err(Errno::EINVAL),
     };
     let map = c.host.map(c.arg(1))?.clone();
@@ -97,7 +94,7 @@ fn start(c: &mut Call<'_, '_, '_>) -> Done {
 }
 
 fn cancel(c: &mut Call<'_, '_, '_>) -> Done {
-    match c.host.kernel.timers.cancel(token(c)?) {
+    match c.host.kernel.timers.cancel(token(c)?, c.host.cpu) {
         Ok(was_started) => ok(u64::from(was_started)),
         Err(errno) => err(errno),
     }
