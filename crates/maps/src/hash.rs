@@ -16,13 +16,14 @@ mod key;
 mod reach;
 mod walk;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
 use skep_abi::{ElemFlags, Errno, MapFlags, MapType};
 
 use elem::Elem;
 use key::padded;
+use skep_sync::clock::{Clock, LIVE, USED};
 
 use crate::Spec;
 use crate::ledger::Ledger;
@@ -51,15 +52,12 @@ pub(crate) struct Hash {
     planes: u32,
     percpu: bool,
     seed: u64,
-    evict: Option<Mutex<evict::Clock>>,
+    evict: Option<Clock>,
     /// Whether a key is its own hash, which makes the order that Linux's device maps have.
     by_index: bool,
     /// Whether values are words that readers follow.
     pub(crate) references: bool,
 }
-
-const LIVE: u32 = 1;
-const USED: u32 = 2;
 
 /// A locked bucket; unlocks when dropped.
 struct Locked<'a> {
@@ -123,7 +121,7 @@ impl Hash {
             } else {
                 spec.seed
             },
-            evict: lru.then(Mutex::default),
+            evict: lru.then(Clock::default),
             by_index: spec.map_type == MapType::DevmapHash,
             references: false,
         })

@@ -5,6 +5,7 @@
 //! - [`SpinLock`] guards a few instructions; [`SpinLock::lock_for`] gives up after a while.
 //! - [`PerCpu`] is one value for each virtual CPU, each on cache lines of its own.
 //! - [`ring::Producers`] is what the producers of a ring buffer agree on.
+//! - [`clock::Clock`] chooses the element that makes room in a full table.
 //! - [`Timers`] says which timer is due and who waits for a callback.
 //! - [`FreeList`] hands out pieces of memory, mostly from a list of the CPU's own.
 //!
@@ -12,6 +13,7 @@
 //! `tests/models.rs` go through all interleavings of small scenes (`cargo xtask loom`).
 
 mod barrier;
+pub mod clock;
 mod free;
 mod grace;
 mod percpu;

@@ -1,10 +1,11 @@
 //! All interleavings of small scenes; empty without `--cfg loom`.
 #![cfg(loom)]
 
-use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use loom::sync::{Arc, Mutex};
 use loom::thread;
 
+use skep_sync::clock::{Clock, LIVE, Table, USED};
 use skep_sync::ring::{BUSY, Producers, RingMemory};
 use skep_sync::{FreeList, Grace, SpinLock, Timers, Uncancelled};
 
@@ -325,5 +326,98 @@ fn a_field_has_one_timer() {
         assert!(other.join().unwrap(), "it was there");
         timers.done(0);
         assert!(timers.take_due(0, |_| 0).is_none());
+    });
+}
+
+/// A table of two elements, each in its place or somebody's own.
+struct Pair {
+    marks: [AtomicU32; 2],
+    /// Which are in their place: the bucket, which is locked as a whole.
+    linked: Mutex<[bool; 2]>,
+    owned: [AtomicBool; 2],
+    free: Mutex<Vec<usize>>,
+}
+
+impl Pair {
+    fn full() -> (Pair, Clock) {
+        let pair = Pair {
+            marks: [AtomicU32::new(0), AtomicU32::new(0)],
+            linked: Mutex::new([false; 2]),
+            owned: [AtomicBool::new(false), AtomicBool::new(false)],
+            free: Mutex::default(),
+        };
+        let clock = Clock::default();
+        for element in 1..=2 {
+            let room = clock.take(|| Ok(Some((element, true))), &pair, ());
+            assert_eq!(room.map(|room| room.element), Ok(element));
+            pair.put_in(element);
+        }
+        (pair, clock)
+    }
+
+    fn put_in(&self, element: usize) {
+        self.owned[element - 1].store(false, Ordering::SeqCst);
+        let mut linked = self.linked.lock().unwrap();
+        self.marks[element - 1].store(LIVE, Ordering::Relaxed);
+        linked[element - 1] = true;
+    }
+
+    fn own(&self, element: usize) {
+        let before = self.owned[element - 1].swap(true, Ordering::SeqCst);
+        assert!(!before, "an element has one owner");
+    }
+
+    /// What an update does that finds the table full.
+    fn replace_one(&self, clock: &Clock) {
+        let fresh = || Ok(self.free.lock().unwrap().pop().map(|e| (e, false)));
+        if let Ok(room) = clock.take(fresh, self, ()) {
+            self.own(room.element);
+            self.put_in(room.element);
+        }
+    }
+
+    /// What a deletion does.
+    fn delete(&self, element: usize) {
+        if self.take_out(element) {
+            self.own(element);
+            self.marks[element - 1].store(0, Ordering::Relaxed);
+            self.owned[element - 1].store(false, Ordering::SeqCst);
+            self.free.lock().unwrap().push(element);
+        }
+    }
+}
+
+impl Table for Pair {
+    fn mark(&self, element: usize) -> &AtomicU32 {
+        &self.marks[element - 1]
+    }
+
+    fn take_out(&self, element: usize) -> bool {
+        std::mem::replace(&mut self.linked.lock().unwrap()[element - 1], false)
+    }
+}
+
+/// Two make room in a full table while an element is deleted and one is used: nobody gets what
+/// is somebody else's, and nothing is lost.
+#[test]
+fn room_is_made_for_one_at_a_time() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(2);
+    model.check(|| {
+        let shared = Arc::new(Pair::full());
+        let spawn = |work: fn(&Pair, &Clock)| {
+            let shared = shared.clone();
+            thread::spawn(move || work(&shared.0, &shared.1))
+        };
+        let others = [spawn(Pair::replace_one), spawn(|pair, _| pair.delete(1))];
+        let (pair, clock) = &*shared;
+        pair.marks[1].fetch_or(USED, Ordering::Relaxed);
+        pair.replace_one(clock);
+        for other in others {
+            other.join().unwrap();
+        }
+        let linked = pair.linked.lock().unwrap().iter().filter(|l| **l).count();
+        let free = pair.free.lock().unwrap().len();
+        assert_eq!(linked + free, 2, "in the table or free");
     });
 }

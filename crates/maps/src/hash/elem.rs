@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
+/// Where the mark lies.
+pub(super) const MARK: usize = 20;
+
 /// An element: an address in the pool of the table that made it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Elem(pub(super) *mut u8);
@@ -21,8 +24,8 @@ impl Elem {
 
     /// 0 when free, 1 when in the table, 3 when also used since eviction last looked.
     pub(super) fn mark(&self) -> &AtomicU32 {
-        // SAFETY: the word at 20 of a live element; only accessed atomically.
-        unsafe { &*self.0.add(20).cast::<AtomicU32>() }
+        // SAFETY: the word at `MARK` of a live element; only accessed atomically.
+        unsafe { &*self.0.add(MARK).cast::<AtomicU32>() }
     }
 
     pub(super) fn link(&self) -> u64 {
