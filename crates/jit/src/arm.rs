@@ -9,16 +9,22 @@ pub(crate) mod asm;
 mod emit;
 mod places;
 
-use asm::{Asm, Label};
+use asm::{Asm, Label, X};
 
 use crate::ir::Func;
 use crate::layout;
+use skep_vm::Recovery;
+
+/// Bytes of every instruction.
+const INSN_BYTES: u32 = 4;
 
 /// The code of a program.
 pub(crate) struct Code {
     pub bytes: Vec<u8>,
     /// Where each function begins.
     pub functions: Vec<usize>,
+    /// Instructions that may fault.
+    pub faults: Vec<Recovery>,
 }
 
 /// What the code of all functions shares.
@@ -29,6 +35,8 @@ pub(crate) struct Shared {
     pub stop: Label,
     /// Where more fuel is asked for; x16 is the address of the state.
     pub refill: Label,
+    /// Instructions that may fault, and registers that become zero then.
+    pub faults: Vec<(Label, Option<X>)>,
 }
 
 /// Makes the code of a program from its functions.
@@ -36,16 +44,17 @@ pub(crate) struct Shared {
 /// Errors: the index of a function that is too large.
 pub(crate) fn generate(funcs: &mut [Func]) -> Result<Code, usize> {
     let mut asm = Asm::default();
-    let shared = Shared {
+    let mut shared = Shared {
         functions: funcs.iter().map(|_| asm.label()).collect(),
         stop: asm.label(),
         refill: asm.label(),
+        faults: Vec::new(),
     };
     let last = funcs.len().saturating_sub(1);
     for (index, func) in funcs.iter_mut().enumerate() {
         asm.bind(shared.functions[index]);
         let places = places::allocate(func);
-        emit::emit(&mut asm, func, &places, &shared, index as u32).ok_or(index)?;
+        emit::emit(&mut asm, func, &places, &mut shared, index as u32).ok_or(index)?;
     }
     asm.bind(shared.stop);
     asm.load(8, false, 16, 1, layout::LEAVE);
@@ -55,6 +64,15 @@ pub(crate) fn generate(funcs: &mut [Func]) -> Result<Code, usize> {
     let place = |label: &Label| places[label.0 as usize];
     Ok(Code {
         functions: shared.functions.iter().map(place).collect(),
+        faults: shared
+            .faults
+            .iter()
+            .map(|(at, register)| Recovery {
+                at: place(at) as u32,
+                resume: place(at) as u32 + INSN_BYTES,
+                register: *register,
+            })
+            .collect(),
         bytes,
     })
 }

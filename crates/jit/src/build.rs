@@ -1,6 +1,7 @@
 //! From instructions to SSA: which blocks there are, and which value each register and each
 //! promoted stack slot holds at each point.
 
+mod arena;
 mod call;
 mod shape;
 
@@ -204,6 +205,9 @@ impl Builder<'_> {
     }
 
     fn instruction(&mut self, at: u32, op: Isa) -> Result<(), Unsupported> {
+        if self.source.executable.in_arena.binary_search(&at).is_ok() {
+            return self.in_arena(at, op);
+        }
         match op {
             Isa::Alu {
                 width,
@@ -312,6 +316,7 @@ impl Builder<'_> {
                         signed,
                         addr,
                         off,
+                        kept: None,
                     });
                     self.write(dst, v);
                     return Ok(());
@@ -365,6 +370,7 @@ impl Builder<'_> {
                     addr,
                     off: off.into(),
                     value,
+                    faults: false,
                 });
                 self.accesses.push((at, v));
             }
@@ -381,6 +387,7 @@ impl Builder<'_> {
                     addr,
                     off: off.into(),
                     value,
+                    faults: false,
                 });
             }
             Isa::Atomic {
@@ -402,6 +409,7 @@ impl Builder<'_> {
                     off,
                     operand,
                     expected,
+                    faults: false,
                 });
                 match op {
                     AtomicOp::Cmpxchg => self.write(Reg::R0, v),
@@ -435,12 +443,7 @@ impl Builder<'_> {
                     what: "a call of a kernel function",
                 });
             }
-            Isa::AddrSpaceCast { .. } => {
-                return Err(Unsupported {
-                    at,
-                    what: "an address space cast",
-                });
-            }
+            Isa::AddrSpaceCast { dst, src, imm } => self.users_address(at, dst, src, imm)?,
             Isa::PercpuAddr { .. } => {
                 return Err(Unsupported {
                     at,

@@ -95,20 +95,25 @@ pub(crate) enum Op {
         addr: Val,
         off: i32,
     },
-    /// A load that may fault, and then is zero.
+    /// A load that may fault, and then is zero, or what was kept for that.
     Probe {
         size: Size,
         signed: bool,
         addr: Val,
         off: i32,
+        kept: Option<Val>,
     },
     Store {
         size: Size,
         addr: Val,
         off: i32,
         value: Val,
+        /// Whether it may fault, and then does nothing.
+        faults: bool,
     },
+    /// One that may fault gives then as many bytes of the operand, or of what was expected.
     Atomic {
+        faults: bool,
         size: Size,
         op: AtomicOp,
         fetch: bool,
@@ -298,7 +303,11 @@ impl Op {
                 f(t);
                 f(other);
             }
-            Op::Load { addr, .. } | Op::Probe { addr, .. } => f(addr),
+            Op::Load { addr, .. } => f(addr),
+            Op::Probe { addr, kept, .. } => {
+                f(addr);
+                kept.iter_mut().for_each(f);
+            }
             Op::Store { addr, value, .. } => {
                 f(addr);
                 f(value);

@@ -53,7 +53,8 @@ pub fn compile(
     let forgiven = match code.faults.is_empty() {
         true => None,
         // SAFETY: the code lies there, and the answer is dropped before it; each of these
-        // instructions is a load into the register that it names, and nothing else.
+        // instructions is one access: a load into the register that it names, or one that
+        // changes nothing where it faults.
         false => Some(unsafe {
             Forgiven::new(published.at(0), code.bytes.len(), code.faults).map_err(memory)?
         }),
@@ -127,10 +128,6 @@ pub fn compile_for_arm(
     facts: &dyn Facts,
     bounded: bool,
 ) -> Result<Image, CompileError> {
-    if let Some(at) = executable.probed.first() {
-        let what = "a load that may fault";
-        return Err(Unsupported { at: *at, what }.into());
-    }
     let functions = starts(executable);
     let mut funcs = lowered(executable, facts, &functions, bounded)?;
     let code = arm::generate(&mut funcs).map_err(|index| too_large(&functions, index))?;
@@ -138,7 +135,7 @@ pub fn compile_for_arm(
         bytes: code.bytes,
         functions: code.functions,
         lines: Vec::new(),
-        faults: Vec::new(),
+        faults: code.faults,
         leaf: false,
     })
 }

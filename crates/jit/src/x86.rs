@@ -148,7 +148,7 @@ pub(crate) fn generate(funcs: &mut [Func], options: &Options) -> Result<Code, us
             .map(|(at, resume, register)| Recovery {
                 at: finished.place(at) as u32,
                 resume: finished.place(resume) as u32,
-                register: Some(register),
+                register,
             })
             .collect(),
         bytes: finished.code,

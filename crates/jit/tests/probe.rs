@@ -147,7 +147,14 @@ fn tells_where_code_may_fault() {
         bytes.len(),
         "one instruction and nothing behind"
     );
-    // Where such code is not made, it is refused.
-    let refused = skep_jit::compile_for_arm(&executable, &TestHost::new(), false);
-    assert!(refused.is_err());
+    let image = skep_jit::compile_for_arm(&executable, &TestHost::new(), false).expect("code");
+    let [fault] = image.faults.as_slice() else {
+        panic!("{:?}", image.faults)
+    };
+    assert_eq!(fault.resume - fault.at, 4, "one instruction");
+    let bytes = &image.bytes[fault.at as usize..fault.resume as usize];
+    let word = u32::from_le_bytes(bytes.try_into().expect("four bytes"));
+    // A load of eight bytes into the register that becomes zero.
+    assert_eq!(word >> 22, 0b11_1110_0101, "{word:#x}");
+    assert_eq!(fault.register.map(u32::from), Some(word & 31));
 }

@@ -1,6 +1,7 @@
 //! Which helper and which function of the kernel does what: one table by number for each, the
 //! implementations beside what they serve.
 
+mod arena;
 mod clock;
 mod cpumask;
 mod csum;
@@ -98,6 +99,7 @@ static TABLE: [Option<Helper>; NUMBERS] = {
 };
 
 const KFUNC_FILES: &[Kfuncs] = &[
+    arena::KFUNCS,
     cpumask::KFUNCS,
     dynptr::KFUNCS,
     group::KFUNCS,

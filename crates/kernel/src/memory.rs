@@ -8,7 +8,7 @@ use std::sync::Arc;
 use skep_abi::Errno;
 use skep_catalog::helper_id;
 use skep_vm::world::{Clock, World};
-use skep_vm::{Grants, Mode, Trust};
+use skep_vm::{Grants, Mode, Pager, Pages, Trust};
 
 use crate::run::host::RunHost;
 
@@ -131,6 +131,23 @@ unsafe impl Grants for RunHost<'_> {
     fn granted(&self, addr: u64, len: u64, write: bool) -> bool {
         self.is_granted(addr, len, write)
     }
+}
+
+/// The pages of an arena, for programs whose accesses fault.
+struct ArenaPages(Arc<skep_maps::Arena>);
+
+// SAFETY: the arena answers without a lock or memory of its own, by calls of the system that a
+// handler may make. Where it answers true, it has let the page be read and written.
+unsafe impl Pages for ArenaPages {
+    fn fetch(&self, addr: u64) -> bool {
+        self.0.fetch(addr)
+    }
+}
+
+/// Lets programs find pages of an arena that were touched outside, as long as the answer lives.
+pub(crate) fn pager(arena: &Arc<skep_maps::Arena>) -> Pager {
+    let (start, len) = arena.range();
+    Pager::new(start, len, Arc::new(ArenaPages(arena.clone())))
 }
 
 /// A function that native code calls in the place of a helper that asks the world. What it

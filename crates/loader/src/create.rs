@@ -1,6 +1,6 @@
 //! How maps and BTF come to be in a kernel.
 
-use skep_abi::{Backend, Buffers, Cmd, Errno, MapType, attr, object_name};
+use skep_abi::{Backend, Buffers, Cmd, Errno, MapType, Mapping, attr, object_name};
 use skep_btf::Btf;
 
 use crate::error::LoadError;
@@ -39,6 +39,7 @@ pub(crate) fn map<'k>(
         None => None,
     };
     let fd = create(backend, def, inner.as_ref(), btf, options).map_err(fail("creating"))?;
+    let initial = initial.filter(|_| !def.is_arena());
     if let Some(value) = initial.filter(|value| value.iter().any(|byte| *byte != 0)) {
         update(backend, &fd, 0, value).map_err(fail("setting its first value"))?;
     }
@@ -46,6 +47,33 @@ pub(crate) fn map<'k>(
         freeze(backend, &fd).map_err(fail("freezing"))?;
     }
     Ok(fd)
+}
+
+/// Maps a new arena, where its extra word says or where there is room, and puts the first
+/// values of its variables into it. Programs that use it can be loaded then.
+pub(crate) fn arena(
+    backend: &dyn Backend,
+    def: &MapDef,
+    fd: &Fd<'_>,
+    options: &LoadOptions,
+) -> Result<Box<dyn Mapping>, LoadError> {
+    let fail = |step| {
+        move |errno| LoadError::Map {
+            map: def.name.clone(),
+            step,
+            errno,
+        }
+    };
+    let bytes = u64::from(def.max_entries) * u64::from(options.page_size);
+    let len = usize::try_from(bytes).map_err(|_| fail("mapping")(Errno::E2BIG))?;
+    let mapping = backend
+        .mmap_at(fd.raw(), def.map_extra, 0, len, true)
+        .map_err(fail("mapping"))?;
+    if let Some(value) = &def.initial {
+        let filled = mapping.write(0, value);
+        filled.map_err(fail("setting the first values of its variables"))?;
+    }
+    Ok(mapping)
 }
 
 /// Sets an element to the descriptor of a map or program.

@@ -1,4 +1,4 @@
-//! How data sections become array maps of one element.
+//! How data sections become array maps of one element, or the first pages of an arena.
 
 use skep_abi::{MapFlags, MapType};
 use skep_btf::{Btf, Kind, Linkage, TypeId};
@@ -31,6 +31,26 @@ pub(crate) fn of_section(
     };
     def.initial = Some(initial);
     Ok(def)
+}
+
+/// Puts the variables of a section into the declared arena, whose first pages they take.
+pub(crate) fn in_arena(
+    arena: &mut MapDef,
+    section: &Section<'_>,
+    btf: Option<&Btf>,
+) -> Result<(), OpenError> {
+    /// Bytes of a page, on all machines that arenas are known to work on.
+    const PAGE: u64 = 4096;
+    let room = u64::from(arena.max_entries) * PAGE;
+    if section.size > room {
+        let (size, name) = (section.size, &arena.name);
+        let problem = format!("{size} bytes do not fit into the {room} bytes of arena '{name}'");
+        return Err(OpenError::section(section.name, problem));
+    }
+    arena.section = section.name.to_string();
+    arena.initial = Some(section.data.to_vec());
+    arena.value_type = btf.and_then(|btf| btf.find_by_name_kind(section.name, Kind::DataSec));
+    Ok(())
 }
 
 /// The map that stands for the variables of `.kconfig`; `None` when there are none.

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use skep_abi::{Backend, Errno};
+use skep_abi::{Backend, Errno, Mapping};
 use skep_btf::Btf;
 
 use crate::create;
@@ -63,6 +63,8 @@ pub struct Loaded<'k> {
     pub(crate) btf: Option<Fd<'k>>,
     btf_refused: Option<Errno>,
     maps: Vec<MapState<'k>>,
+    /// The arenas that were made here, as this side sees them.
+    arenas: Vec<(MapIndex, Shared)>,
     programs: Vec<Option<Fd<'k>>>,
     kernel_btf: OnceCell<Option<Arc<Btf>>>,
 }
@@ -81,6 +83,15 @@ enum MapState<'k> {
 /// The kernel, with a name in debug output.
 #[derive(Clone, Copy)]
 pub(crate) struct Kernel<'k>(pub(crate) &'k dyn Backend);
+
+/// Memory that the kernel shares, by its place in debug output.
+struct Shared(Box<dyn Mapping>);
+
+impl core::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{:#x}+{:#x}", self.0.address(), self.0.len())
+    }
+}
 
 impl core::fmt::Debug for Kernel<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -110,6 +121,7 @@ impl Object {
             btf: None,
             btf_refused: None,
             maps: Vec::new(),
+            arenas: Vec::new(),
             programs: self.programs.iter().map(|_| None).collect(),
             kernel_btf: OnceCell::new(),
         };
@@ -183,6 +195,14 @@ impl<'k> Loaded<'k> {
             MapState::Created(fd) => Some(fd),
             _ => None,
         }
+    }
+
+    /// An arena's memory, when it was created here: its variables, as the object lays them out,
+    /// and behind them what programs and this side put there. It stays mapped as long as the
+    /// object is loaded.
+    pub fn arena(&self, map: MapIndex) -> Option<&dyn Mapping> {
+        let found = self.arenas.iter().find(|(index, _)| *index == map);
+        found.map(|(_, shared)| &*shared.0)
     }
 
     /// Why a map could not be made.
@@ -267,8 +287,9 @@ impl<'k> Loaded<'k> {
     fn create_maps(&mut self) {
         let object = self.object;
         for def in &object.maps {
+            let index = MapIndex(self.maps.len());
             let state = match def.autocreate {
-                true => self.make(def),
+                true => self.make(def, index),
                 false => Ok(None),
             };
             self.maps.push(match state {
@@ -289,7 +310,7 @@ impl<'k> Loaded<'k> {
     }
 
     /// Makes one map, or finds it: the caller's, a pinned one, or a new one.
-    fn make(&self, def: &MapDef) -> Result<Option<Fd<'k>>, LoadError> {
+    fn make(&mut self, def: &MapDef, index: MapIndex) -> Result<Option<Fd<'k>>, LoadError> {
         let backend = self.backend.0;
         if let Some(fd) = self.options.reuse.get(&def.name) {
             return pins::reused(backend, def, *fd, &self.options).map(Some);
@@ -306,6 +327,10 @@ impl<'k> Loaded<'k> {
         };
         let initial = computed.as_deref().or(def.initial.as_deref());
         let fd = create::map(backend, def, initial, self.btf.as_ref(), &self.options)?;
+        if def.is_arena() {
+            let memory = create::arena(backend, def, &fd, &self.options)?;
+            self.arenas.push((index, Shared(memory)));
+        }
         pins::pin(backend, def, &fd, &self.options)?;
         Ok(Some(fd))
     }

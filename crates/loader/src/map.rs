@@ -80,7 +80,8 @@ pub struct MapDef {
     /// For struct_ops: which member is which program, by their names.
     pub operations: Vec<(String, String)>,
     /// The first value of element 0, for the maps that stand for a data section. It may be
-    /// edited, and its length is `value_size`. For struct_ops it is the structure as the
+    /// edited, and its length is `value_size`. For an arena it is what its first pages hold,
+    /// and `section` and `value_type` tell which variables. For struct_ops it is the structure as the
     /// object declares it.
     pub initial: Option<Vec<u8>>,
     /// Whether to create it at all.
@@ -116,6 +117,11 @@ impl MapDef {
     /// Whether the map's value is a data section of the file.
     pub(crate) fn is_section(&self) -> bool {
         self.initial.is_some() && self.origin != MapOrigin::StructOps
+    }
+
+    /// Whether the map is an arena.
+    pub fn is_arena(&self) -> bool {
+        self.map_type == skep_abi::MapType::Arena.as_u32()
     }
 
     /// Whether the map is frozen once it is filled.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use skep_abi::{MapType, ProgFlags, ProgType};
+use skep_abi::{ProgFlags, ProgType};
 use skep_btf::{Btf, BtfExt, Kind};
 use skep_elf::{ObjectFile, Section, SymbolKind};
 
@@ -211,11 +211,16 @@ impl Maps {
             maps.defs.push(def);
         }
         if let Some(section) = &layout.arena {
-            let is_arena = |map: &MapDef| map.map_type == MapType::Arena.as_u32();
-            let Some(index) = maps.defs.iter().position(is_arena) else {
+            let arena = maps
+                .defs
+                .iter_mut()
+                .zip(0..)
+                .find(|(def, _)| def.is_arena());
+            let Some((def, index)) = arena else {
                 let problem = "there are arena variables, but no arena map is declared";
                 return Err(OpenError::section(section.name, problem));
             };
+            data_maps::in_arena(def, section, btf)?;
             maps.places.arena = Some((section.index, MapIndex(index)));
         }
         maps.defs

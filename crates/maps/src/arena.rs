@@ -4,9 +4,10 @@
 //! One file of memory lies behind two views. Programs address it by the low half of an
 //! address, counted from the [base](Arena::base) of a window of 4 GiB with a guard on each
 //! side; outside it is mapped where the user's address is, which is known from the map's
-//! extra word or from the first mapping. A page is *there* for programs when its bit is set;
-//! a page that was touched from outside has data in the file, which is noticed when a program
-//! first comes by.
+//! extra word or from the first mapping. A page is *there* for programs when its bit is set,
+//! and then they can access it; elsewhere in the window an access faults. A page that was touched
+//! from outside has data in the file, which is noticed when a program's access faults there, or
+//! when pages are asked for.
 
 mod free;
 mod view;
@@ -170,7 +171,10 @@ impl Arena {
         if self.ledger.charge(u64::from(count) * PAGE as u64).is_err() {
             return 0;
         }
-        if self.strict && self.show(&state, page, count, true).is_err() {
+        let shown = self.show_inside(page, count, true);
+        if shown.is_err() || self.strict && self.show(&state, page, count, true).is_err() {
+            // Nobody was told of the pages, so that it does not matter who can see them.
+            let _ = self.show_inside(page, count, false);
             self.ledger.refund(u64::from(count) * PAGE as u64);
             return 0;
         }
@@ -196,6 +200,8 @@ impl Arena {
                 self.ledger.refund(PAGE as u64);
             }
         }
+        // Where this fails, programs see zeros, and what they write is noticed as a touch.
+        let _ = self.show_inside(page, count, false);
         self.memory.forget(page, count);
         // What was reserved can be touched again; what was allocated, no more.
         let _ = self.show(&state, page, count, !self.strict);
@@ -314,7 +320,46 @@ impl Arena {
     fn adopt(&self, state: &mut State, page: u32) {
         state.free.take(page, 1);
         self.ledger.charge_always(PAGE as u64);
+        // Where this fails, accesses fault and find the page again.
+        let _ = self.show_inside(page, 1, true);
         self.set_present(page);
+    }
+
+    /// Lets programs touch a page that was touched from outside before, and those behind it, when
+    /// one of their accesses faulted at a native address; whether it can now be done again. Takes
+    /// no lock: a handler of signals may ask.
+    pub fn fetch(&self, address: u64) -> bool {
+        let first = self.base() + u64::from(self.user_start() as u32);
+        let place = address.checked_sub(first).map(|at| at / PAGE as u64);
+        let page = place.and_then(|page| u32::try_from(page).ok());
+        let Some(page) = page.filter(|page| *page < self.pages && !self.strict) else {
+            return false;
+        };
+        let Some(end) = self.memory.data_at(page) else {
+            return false;
+        };
+        let count = end.min(self.pages) - page;
+        if self.show_inside(page, count, true).is_err() {
+            return false;
+        }
+        if self.memory.data_at(page).is_none() {
+            // Somebody gave it back meanwhile.
+            let _ = self.show_inside(page, count, false);
+            return false;
+        }
+        true
+    }
+
+    /// Where programs may look for pages: an address and a length, with places around the pages
+    /// where nothing ever is.
+    pub fn range(&self) -> (u64, u64) {
+        self.window.range()
+    }
+
+    /// Lets programs touch pages, or not.
+    fn show_inside(&self, page: u32, count: u32, shown: bool) -> Result<(), Errno> {
+        let place = u64::from(self.user_start() as u32) + u64::from(page) * PAGE as u64;
+        self.window.show(place, count, shown)
     }
 
     /// Lets pages be touched from outside, or not.

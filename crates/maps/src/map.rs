@@ -79,7 +79,7 @@ enum Storage {
     Queue(Queue),
     Bloom(Bloom),
     Ring(Ring),
-    Arena(Box<Arena>),
+    Arena(Arc<Arena>),
     /// Stacks, which only programs put in, by a helper that has no stack to take here; so
     /// there are never any.
     Stacks,
@@ -148,7 +148,7 @@ impl Map {
             StackTrace => Storage::Stacks,
             Ringbuf | UserRingbuf => Storage::Ring(Ring::new(entries, ledger)?),
             StructOps => Storage::StructOps,
-            MapType::Arena => Storage::Arena(Box::new(crate::arena::Arena::new(&spec, ledger)?)),
+            MapType::Arena => Storage::Arena(Arc::new(crate::arena::Arena::new(&spec, ledger)?)),
             _ => Storage::Opaque,
         };
         spec.max_entries = spec.capacity();
@@ -180,7 +180,7 @@ impl Map {
     }
 
     /// The pages of an arena.
-    pub fn arena(&self) -> Option<&crate::Arena> {
+    pub fn arena(&self) -> Option<&Arc<crate::Arena>> {
         match &self.storage {
             Storage::Arena(arena) => Some(arena),
             _ => None,
@@ -227,6 +227,8 @@ impl Map {
             Storage::Array(a) if u64::from(offset) < a.direct_len() => {
                 Some(a.value(0, 0)? as u64 + u64::from(offset))
             }
+            // The user's address: programs cast it.
+            Storage::Arena(a) => Some(a.user_start().wrapping_add(offset.into())),
             _ => None,
         }
     }

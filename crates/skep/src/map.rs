@@ -366,6 +366,11 @@ pub fn set_initial<T: Plain>(object: &mut Object, map: usize, offset: usize, val
 /// # Errors
 /// `ENOENT` when its section was not loaded; what the kernel answers.
 pub fn read_variable<T: Plain>(loaded: &Loaded<'_>, map: usize, offset: usize) -> Result<T, Errno> {
+    if let Some(arena) = loaded.arena(MapIndex(map)) {
+        let mut bytes = vec![0; T::SIZE];
+        arena.read(offset, &mut bytes)?;
+        return Ok(T::read(&bytes));
+    }
     let size = loaded
         .object()
         .maps

@@ -11,6 +11,7 @@ use skep::abi::{Backend, Errno, ProgType};
 use skep::{Kernel, LoadOptions, LogOptions, Object, ProgIndex, RunInput, test_run};
 use skep_btf::Btf;
 use skep_host::Host;
+use skep_kernel::Builder;
 
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 /// An ICMP echo request; `syscall` programs have no packet.
@@ -104,6 +105,67 @@ const CASES: &[(&str, &str, [u32; 2])] = &[
         "of_groups",
         [86810270, 86810270],
     ),
+    (
+        "programs/arena_list.bpf.o",
+        "push_and_walk",
+        [3364026691, 85001957],
+    ),
+    (
+        "programs/arena_list.bpf.o",
+        "reverse",
+        [4086159026, 2719383076],
+    ),
+    (
+        "programs/arena_list.bpf.o",
+        "give_back",
+        [3094347925, 3094347925],
+    ),
+    (
+        "programs/arena_list.bpf.o",
+        "count_bytes",
+        [2135587923, 2135587984],
+    ),
+    (
+        "programs/arena_hash.bpf.o",
+        "fill",
+        [4045902659, 3255247886],
+    ),
+    (
+        "programs/arena_hash.bpf.o",
+        "compare_and_swap",
+        [4796749, 3396497735],
+    ),
+    ("programs/arena_hash.bpf.o", "count_source", [6101, 12202]),
+    (
+        "programs/arena_edges_v4.bpf.o",
+        "around",
+        [3828080393, 3828080393],
+    ),
+    (
+        "programs/arena_edges_v4.bpf.o",
+        "sums",
+        [3986946696, 379878833],
+    ),
+    (
+        "programs/arena_edges_v4.bpf.o",
+        "casts",
+        [683659850, 683659850],
+    ),
+    (
+        "programs/arena_edges_v4.bpf.o",
+        "gone",
+        [184555598, 184555598],
+    ),
+    (
+        "programs/arena_edges_v4.bpf.o",
+        "atomics",
+        [840339538, 840339538],
+    ),
+    (
+        "programs/arena_edges_v4.bpf.o",
+        "pages",
+        [3262916978, 3262916978],
+    ),
 ];
 
 fn root(path: &str) -> std::path::PathBuf {
@@ -152,10 +214,18 @@ fn run(
     Ok(results)
 }
 
-fn ours(btf: &Arc<Btf>, native: bool, checking: bool) -> Kernel {
-    let builder = Kernel::builder().cpus(2).kernel_btf(btf.clone());
-    builder.native(native).checking(checking).build()
-}
+/// What runs programs: its name, whether that is native code, and how it is asked for.
+type Engine = (&'static str, bool, fn(Builder) -> Builder);
+
+const ENGINES: &[Engine] = &[
+    ("native", true, |builder| builder),
+    ("bounded", true, |builder| builder.fuel(Some(1 << 24))),
+    ("hardened", true, |builder| builder.hardened(true)),
+    ("interpreted", false, |builder| builder.native(false)),
+    ("checked", false, |builder| {
+        builder.native(false).checking(true)
+    }),
+];
 
 #[test]
 fn results_are_those_of_linux() {
@@ -170,15 +240,12 @@ fn results_are_those_of_linux() {
         let check = |engine: &str, result: Result<[u32; 2], Errno>, why: Option<String>| {
             assert_eq!(result, Ok(*wanted), "{file} {program} {engine} {why:?}");
         };
-        for (engine, native, checking) in [
-            ("native", true, false),
-            ("interpreted", false, false),
-            ("checked", false, true),
-        ] {
-            let kernel = ours(&btf, native, checking);
+        for (engine, native, choose) in ENGINES {
+            let builder = Kernel::builder().cpus(2).kernel_btf(btf.clone());
+            let kernel = choose(builder).build();
             let compiled = |fd| {
                 let code = kernel.native_code(fd).expect("a program");
-                let expected = native && cfg!(target_arch = "x86_64");
+                let expected = *native && cfg!(target_arch = "x86_64");
                 assert_eq!(code.is_some(), expected, "{file} {program} {engine}");
             };
             let ran = run(&kernel, &object, program, &compiled);

@@ -96,8 +96,11 @@ pub struct InsnAux {
     /// The call at this instruction is a `bpf_loop` whose inlining is possible: the callback,
     /// and whether flags are always zero.
     pub loop_inline: LoopInline,
-    /// Reads of this memory access are sign extended in the rewritten form.
-    pub needs_zext: bool,
+    /// The instruction computes with 64 bits on an address in an arena, of which the upper half
+    /// is to stay zero.
+    pub on_arena: bool,
+    /// The same instruction computes on numbers, too, of which all bits count.
+    pub on_number: bool,
 }
 
 /// Which map a call uses over all paths.
@@ -400,9 +403,15 @@ impl Verifier<'_> {
 
     /// Whether the program uses an arena.
     pub fn has_arena(&self) -> bool {
+        self.arena().is_some()
+    }
+
+    /// The arena that the program uses.
+    pub fn arena(&self) -> Option<&MapFacts> {
         self.maps
             .iter()
-            .any(|map| map.map_type == skep_abi::MapType::Arena.as_u32())
+            .find(|map| map.map_type == skep_abi::MapType::Arena.as_u32())
+            .map(Arc::as_ref)
     }
 
     /// The function that contains an instruction.

@@ -278,6 +278,14 @@ pub struct Executable {
     /// The slots of loads that may find nothing, ascending: through pointers to objects that
     /// may be gone, and addresses that were made up. Such a load reads zero.
     pub probed: Vec<u32>,
+    /// The slots of accesses in the program's arena, ascending: with only the low half of the
+    /// register for an address. A load of what is not there reads zero; anything else does
+    /// nothing. An old value, or one that was to be loaded with acquire ordering, is then what
+    /// its register held before, cut to the size of the access.
+    pub in_arena: Vec<u32>,
+    /// The program's arena. An address space cast in [`insns`](Self::insns) is one to the
+    /// address that the arena's user sees.
+    pub arena: Option<MapId>,
     /// What of the kernel's own memory or functions the program needs: such a program is
     /// verified here but cannot run.
     pub needs_kernel: Option<String>,

@@ -106,14 +106,7 @@ pub(crate) fn atomic<A: Access, const OP: u8, const WIDE: bool, const FETCH: boo
         return exit;
     }
     let o = &at.cell().args;
-    let op = match OP {
-        0 => AtomicOp::Add,
-        1 => AtomicOp::Or,
-        2 => AtomicOp::And,
-        3 => AtomicOp::Xor,
-        4 => AtomicOp::Xchg,
-        _ => AtomicOp::Cmpxchg,
-    };
+    let op = atomic_op(OP);
     let change = Change {
         wide: WIDE,
         op,
@@ -131,6 +124,19 @@ pub(crate) fn atomic<A: Access, const OP: u8, const WIDE: bool, const FETCH: boo
         Err(denied) => return m.deny(at, fuel, denied),
     }
     next(at, r, m, fuel)
+}
+
+/// The operation with a discriminant.
+#[inline(always)]
+pub(crate) fn atomic_op(discriminant: u8) -> AtomicOp {
+    match discriminant {
+        0 => AtomicOp::Add,
+        1 => AtomicOp::Or,
+        2 => AtomicOp::And,
+        3 => AtomicOp::Xor,
+        4 => AtomicOp::Xchg,
+        _ => AtomicOp::Cmpxchg,
+    }
 }
 
 /// A load with acquire ordering.

@@ -2,6 +2,7 @@
 
 use skep_isa::{AluOp, AtomicOp, Cond, Op, Operand, Size, SwapKind, Width};
 
+use crate::arena::{self, Acquire, ArenaLoad, ArenaStore, Release, ToUser};
 use crate::call;
 use crate::cell::Handler;
 use crate::flow::{self, LoadAcquire, StoreRelease, branch, one};
@@ -20,6 +21,9 @@ macro_rules! each {
         }
     };
 }
+
+/// What a cast says of an address that is to be the user's.
+const TO_USER: i32 = 1 << 16;
 
 /// The handler of an instruction; `None` for one that is not run here.
 pub(crate) fn handler<A: Access>(op: &Op) -> Option<Handler<A>> {
@@ -135,6 +139,7 @@ pub(crate) fn handler<A: Access>(op: &Op) -> Option<Handler<A>> {
         Op::CallSub { .. } => call::call_sub,
         Op::Exit => call::exit,
         Op::Nospec => one::<A, Nop>,
+        Op::AddrSpaceCast { imm: TO_USER, .. } => one::<A, ToUser>,
         Op::CallKfunc { .. } | Op::AddrSpaceCast { .. } | Op::PercpuAddr { .. } => return None,
     };
     Some(handler)
@@ -155,6 +160,69 @@ pub(crate) fn probing<A: Access>(op: &Op) -> Option<Handler<A>> {
             => |N| Some(one::<A, Probe<N, true>>)),
         _ => None,
     }
+}
+
+/// The handler of an access in an arena; `None` for what is no access, and for operations
+/// that take several steps.
+pub(crate) fn in_arena<A: Access>(op: &Op) -> Option<Handler<A>> {
+    let handler: Handler<A> = match *op {
+        Op::Load {
+            size,
+            signed: false,
+            ..
+        } => {
+            each!(size, Size::B8 | Size::B16 | Size::B32 | Size::B64
+                => |N| one::<A, ArenaLoad<N, false>>)
+        }
+        Op::Load {
+            size, signed: true, ..
+        } => {
+            each!(size, Size::B8 | Size::B16 | Size::B32 | Size::B64
+                => |N| one::<A, ArenaLoad<N, true>>)
+        }
+        Op::Store {
+            size,
+            src: Operand::Reg(_),
+            ..
+        } => {
+            each!(size, Size::B8 | Size::B16 | Size::B32 | Size::B64
+                => |N| one::<A, ArenaStore<N, false>>)
+        }
+        Op::Store {
+            size,
+            src: Operand::Imm(_),
+            ..
+        } => {
+            each!(size, Size::B8 | Size::B16 | Size::B32 | Size::B64
+                => |N| one::<A, ArenaStore<N, true>>)
+        }
+        Op::LoadAcquire { size, .. } => {
+            each!(size, Size::B8 | Size::B16 | Size::B32 | Size::B64
+                => |N| one::<A, Acquire<N>>)
+        }
+        Op::StoreRelease { size, .. } => {
+            each!(size, Size::B8 | Size::B16 | Size::B32 | Size::B64
+                => |N| one::<A, Release<N>>)
+        }
+        Op::Atomic {
+            size, op, fetch, ..
+        } => {
+            use AtomicOp::{Add, And, Cmpxchg, Or, Xchg, Xor};
+            if fetch && matches!(op, And | Or | Xor) {
+                return None;
+            }
+            let wide = size == Size::B64;
+            each!(op, Add | Or | And | Xor | Xchg | Cmpxchg
+            => |N| match (wide, fetch) {
+                (true, true) => arena::atomic::<A, N, true, true>,
+                (true, false) => arena::atomic::<A, N, true, false>,
+                (false, true) => arena::atomic::<A, N, false, true>,
+                (false, false) => arena::atomic::<A, N, false, false>,
+            })
+        }
+        _ => return None,
+    };
+    Some(handler)
 }
 
 fn alu<A: Access>(width: Width, op: AluOp, src: Operand) -> Handler<A> {

@@ -17,6 +17,31 @@ pub trait Linker {
     /// The address of a byte in the value of a map with direct access; `None` when the
     /// map has no such byte.
     fn map_value_address(&self, map: MapId, offset: u32) -> Option<u64>;
+    /// Where an arena is; `None` for other maps.
+    fn arena(&self, map: MapId) -> Option<ArenaPlace> {
+        let _ = map;
+        None
+    }
+}
+
+/// Where an arena is.
+///
+/// To run programs that use it is to promise ([`Trust`](crate::Trust)) that of all addresses
+/// that are a number of 32 bits, one of 16 bits with a sign, and up to seven more away from
+/// [`base`](Self::base), each is one of its pages, or cannot be accessed at all.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct ArenaPlace {
+    /// What programs add to the low half of an address.
+    pub base: u64,
+    /// Where the user sees the first page: the upper half of addresses that are the user's.
+    pub user: u64,
+}
+
+impl ArenaPlace {
+    /// The upper half of the user's addresses, and zeros.
+    pub fn user_half(self) -> u64 {
+        self.user & !u64::from(u32::MAX)
+    }
 }
 
 /// What a running program can reach.

@@ -10,6 +10,7 @@
 //! inside a state that the verifier recorded; any program at all is safe to run so.
 #![deny(unsafe_code)]
 
+mod arena;
 mod call;
 mod cell;
 mod check;
@@ -30,8 +31,8 @@ pub mod world;
 
 pub use check::{Claim, Violation};
 pub use cpu::{Cpu, CpuGuard, Cpus, Limits};
-pub use host::{Grants, Host, Linker, Stopped, Trap};
-pub use memory::{FRAME_BYTES, Forgiven, Recovery, Trust};
+pub use host::{ArenaPlace, Grants, Host, Linker, Stopped, Trap};
+pub use memory::{FRAME_BYTES, Forgiven, Pager, Pages, Recovery, Trust};
 pub use native::{End, Leaf, Native, next_program, run_in_place};
 pub use program::{LinkError, Program};
 pub use run::{MAX_TAIL_CALLS, Machine, Mode, Prepared, run, run_function};

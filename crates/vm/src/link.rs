@@ -10,9 +10,9 @@ use crate::cell::{Cell, Operands};
 use crate::check::States;
 use crate::flow;
 use crate::fuse::{FUSED, fused};
-use crate::handlers::{handler, probing};
+use crate::handlers::{handler, in_arena, probing};
 use crate::host::Linker;
-use crate::memory::{Access, Checked, Code, FRAME_BYTES, Trust, can_probe};
+use crate::memory::{Access, Checked, Code, FRAME_BYTES, Trust, can_attempt};
 use crate::program::{LinkError, Program};
 
 /// The helper that is no call: `bpf_tail_call`.
@@ -33,21 +33,28 @@ pub(crate) fn link(executable: &Executable, linker: &dyn Linker) -> Result<Progr
             slots.push(None);
         }
     }
-    let probed = &executable.probed;
-    if !probed.is_empty() && !can_probe() {
-        let at = probed.first().map_or(0, |at| *at as usize);
-        let what = "a load that may fault";
+    let faulting = Faulting {
+        probed: &executable.probed,
+        in_arena: &executable.in_arena,
+    };
+    if let Some(at) = faulting.first()
+        && !can_attempt()
+    {
+        let what = "an access that may fault";
         return Err(LinkError::Unsupported { at, what });
     }
-    let plain = cells::<Checked>(&slots, probed)?;
-    let mut cells = cells::<Trust>(&slots, probed)?;
+    let arena = executable.arena.and_then(|map| linker.arena(map));
+    if let (Some(at), None) = (executable.in_arena.first(), arena) {
+        return Err(LinkError::Reference { at: *at as usize });
+    }
+    let plain = cells::<Checked>(&slots, faulting)?;
+    let mut cells = cells::<Trust>(&slots, faulting)?;
     for (at, cell) in cells.iter_mut().enumerate() {
         cell.args.to = past_jumps(&slots, at);
         // What may fault, and what takes two slots, is run by itself.
         let plain = |at: usize| {
             let (op, _) = slots.get(at)?.as_ref()?;
-            let may_fault = probed.binary_search(&(at as u32)).is_ok();
-            (!may_fault && op.slots() == 1).then_some(op)
+            (!faulting.has(at) && op.slots() == 1).then_some(op)
         };
         let mut ops = [&Op::Exit; FUSED];
         let known = (at..at + FUSED).map_while(plain);
@@ -70,6 +77,7 @@ pub(crate) fn link(executable: &Executable, linker: &dyn Linker) -> Result<Progr
         origin: (0..insns.len()).map(origin).collect(),
         states: States::new(&executable.recorded),
         maps: executable.maps.clone().into(),
+        arena: arena.unwrap_or_default(),
         helpers: helpers.into(),
         native: OnceLock::new(),
         bounded: OnceLock::new(),
@@ -113,14 +121,44 @@ fn code<A: Access>(cells: Vec<Cell<A>>) -> Result<Code<A>, LinkError> {
     Code::new(cells, stop).map_err(|at| LinkError::Target { at })
 }
 
+/// The instructions that may fault, ascending.
+#[derive(Clone, Copy)]
+struct Faulting<'a> {
+    probed: &'a [u32],
+    in_arena: &'a [u32],
+}
+
+impl Faulting<'_> {
+    fn first(self) -> Option<usize> {
+        let first = self.probed.first().into_iter().chain(self.in_arena.first());
+        first.min().map(|at| *at as usize)
+    }
+
+    fn is_probed(self, at: usize) -> bool {
+        self.probed.binary_search(&(at as u32)).is_ok()
+    }
+
+    fn is_in_arena(self, at: usize) -> bool {
+        self.in_arena.binary_search(&(at as u32)).is_ok()
+    }
+
+    fn has(self, at: usize) -> bool {
+        self.is_probed(at) || self.is_in_arena(at)
+    }
+}
+
 /// One cell for each slot, none fused.
 fn cells<A: Access>(
     slots: &[Option<(Op, Operands)>],
-    probed: &[u32],
+    faulting: Faulting<'_>,
 ) -> Result<Vec<Cell<A>>, LinkError> {
     let cell = |(at, slot): (usize, &Option<(Op, Operands)>)| match slot {
-        Some((op, args)) if probed.binary_search(&(at as u32)).is_ok() => {
+        Some((op, args)) if faulting.is_probed(at) => {
             let run = probing::<A>(op).ok_or(LinkError::Reference { at })?;
+            Ok(Cell { run, args: *args })
+        }
+        Some((op, args)) if faulting.is_in_arena(at) => {
+            let run = in_arena::<A>(op).ok_or(LinkError::Unsupported { at, what: what(op) })?;
             Ok(Cell { run, args: *args })
         }
         Some((op, args)) => {
@@ -220,7 +258,7 @@ impl Context<'_> {
                 dst: dst.number(),
                 ..none
             },
-            Op::MovSx { dst, src, .. } => Operands {
+            Op::MovSx { dst, src, .. } | Op::AddrSpaceCast { dst, src, .. } => Operands {
                 dst: dst.number(),
                 src: src.number(),
                 ..none
@@ -281,11 +319,7 @@ impl Context<'_> {
                 imm: id as u64,
                 ..none
             },
-            Op::CallKfunc { .. }
-            | Op::AddrSpaceCast { .. }
-            | Op::PercpuAddr { .. }
-            | Op::Exit
-            | Op::Nospec => none,
+            Op::CallKfunc { .. } | Op::PercpuAddr { .. } | Op::Exit | Op::Nospec => none,
         })
     }
 

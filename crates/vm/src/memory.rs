@@ -5,8 +5,10 @@
 //! host granted ([`Grants`]). Accesses are plain machine loads and stores: where a program
 //! races with another thread on a map value it sees what the hardware gives, as on Linux.
 
+mod attempt;
 mod code;
 mod fault;
+mod registry;
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::mem::MaybeUninit;
@@ -17,9 +19,9 @@ use skep_isa::AtomicOp;
 
 use crate::host::Host;
 
+pub(crate) use attempt::can_attempt;
 pub(crate) use code::{At, Code};
-pub(crate) use fault::can_probe;
-pub use fault::{Forgiven, Recovery};
+pub use fault::{Forgiven, Pager, Pages, Recovery};
 
 /// Bytes of stack that each frame owns, below its r10.
 pub const FRAME_BYTES: u64 = 512;
@@ -228,13 +230,52 @@ pub(crate) trait Access: Copy {
         Ok(unsafe { with_exposed_provenance::<T>(addr as usize).read_unaligned() }.into())
     }
 
-    /// Reads a number where it may be that nothing can be read; that is zero then.
+    /// Reads a number where it may be that nothing can be read; that is `otherwise` then.
     ///
     /// With checks, only what may be read at all is looked at.
-    fn probe(self, host: &dyn Host, stack: &Stack, frame: u32, addr: u64, size: u32) -> u64 {
+    fn attempt_load(
+        self,
+        at: (&dyn Host, &Stack, u32),
+        addr: u64,
+        size: u32,
+        otherwise: u64,
+    ) -> u64 {
+        let (host, stack, frame) = at;
         match self.permit(host, stack, frame, addr, size.into(), false) {
-            Ok(()) => fault::probe(addr, size).unwrap_or(0),
-            Err(_) => 0,
+            Ok(()) => attempt::load(addr, size, otherwise),
+            Err(_) => otherwise,
+        }
+    }
+
+    /// Writes a number where it may be that nothing can be written.
+    fn attempt_store(self, at: (&dyn Host, &Stack, u32), addr: u64, size: u32, value: u64) {
+        let (host, stack, frame) = at;
+        if self
+            .permit(host, stack, frame, addr, size.into(), true)
+            .is_ok()
+        {
+            attempt::store(addr, size, value);
+        }
+    }
+
+    /// Changes memory in one step where there may be none, and gives what the register holds
+    /// then that gets the old value.
+    fn attempt_atomic(self, at: (&dyn Host, &Stack, u32), addr: u64, change: Change) -> u64 {
+        let (host, stack, frame) = at;
+        let len = if change.wide { 8 } else { 4 };
+        match self.permit(host, stack, frame, addr, len, true) {
+            Ok(()) => attempt::atomic(addr, change),
+            Err(_) => {
+                let kept = match change.op {
+                    AtomicOp::Cmpxchg => change.expected,
+                    _ => change.operand,
+                };
+                if change.wide {
+                    kept
+                } else {
+                    kept & 0xffff_ffff
+                }
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use skep_isa::DecodeError;
 use skep_verifier::{Executable, MapId};
 
 use crate::check::States;
-use crate::host::Linker;
+use crate::host::{ArenaPlace, Linker};
 use crate::link;
 use crate::memory::{Checked, Code, Trust};
 use crate::native::{Compiled, Native};
@@ -27,6 +27,8 @@ pub struct Program {
     /// What the verifier claims before each original instruction.
     pub(crate) states: States,
     pub(crate) maps: Box<[MapId]>,
+    /// Where the arena is, if it uses one.
+    pub(crate) arena: ArenaPlace,
     pub(crate) helpers: Box<[i32]>,
     /// Runs in the place of the cells where nothing is counted or checked.
     pub(crate) native: OnceLock<Option<Compiled>>,

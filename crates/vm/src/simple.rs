@@ -49,7 +49,7 @@ const CONDS: [Cond; 11] = {
     [Eq, Gt, Ge, Set, Ne, Sgt, Sge, Lt, Le, Slt, Sle]
 };
 
-const SIZES: [Size; 4] = [Size::B8, Size::B16, Size::B32, Size::B64];
+pub(crate) const SIZES: [Size; 4] = [Size::B8, Size::B16, Size::B32, Size::B64];
 
 const _: () = {
     let mut i = 0;
@@ -184,10 +184,8 @@ impl<const SIZE: u8, const SIGNED: bool> Simple for Probe<SIZE, SIGNED> {
     #[inline(always)]
     fn result<A: Access>(o: &Operands, _: u64, other: u64, m: &Run<'_, A>) -> Result<u64, Denied> {
         let size = const { SIZES[SIZE as usize] };
-        let (host, stack, frame) = (&*m.host, &m.cpu.stack, m.cpu.frame);
-        let value = m
-            .access
-            .probe(host, stack, frame, o.addr(other), size.bytes());
+        let at = (&*m.host, &m.cpu.stack, m.cpu.frame);
+        let value = m.access.attempt_load(at, o.addr(other), size.bytes(), 0);
         Ok(if SIGNED {
             meaning::sign_extend(size, value)
         } else {

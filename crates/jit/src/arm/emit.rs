@@ -25,7 +25,7 @@ pub(super) fn emit(
     asm: &mut Asm,
     func: &mut Func,
     places: &Places,
-    shared: &Shared,
+    shared: &mut Shared,
     index: u32,
 ) -> Option<()> {
     let slots = 8 * places.slots;
@@ -52,7 +52,7 @@ pub(super) fn emit(
 struct Emit<'a> {
     asm: &'a mut Asm,
     places: &'a Places,
-    shared: &'a Shared,
+    shared: &'a mut Shared,
     index: u32,
     state: i32,
     allowance: i32,
@@ -263,14 +263,7 @@ impl Emit<'_> {
                 let (t, f) = (self.get(func, t, S0), self.get(func, f, S1));
                 self.asm.select(d, t, f, condition(test.cond));
             }
-            // What may fault is refused before.
             Op::Load {
-                size,
-                signed,
-                addr,
-                off,
-            }
-            | Op::Probe {
                 size,
                 signed,
                 addr,
@@ -279,14 +272,37 @@ impl Emit<'_> {
                 let (base, off) = self.address(func, addr, off, size.bytes());
                 self.asm.load(size.bytes(), signed, d, base, off);
             }
+            Op::Probe {
+                size,
+                signed,
+                addr,
+                off,
+                kept,
+            } => {
+                let (mut base, off) = self.address(func, addr, off, size.bytes());
+                if let Some(kept) = kept {
+                    // What is kept may go to the register of the address.
+                    if base != S1 {
+                        self.asm.mov(S1, base);
+                        base = S1;
+                    }
+                    let from = self.from(func, kept);
+                    self.copy(func, Loc::R(d), from);
+                }
+                let zeroed = if kept.is_none() { Some(d) } else { None };
+                self.may_fault(true, zeroed);
+                self.asm.load(size.bytes(), signed, d, base, off);
+            }
             Op::Store {
                 size,
                 addr,
                 off,
                 value,
+                faults,
             } => {
                 let (base, off) = self.address(func, addr, off, size.bytes());
                 let value = self.get(func, value, S0);
+                self.may_fault(faults, None);
                 self.asm.store(size.bytes(), value, base, off);
             }
             Op::Atomic {
@@ -296,6 +312,7 @@ impl Emit<'_> {
                 off,
                 operand,
                 expected,
+                faults,
                 ..
             } => {
                 let w = size == Size::B64;
@@ -307,7 +324,10 @@ impl Emit<'_> {
                     self.asm.two(Two::Add, true, S1, base, S2);
                 }
                 let operand = self.get(func, operand, S0);
-                self.atomic(func, op, w, operand, expected);
+                if faults && !matches!(op, AtomicOp::Cmpxchg | AtomicOp::And) {
+                    self.asm.zext(S2, operand, size.bytes() * 8);
+                }
+                self.atomic(func, op, w, operand, expected, faults);
                 if d != S2 {
                     self.asm.mov(d, S2);
                 }
@@ -334,7 +354,15 @@ impl Emit<'_> {
     }
 
     /// The operation on the word at S1, whose old value comes to S2.
-    fn atomic(&mut self, func: &Func, op: AtomicOp, w: bool, operand: X, expected: Val) {
+    fn atomic(
+        &mut self,
+        func: &Func,
+        op: AtomicOp,
+        w: bool,
+        operand: X,
+        expected: Val,
+        faults: bool,
+    ) {
         let atom = match op {
             AtomicOp::Add => Atom::Add,
             AtomicOp::Or => Atom::Set,
@@ -342,15 +370,30 @@ impl Emit<'_> {
             AtomicOp::Xchg => Atom::Swap,
             AtomicOp::And => {
                 self.asm.two(Two::Orn, true, S2, ZR, operand);
+                self.may_fault(faults, None);
                 return self.asm.atomic(Atom::Clear, w, S2, S2, S1);
             }
             AtomicOp::Cmpxchg => {
                 let from = self.from(func, expected);
                 self.copy(func, Loc::R(S2), from);
+                if faults && !w {
+                    self.asm.zext(S2, S2, 32);
+                }
+                self.may_fault(faults, None);
                 return self.asm.compare_and_swap(w, S2, operand, S1);
             }
         };
+        self.may_fault(faults, None);
         self.asm.atomic(atom, w, operand, S2, S1);
+    }
+
+    /// Notes that the next instruction may fault, and what becomes zero then.
+    fn may_fault(&mut self, faults: bool, zeroed: Option<X>) {
+        if faults {
+            let at = self.asm.label();
+            self.asm.bind(at);
+            self.shared.faults.push((at, zeroed));
+        }
     }
 
     fn binary(&mut self, func: &Func, d: X, op: BinOp, width: Width, a: Val, b: Val) {

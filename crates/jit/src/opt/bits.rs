@@ -60,12 +60,13 @@ fn of(func: &Func, known: &[u8], v: Val) -> u8 {
             signed: false,
             ..
         }
-        | Op::Probe {
+        | Op::Packet { size, .. } => size_bits(size),
+        Op::Probe {
             size,
             signed: false,
+            kept,
             ..
-        }
-        | Op::Packet { size, .. } => size_bits(size),
+        } => size_bits(size).max(kept.map_or(0, k)),
         Op::Atomic { size, op, .. } if op != AtomicOp::Cmpxchg => size_bits(size),
         Op::CpuId => 32,
         _ => 64,

@@ -270,6 +270,7 @@ impl Round {
                 addr,
                 off,
                 value,
+                faults,
             } => {
                 let value = low(&func.ops, value, size.bytes() * 8);
                 let (addr, off) = self.address(func, addr, off);
@@ -278,6 +279,7 @@ impl Round {
                     addr,
                     off,
                     value,
+                    faults,
                 };
                 if op == func.op(v) {
                     Better::Same

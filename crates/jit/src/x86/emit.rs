@@ -2,6 +2,7 @@
 
 mod arith;
 mod call;
+mod faulting;
 mod frame;
 mod operand;
 
@@ -31,7 +32,7 @@ pub(crate) struct Shared<'a> {
     /// Places in the code, and the slots of the program that they come from.
     pub lines: Vec<(Label, u32)>,
     /// Instructions that may fault, where to go on, and the register that is zero then.
-    pub faults: Vec<(Label, Label, R)>,
+    pub faults: Vec<(Label, Label, Option<R>)>,
 }
 
 /// The emitter needs a register more; r10 has to be withheld from the allocation.
@@ -257,39 +258,15 @@ impl Emit<'_, '_> {
                 signed,
                 dst,
                 addr,
-            } => {
-                let (mem, _) = self.mem(addr);
-                let r = self.target(dst, R11);
-                let (at, resume) = (self.asm.label(), self.asm.label());
-                self.asm.bind(at);
-                match signed {
-                    true => self.asm.movsx(true, size, r, Rm::M(mem)),
-                    false => self.asm.movzx(size, r, Rm::M(mem)),
-                }
-                self.asm.bind(resume);
-                self.shared.faults.push((at, resume, r));
-                self.settle(dst, r);
-            }
+                kept,
+            } => self.probe((size, signed), dst, addr, kept),
             M::Store {
+                faults,
                 size,
                 swap,
                 addr,
                 src,
-            } => {
-                let (mem, used) = self.mem(addr);
-                match src {
-                    Src::Imm(imm) => self.asm.store_imm(size, mem, imm),
-                    Src::Mem(_) => {}
-                    Src::V(v) => {
-                        let r = self.reg_besides(v, used);
-                        if swap {
-                            self.asm.movbe_store(size == 8, mem, r);
-                        } else {
-                            self.asm.store(size, mem, r);
-                        }
-                    }
-                }
-            }
+            } => self.store(faults, (size, swap), addr, src),
             M::Update {
                 op,
                 size,
@@ -330,6 +307,7 @@ impl Emit<'_, '_> {
                 self.settle(dst, r);
             }
             M::Atomic {
+                faults,
                 op,
                 fetch,
                 wide,
@@ -338,7 +316,7 @@ impl Emit<'_, '_> {
                 operand,
                 expected,
             } => {
-                self.atomic(op, fetch, wide, dst, addr, operand, expected);
+                self.atomic(faults, (op, fetch, wide), dst, addr, operand, expected);
             }
             M::Call { callee, args, dst } => self.call(callee, args, dst),
             M::CpuId { dst } => {

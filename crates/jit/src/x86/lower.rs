@@ -63,7 +63,8 @@ fn address_only(func: &mut Func) -> Vec<bool> {
     for i in 0..func.blocks.len() {
         for &v in &func.blocks[i].insts {
             match func.ops[v.at()] {
-                Op::Load { .. } | Op::Probe { .. } => {}
+                Op::Load { .. } => {}
+                Op::Probe { kept, .. } => kept.iter().for_each(|o| only[o.at()] = false),
                 Op::Store { value, .. } => only[value.at()] = false,
                 Op::Atomic {
                     operand, expected, ..
@@ -362,9 +363,12 @@ impl Lower<'_> {
                 signed,
                 addr,
                 off,
+                kept,
             } => {
                 let addr = self.addr(addr, off);
+                let kept = kept.map(|kept| self.v(kept));
                 self.push(M::Probe {
+                    kept,
                     size: size.bytes(),
                     signed,
                     dst,
@@ -376,7 +380,8 @@ impl Lower<'_> {
                 addr,
                 off,
                 value,
-            } => self.store(size, addr, off, value, at),
+                faults,
+            } => self.store((size, faults), addr, off, value, at),
             Op::Atomic {
                 size,
                 op,
@@ -385,6 +390,7 @@ impl Lower<'_> {
                 off,
                 operand,
                 expected,
+                faults,
             } => {
                 let addr = self.addr(addr, off);
                 let operand = self.v(operand);
@@ -399,6 +405,7 @@ impl Lower<'_> {
                     self.fresh()
                 };
                 self.push(M::Atomic {
+                    faults,
                     op,
                     fetch,
                     wide,

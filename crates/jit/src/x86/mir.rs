@@ -147,14 +147,16 @@ pub(crate) enum M {
         dst: V,
         addr: Addr,
     },
-    /// A load that may fault: the result is zero then.
+    /// A load that may fault: the result is zero then, or what was kept.
     Probe {
         size: u32,
         signed: bool,
         dst: V,
         addr: Addr,
+        kept: Option<V>,
     },
     Store {
+        faults: bool,
         size: u32,
         swap: bool,
         addr: Addr,
@@ -180,6 +182,7 @@ pub(crate) enum M {
         f: V,
     },
     Atomic {
+        faults: bool,
         op: AtomicOp,
         fetch: bool,
         wide: bool,
@@ -273,8 +276,27 @@ impl M {
         use Role::{Def, Late, Use};
         match self {
             M::Imm { dst, .. } | M::Hidden { dst, .. } | M::CpuId { dst } => f(dst, Def),
-            M::Lea { dst, addr, .. } | M::Load { dst, addr, .. } | M::Probe { dst, addr, .. } => {
+            M::Lea { dst, addr, .. } | M::Load { dst, addr, .. } => {
                 addr.visit(f);
+                f(dst, Def);
+            }
+            M::Probe {
+                dst,
+                addr,
+                kept: None,
+                ..
+            } => {
+                addr.visit(f);
+                f(dst, Def);
+            }
+            M::Probe {
+                dst,
+                addr,
+                kept: Some(kept),
+                ..
+            } => {
+                addr.visit(&mut |v, _| f(v, Late));
+                f(kept, Use);
                 f(dst, Def);
             }
             M::Mov { dst, src } | M::Zx { dst, src, .. } | M::Sx { dst, src, .. } => {

@@ -85,6 +85,7 @@ impl Kernel {
         };
         spec.fields = fields.list;
         let map = Map::with_ledger(spec, self.rcu.clone(), Ledger::under(self.memory.clone()))?;
+        let pager = map.arena().map(crate::memory::pager);
         let object = self.maps.register(|id| MapObject {
             id,
             name,
@@ -98,6 +99,7 @@ impl Kernel {
             writers: Mutex::new(0),
             users: AtomicU64::new(0),
             commands: AtomicU64::new(0),
+            _pager: pager,
         });
         self.fds.insert(File::Map(MapFile::open(object, flags)))
     }

@@ -343,6 +343,14 @@ impl skep_vm::Linker for References<'_> {
     fn map_value_address(&self, map: MapId, offset: u32) -> Option<u64> {
         self.find(map)?.map.direct_address(offset)
     }
+
+    fn arena(&self, map: MapId) -> Option<skep_vm::ArenaPlace> {
+        let arena = self.find(map)?.map.arena()?;
+        Some(skep_vm::ArenaPlace {
+            base: arena.base(),
+            user: arena.user_start(),
+        })
+    }
 }
 
 impl skep_jit::Facts for References<'_> {

@@ -12,8 +12,8 @@ use crate::shared::View;
 /// Bytes that the low half of an address can name.
 pub(super) const WINDOW: u64 = 1 << 32;
 /// Bytes on each side of a window in which nothing lies: as far as an instruction's offset
-/// can lead.
-const GUARD: usize = 1 << 15;
+/// can lead, and the bytes of its access.
+const GUARD: usize = (1 << 15) + PAGE;
 
 fn errno() -> Errno {
     let code = std::io::Error::last_os_error().raw_os_error();
@@ -58,6 +58,21 @@ impl Memory {
         (at >= 0 && page < end).then_some(page)
     }
 
+    /// Whether a page was touched, and where the pages end that were touched with it. May be
+    /// called in a signal handler.
+    pub(super) fn data_at(&self, page: u32) -> Option<u32> {
+        let fd = self.fd.as_raw_fd();
+        // SAFETY: as above.
+        let at = unsafe { libc::lseek(fd, bytes(page), libc::SEEK_DATA) };
+        if at != bytes(page) {
+            return None;
+        }
+        // SAFETY: as above.
+        let end = unsafe { libc::lseek(fd, at, libc::SEEK_HOLE) };
+        let end = u32::try_from(end.checked_div(PAGE as libc::off_t)?).ok()?;
+        Some(end.max(page + 1))
+    }
+
     /// Makes pages untouched again, in every view.
     pub(super) fn forget(&self, page: u32, count: u32) {
         let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
@@ -67,17 +82,18 @@ impl Memory {
         debug_assert_eq!(done, 0, "memory files can have holes");
     }
 
-    /// Maps the start of the file over a place that is reserved.
+    /// Maps the start of the file over a place that is reserved, `shown` or so that nothing can
+    /// be accessed yet.
     ///
     /// # Safety
     /// `len` bytes at `place` were reserved by the caller, and nobody uses them.
-    unsafe fn map_at(&self, place: *mut u8, len: usize) -> Result<(), Errno> {
+    unsafe fn map_at(&self, place: *mut u8, len: usize, shown: bool) -> Result<(), Errno> {
         // SAFETY: the contract of this function.
         let placed = unsafe {
             libc::mmap(
                 place.cast(),
                 len.min(self.len),
-                libc::PROT_READ | libc::PROT_WRITE,
+                protection(shown),
                 libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_NORESERVE,
                 self.fd.as_raw_fd(),
                 0,
@@ -87,6 +103,13 @@ impl Memory {
             libc::MAP_FAILED => Err(errno()),
             _ => Ok(()),
         }
+    }
+}
+
+fn protection(shown: bool) -> libc::c_int {
+    match shown {
+        true => libc::PROT_READ | libc::PROT_WRITE,
+        false => libc::PROT_NONE,
     }
 }
 
@@ -138,7 +161,26 @@ impl Window {
         }
         let at = with_exposed_provenance_mut((self.base() + place) as usize);
         // SAFETY: the range lies in the window, of which nothing is used before this.
-        unsafe { memory.map_at(at, memory.len) }
+        unsafe { memory.map_at(at, memory.len, false) }
+    }
+
+    /// Lets programs touch pages from `place` on, or not. May be called in a signal handler.
+    ///
+    /// # Errors
+    /// `ENOMEM`, when the system keeps no more such differences.
+    pub(super) fn show(&self, place: u64, count: u32, shown: bool) -> Result<(), Errno> {
+        let at = with_exposed_provenance_mut::<libc::c_void>((self.base() + place) as usize);
+        // SAFETY: the range is one of pages that `map` put there. No reference to them is ever
+        // made, and programs access them by instructions that may fault.
+        match unsafe { libc::mprotect(at, count as usize * PAGE, protection(shown)) } {
+            0 => Ok(()),
+            _ => Err(errno()),
+        }
+    }
+
+    /// Where it begins, and how many bytes it has, its guards among them.
+    pub(super) fn range(&self) -> (u64, u64) {
+        (self.0.address(), Window::LEN as u64)
     }
 }
 
@@ -171,7 +213,7 @@ impl Outside {
         let view = unsafe { View::own(start, whole, true) };
         let pages = len.min(memory.len) / PAGE;
         // SAFETY: as above.
-        unsafe { memory.map_at(start, pages * PAGE)? };
+        unsafe { memory.map_at(start, pages * PAGE, true)? };
         Ok(Outside {
             view,
             len,
@@ -213,10 +255,6 @@ impl Outside {
     /// # Errors
     /// `ENOMEM`.
     pub(super) fn show(&self, page: u32, count: u32, shown: bool) -> Result<(), Errno> {
-        let protection = match shown {
-            true => libc::PROT_READ | libc::PROT_WRITE,
-            false => libc::PROT_NONE,
-        };
         let mut pages = self.shown.write().unwrap_or_else(PoisonError::into_inner);
         let first = (page as usize).min(pages.len());
         let end = first.saturating_add(count as usize).min(pages.len());
@@ -228,7 +266,7 @@ impl Outside {
             with_exposed_provenance_mut::<libc::c_void>(self.start() as usize + first * PAGE);
         // SAFETY: the range lies in the mapping. Whoever accesses pages that are taken away
         // by a native address does so at the risk that Linux also has.
-        if unsafe { libc::mprotect(place, (end - first) * PAGE, protection) } != 0 {
+        if unsafe { libc::mprotect(place, (end - first) * PAGE, protection(shown)) } != 0 {
             return Err(errno());
         }
         range.fill(shown);

@@ -6,7 +6,7 @@ use crate::context::{Res, Stop, Verifier};
 use crate::env::{Executable, FunctionFacts, Subprogram};
 use crate::refuse;
 use crate::rewrite::draft::{Draft, Step};
-use crate::rewrite::lost_function;
+use crate::rewrite::{arena, lost_function};
 use crate::setup::{flow, stack_depth};
 
 /// Builds the executable.
@@ -21,6 +21,7 @@ pub fn run(v: &mut Verifier<'_>, draft: &Draft) -> Res<Executable> {
         subprograms: subprograms(v, &places),
         changes_packet: v.subprogs.first().is_some_and(|s| s.changes_packet),
         max_stack_depth: stack_depth::deepest(v),
+        arena: v.arena().map(|map| map.id),
         ..Executable::default()
     };
     let slots = places.last().map_or(0, |&end| end as usize);
@@ -35,6 +36,9 @@ pub fn run(v: &mut Verifier<'_>, draft: &Draft) -> Res<Executable> {
         };
         if is_probed(v, step) {
             executable.probed.push(executable.insns.len() as u32);
+        }
+        if arena::is_access(v, step) {
+            executable.in_arena.push(executable.insns.len() as u32);
         }
         executable.insns.push(insn);
         if let Some(second) = step.second {

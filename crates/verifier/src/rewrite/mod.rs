@@ -1,5 +1,6 @@
 //! Makes of an accepted program the one that runs.
 
+pub mod arena;
 pub mod assemble;
 pub mod barrier;
 pub mod ctx_convert;
@@ -34,6 +35,7 @@ pub fn run(v: &mut Verifier<'_>) -> Res<Executable> {
     }
     kfuncs::check_left(v, &draft)?;
     ctx_convert::run(v, &mut draft)?;
+    arena::convert(v, &mut draft);
     check_tail_calls(v, &draft)?;
     barrier::insert(v, &mut draft);
     let executable = assemble::run(v, &draft);

@@ -10,7 +10,7 @@ use crate::refuse;
 /// Checks a map at its first use.
 ///
 /// # Errors
-/// `EINVAL` when Linux refuses the combination; unsupported for arenas.
+/// `EINVAL` when Linux refuses the combination.
 pub fn check(v: &mut Verifier<'_>, map: &MapFacts) -> Res {
     check_fields(v, map)?;
     let Some(kind) = MapType::from_u32(map.map_type) else {
@@ -51,7 +51,6 @@ fn check_arena(v: &mut Verifier<'_>, map: &MapFacts) -> Res {
             "arena's user address must be set via map_extra or mmap()"
         );
     }
-    v.need_kernel("an arena");
     Ok(())
 }
 

@@ -108,7 +108,6 @@ impl Verifier<'_> {
                 } else {
                     self.mark_unknown(insn.dst);
                 }
-                self.need_kernel("an arena");
                 return Ok(());
             }
             let fits = matches!(insn.off, 0 | 8 | 16) || (wide && insn.off == 32);
@@ -250,12 +249,17 @@ impl Verifier<'_> {
 
     fn combine(&mut self, insn: Insn) -> Res {
         let dst = *self.reg(insn.dst);
-        if dst.kind == Kind::Arena {
-            if insn.class() == class::ALU64 {
-                self.aux_mut().needs_zext = true;
-            }
+        let arena = |reg: &Reg| reg.kind == Kind::Arena;
+        if arena(&dst) || insn.is_src_reg() && arena(self.reg(insn.src)) {
+            // Whatever is computed with an address in an arena may be another one.
+            *self.reg_mut(insn.dst) = Reg {
+                subreg_def: dst.subreg_def,
+                ..Reg::pointer(Kind::Arena)
+            };
+            self.aux_mut().on_arena |= insn.class() == class::ALU64;
             return Ok(());
         }
+        self.aux_mut().on_number = true;
         let src = if insn.is_src_reg() {
             let src = *self.reg(insn.src);
             if !src.is_scalar() {

@@ -58,6 +58,10 @@ impl Verifier<'_> {
         }
         self.check_no_atomic_leak(insn.src)?;
         self.check_atomic_memory(insn.dst, "stores into")?;
+        if self.reg(insn.dst).kind == Kind::Arena {
+            let arena = *self.reg(insn.dst);
+            self.note_pointer_kind(&arena, false)?;
+        }
         let loaded = match insn.imm {
             CMPXCHG => Some(0),
             imm if imm & FETCH != 0 => Some(insn.src),
@@ -97,17 +101,22 @@ impl Verifier<'_> {
     /// Accesses that are rewritten to something else cannot be atomic.
     fn check_atomic_memory(&mut self, reg: u8, what: &str) -> Res {
         let kind = self.reg(reg).kind;
-        let refused = matches!(
-            kind,
-            Kind::Ctx
-                | Kind::Packet
-                | Kind::PacketMeta
-                | Kind::FlowKeys
-                | Kind::Socket
-                | Kind::SockCommon
-                | Kind::TcpSock
-                | Kind::XdpSock
-        );
+        let insn = self.insns[self.insn_idx as usize];
+        // Linux makes these of several instructions, of which only one could fault.
+        let in_steps = matches!(insn.imm & !FETCH, OR | AND | XOR) && insn.imm & FETCH != 0;
+        let refused = kind == Kind::Arena && in_steps;
+        let refused = refused
+            || matches!(
+                kind,
+                Kind::Ctx
+                    | Kind::Packet
+                    | Kind::PacketMeta
+                    | Kind::FlowKeys
+                    | Kind::Socket
+                    | Kind::SockCommon
+                    | Kind::TcpSock
+                    | Kind::XdpSock
+            );
         if refused {
             let name = self.kind_name(reg);
             refuse!(

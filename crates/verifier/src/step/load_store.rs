@@ -84,7 +84,7 @@ impl Verifier<'_> {
 
     /// One instruction is rewritten one way, so it may not meet two kinds of pointer that
     /// are rewritten differently.
-    fn note_pointer_kind(&mut self, pointer: &Reg, is_load: bool) -> Res {
+    pub(super) fn note_pointer_kind(&mut self, pointer: &Reg, is_load: bool) -> Res {
         let kind = (pointer.kind, pointer.flags);
         let probed = |kind: Kind| matches!(kind, Kind::BtfId | Kind::Mem);
         let untrusted = kind.1.any(Flags::UNTRUSTED);

@@ -1,10 +1,13 @@
-//! Loads that may fault: which instructions of the process may, and what happens then.
+//! Accesses that may fault: which instructions of the process may, and what happens then.
 //!
-//! An object of the host may be gone when a program looks at it, and an address that a program
-//! was allowed to make up may lead nowhere. Linux lets such loads read zero. Here the machine
+//! An object of the host may be gone when a program looks at it, an address that a program
+//! was allowed to make up may lead nowhere, and an arena has pages only where somebody asked for
+//! them. Linux lets loads read zero there, and stores do nothing. Here the machine
 //! is asked first and believed: code says which of its instructions may fault ([`Forgiven`]),
-//! and a handler of `SIGSEGV` and `SIGBUS` puts zero into their register and goes on behind
-//! them. All other faults go to the handler that was there before, as if there was no other.
+//! and a handler of `SIGSEGV` and `SIGBUS` puts zero into their register, if that is what
+//! the code wants, and goes on behind them. Before that, whose memory it is may put a page
+//! there ([`Pages`]). All other faults go to the handler that was there before, as if there was
+//! no other.
 //!
 //! The handler takes no lock, calls nothing of the system, and allocates nothing. It is
 //! installed when the first code asks for it, and again when code asks for it after the host
@@ -12,9 +15,9 @@
 //! on that it does not know.
 
 use std::io;
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::registry::{Entry, Registry};
 
 /// One instruction that may fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,11 +26,13 @@ pub struct Recovery {
     pub at: u32,
     /// Where the run goes on.
     pub resume: u32,
-    /// The number of the machine's register that becomes zero; `None` for a store.
+    /// The number of the machine's register that becomes zero; `None` where all stay as they
+    /// are.
     pub register: Option<u8>,
 }
 
 /// The instructions of one piece of code, ascending.
+#[derive(Debug)]
 struct Table {
     start: usize,
     len: usize,
@@ -43,63 +48,75 @@ impl Table {
     }
 }
 
-const SLOTS: usize = 64;
+static TABLES: Registry<Table> = Registry::new();
+static PAGERS: Registry<Range> = Registry::new();
 
-/// Tables as the handler finds them. Chunks are never given back.
-struct Chunk {
-    tables: [AtomicPtr<Table>; SLOTS],
-    next: AtomicPtr<Chunk>,
-}
-
-impl Chunk {
-    const fn new() -> Chunk {
-        Chunk {
-            tables: [const { AtomicPtr::new(ptr::null_mut()) }; SLOTS],
-            next: AtomicPtr::new(ptr::null_mut()),
-        }
-    }
-
-    /// The chunk behind this one.
-    fn next(&self) -> Option<&'static Chunk> {
-        // SAFETY: a chunk is leaked before its address is stored, and never freed.
-        unsafe { self.next.load(SeqCst).as_ref() }
-    }
-}
-
-static FIRST: Chunk = Chunk::new();
-
-/// How many handlers look at tables right now.
-static READERS: AtomicUsize = AtomicUsize::new(0);
-
-/// Held while tables and handlers change; handlers do not take it.
-static CHANGES: Mutex<()> = Mutex::new(());
+/// Held while handlers are installed.
+static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// Where the run goes on that faulted at `place`.
 fn find(place: usize) -> Option<(usize, Option<u8>)> {
-    READERS.fetch_add(1, SeqCst);
-    let mut chunk = Some(&FIRST);
-    let mut found = None;
-    while let Some(here) = chunk {
-        for table in &here.tables {
-            // SAFETY: a table whose address is stored is freed only after it was taken out
-            // and no handler was looking any more, see `Forgiven::drop`.
-            let table = unsafe { table.load(SeqCst).as_ref() };
-            if let Some(table) = table
-                && let Some(recovery) = table.find(place)
-            {
-                found = Some((table.start + recovery.resume as usize, recovery.register));
-            }
-        }
-        chunk = here.next();
+    TABLES.find(|table| {
+        let recovery = table.find(place)?;
+        Some((table.start + recovery.resume as usize, recovery.register))
+    })
+}
+
+/// Whether somebody put a page at `addr`, where there was none.
+fn fetch(addr: u64) -> bool {
+    let found = PAGERS.find(|range| range.holds(addr).then(|| range.pages.fetch(addr)));
+    found.unwrap_or(false)
+}
+
+/// Memory whose pages may come to be only when an instruction that may fault needs them.
+///
+/// # Safety
+/// [`fetch`](Self::fetch) is called in a signal handler: it takes no lock, allocates nothing,
+/// does not unwind, and calls nothing of the system that is not allowed there. Where it answers true,
+/// the byte can be read and written from then on, until somebody takes the page away.
+pub unsafe trait Pages: Send + Sync {
+    /// Puts a page at the address, when there is to be one.
+    fn fetch(&self, addr: u64) -> bool;
+}
+
+/// Addresses with their pages.
+struct Range {
+    start: u64,
+    len: u64,
+    pages: Arc<dyn Pages>,
+}
+
+impl Range {
+    fn holds(&self, addr: u64) -> bool {
+        addr.checked_sub(self.start).is_some_and(|at| at < self.len)
     }
-    READERS.fetch_sub(1, SeqCst);
-    found
+}
+
+/// Asks for pages of a range of addresses, for as long as this lives.
+pub struct Pager {
+    _entry: Entry<Range>,
+}
+
+impl Pager {
+    /// Lets `pages` be asked about faults at `len` bytes from `start` on.
+    pub fn new(start: u64, len: u64, pages: Arc<dyn Pages>) -> Pager {
+        let range = Range { start, len, pages };
+        Pager {
+            _entry: PAGERS.add(range),
+        }
+    }
+}
+
+impl std::fmt::Debug for Pager {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pager")
+    }
 }
 
 /// Instructions that may fault, for as long as this lives.
 #[derive(Debug)]
 pub struct Forgiven {
-    slot: &'static AtomicPtr<Table>,
+    _entry: Entry<Table>,
 }
 
 impl Forgiven {
@@ -117,74 +134,29 @@ impl Forgiven {
         len: usize,
         mut recoveries: Vec<Recovery>,
     ) -> io::Result<Forgiven> {
-        let _changes = CHANGES.lock().unwrap_or_else(PoisonError::into_inner);
+        let installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
         machine::install()?;
+        drop(installing);
         recoveries.sort_unstable_by_key(|recovery| recovery.at);
-        let table = Box::into_raw(Box::new(Table {
+        let table = Table {
             start: start as usize,
             len,
             recoveries: recoveries.into(),
-        }));
-        let mut chunk: &'static Chunk = &FIRST;
-        loop {
-            if let Some(slot) = chunk.tables.iter().find(|t| t.load(SeqCst).is_null()) {
-                slot.store(table, SeqCst);
-                return Ok(Forgiven { slot });
-            }
-            chunk = match chunk.next() {
-                Some(next) => next,
-                None => {
-                    let next: &'static Chunk = Box::leak(Box::new(Chunk::new()));
-                    chunk.next.store(ptr::from_ref(next).cast_mut(), SeqCst);
-                    next
-                }
-            };
-        }
+        };
+        Ok(Forgiven {
+            _entry: TABLES.add(table),
+        })
     }
-}
-
-impl Drop for Forgiven {
-    fn drop(&mut self) {
-        /// A handler is done long before; a process that was forked during one has none.
-        const PATIENCE: u32 = 1 << 20;
-        let _changes = CHANGES.lock().unwrap_or_else(PoisonError::into_inner);
-        let table = self.slot.swap(ptr::null_mut(), SeqCst);
-        for _ in 0..PATIENCE {
-            if READERS.load(SeqCst) == 0 {
-                // SAFETY: the table came from `Box::into_raw`, is in no slot any more, and no
-                // handler that may have found it before is still looking.
-                drop(unsafe { Box::from_raw(table) });
-                return;
-            }
-            std::hint::spin_loop();
-        }
-    }
-}
-
-/// Reads `size` bytes at any address; zero where nothing can be read.
-///
-/// Cost: a load, where it does not fault; a signal, where it does. `None` on machines where
-/// loads cannot fault so.
-pub(super) fn probe(addr: u64, size: u32) -> Option<u64> {
-    static READY: OnceLock<Option<Forgiven>> = OnceLock::new();
-    READY.get_or_init(machine::forgive_loads).as_ref()?;
-    Some(machine::load(addr, size))
-}
-
-/// Whether [`probe`] works here.
-pub(crate) fn can_probe() -> bool {
-    probe(0, 1).is_some()
 }
 
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod machine {
-    use std::arch::naked_asm;
     use std::io;
     use std::mem::MaybeUninit;
     use std::ptr;
     use std::sync::atomic::{AtomicPtr, Ordering::SeqCst};
 
-    use super::{Forgiven, Recovery, find};
+    use super::{fetch, find};
 
     const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
@@ -223,6 +195,12 @@ mod machine {
         let registers = unsafe { &mut (*context.cast::<libc::ucontext_t>()).uc_mcontext.gregs };
         let place = registers[libc::REG_RIP as usize] as usize;
         if let Some((resume, register)) = find(place) {
+            // SAFETY: the kernel hands over a valid record, of which a fault has an address.
+            let addr = unsafe { (*info).si_addr() } as u64;
+            if signal == libc::SIGSEGV && keeping_errno(|| fetch(addr)) {
+                // The instruction is done again.
+                return;
+            }
             let register = register.and_then(|number| REGISTERS.get(usize::from(number)));
             if let Some(register) = register {
                 registers[*register as usize] = 0;
@@ -231,6 +209,18 @@ mod machine {
             return;
         }
         pass_on(signal, info, context);
+    }
+
+    /// Leaves the host's errno as it was.
+    fn keeping_errno<T>(body: impl FnOnce() -> T) -> T {
+        // SAFETY: the place is this thread's own, and nobody else holds a reference to it.
+        unsafe {
+            let errno = libc::__errno_location();
+            let before = *errno;
+            let answer = body();
+            *errno = before;
+            answer
+        }
     }
 
     /// Does what was done about a signal before.
@@ -296,159 +286,13 @@ mod machine {
         }
         Ok(())
     }
-
-    #[unsafe(naked)]
-    unsafe extern "sysv64" fn load_1(_: u64) -> u64 {
-        naked_asm!("movzx eax, byte ptr [rdi]", "ret")
-    }
-
-    #[unsafe(naked)]
-    unsafe extern "sysv64" fn load_2(_: u64) -> u64 {
-        naked_asm!("movzx eax, word ptr [rdi]", "ret")
-    }
-
-    #[unsafe(naked)]
-    unsafe extern "sysv64" fn load_4(_: u64) -> u64 {
-        naked_asm!("mov eax, dword ptr [rdi]", "ret")
-    }
-
-    #[unsafe(naked)]
-    unsafe extern "sysv64" fn load_8(_: u64) -> u64 {
-        naked_asm!("mov rax, qword ptr [rdi]", "ret")
-    }
-
-    type Load = unsafe extern "sysv64" fn(u64) -> u64;
-
-    /// The loads, and how long the first instruction of each is.
-    const LOADS: [(Load, u32); 4] = [(load_1, 3), (load_2, 3), (load_4, 2), (load_8, 3)];
-
-    pub(super) fn load(addr: u64, size: u32) -> u64 {
-        let (load, _) = LOADS[size.trailing_zeros().min(3) as usize];
-        // SAFETY: the loads may fault, see `forgive_loads`.
-        unsafe { load(addr) }
-    }
-
-    pub(super) fn forgive_loads() -> Option<Forgiven> {
-        let starts = LOADS.map(|(load, _)| load as *const () as usize);
-        let first = *starts.iter().min()?;
-        let end = starts.iter().max()? + 4;
-        let recoveries = LOADS.iter().zip(starts).map(|((_, len), start)| Recovery {
-            at: (start - first) as u32,
-            resume: (start - first) as u32 + len,
-            register: Some(0),
-        });
-        // SAFETY: the code is this program's own. Behind the first instruction of each load,
-        // which only writes rax, it returns that.
-        unsafe { Forgiven::new(first as *const u8, end - first, recoveries.collect()) }.ok()
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use super::*;
-
-        #[test]
-        fn the_instructions_are_as_long_as_is_said() {
-            const RET: u8 = 0xc3;
-            for (load, len) in LOADS {
-                // SAFETY: the byte behind the first instruction is code of the function.
-                let behind = unsafe { *(load as *const u8).add(len as usize) };
-                assert_eq!(behind, RET);
-            }
-        }
-    }
 }
 
 #[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 mod machine {
     use std::io;
 
-    use super::Forgiven;
-
     pub(super) fn install() -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(super) fn forgive_loads() -> Option<Forgiven> {
-        None
-    }
-
-    pub(super) fn load(_: u64, _: u32) -> u64 {
-        0
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn faults_read_zero() {
-        if !can_probe() {
-            return;
-        }
-        let word = 0x1122_3344_5566_7788u64;
-        let at = (&raw const word).expose_provenance() as u64;
-        assert_eq!(probe(at, 8), Some(word));
-        assert_eq!(probe(at, 4), Some(word & 0xffff_ffff));
-        assert_eq!(probe(at, 2), Some(word & 0xffff));
-        assert_eq!(probe(at, 1), Some(word & 0xff));
-        for size in [1, 2, 4, 8] {
-            // The first page, the kernel's half, and what is no address at all.
-            for addr in [0, 8, u64::MAX, 0xffff_8000_0000_0000, 0x8000_0000_0000_0000] {
-                assert_eq!(probe(addr, size), Some(0), "{size} bytes at {addr:#x}");
-            }
-        }
-    }
-
-    #[test]
-    fn tables_come_and_go() {
-        // More than a chunk has, so that there must be a second one.
-        let code = [0u8; 16];
-        let one = |at| Recovery {
-            at,
-            resume: at + 1,
-            register: None,
-        };
-        let start = code.as_ptr();
-        let all: Vec<Forgiven> = (0..2 * SLOTS as u32)
-            // SAFETY: nothing ever runs there.
-            .filter_map(|n| unsafe { Forgiven::new(start, 16, vec![one(n % 16)]) }.ok())
-            .collect();
-        if all.is_empty() {
-            return;
-        }
-        let at = start as usize;
-        assert_eq!(find(at + 3), Some((at + 4, None)));
-        assert_eq!(find(at + 16), None);
-        drop(all);
-        assert_eq!(find(at + 3), None);
-        assert_eq!(READERS.load(SeqCst), 0);
-    }
-
-    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-    #[test]
-    fn other_faults_are_the_hosts() {
-        const SEEN: i32 = 42;
-        const WRONG: i32 = 1;
-        extern "C" fn host(_: libc::c_int) {
-            // SAFETY: a handler may do this.
-            unsafe { libc::_exit(SEEN) }
-        }
-        // SAFETY: the child only does what is allowed after a fork, or what this test is about.
-        let status = unsafe {
-            let child = libc::fork();
-            if child == 0 {
-                libc::signal(libc::SIGSEGV, host as *const () as usize);
-                if probe(8, 8) != Some(0) {
-                    libc::_exit(WRONG);
-                }
-                ptr::with_exposed_provenance::<u64>(8).read_volatile();
-                libc::_exit(WRONG);
-            }
-            let mut status = 0;
-            libc::waitpid(child, &mut status, 0);
-            status
-        };
-        assert_eq!(libc::WEXITSTATUS(status), SEEN, "{status:#x}");
     }
 }

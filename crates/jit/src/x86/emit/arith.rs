@@ -234,9 +234,8 @@ impl Emit<'_, '_> {
     #[allow(clippy::too_many_arguments)]
     pub(super) fn atomic(
         &mut self,
-        op: AtomicOp,
-        fetch: bool,
-        wide: bool,
+        faults: bool,
+        (op, fetch, wide): (AtomicOp, bool, bool),
         dst: V,
         addr: Addr,
         operand: V,
@@ -252,7 +251,7 @@ impl Emit<'_, '_> {
         if op == AtomicOp::Cmpxchg {
             let r = self.reg_besides(operand, used);
             self.copy(RAX, expected);
-            self.asm.lock_cmpxchg(wide, mem, r);
+            self.attempt(faults, None, |asm| asm.lock_cmpxchg(wide, mem, r));
             // The comparison leaves the upper half of rax alone where it succeeds.
             if !wide {
                 self.asm.mov(false, RAX, Rm::R(RAX));
@@ -261,7 +260,7 @@ impl Emit<'_, '_> {
         }
         if !fetch && op != AtomicOp::Xchg {
             let r = self.reg_besides(operand, used);
-            return self.asm.lock_alu(group, wide, mem, r);
+            return self.attempt(faults, None, |asm| asm.lock_alu(group, wide, mem, r));
         }
         if needs_rax(op, fetch) {
             let again = self.asm.label();
@@ -289,10 +288,13 @@ impl Emit<'_, '_> {
             _ => R11,
         };
         self.copy(d, operand);
-        match op {
-            AtomicOp::Xchg => self.asm.xchg(wide, mem, d),
-            _ => self.asm.lock_xadd(wide, mem, d),
+        if faults && !wide {
+            self.asm.mov(false, d, Rm::R(d));
         }
+        self.attempt(faults, None, |asm| match op {
+            AtomicOp::Xchg => asm.xchg(wide, mem, d),
+            _ => asm.lock_xadd(wide, mem, d),
+        });
         self.settle(dst, d);
     }
 }

@@ -163,18 +163,26 @@ impl Lower<'_> {
         true
     }
 
-    pub(super) fn store(&mut self, size: Size, addr: Val, off: i32, value: Val, at: usize) {
+    pub(super) fn store(
+        &mut self,
+        (size, faults): (Size, bool),
+        addr: Val,
+        off: i32,
+        value: Val,
+        at: usize,
+    ) {
         let bytes = size.bytes();
         if let Some(imm) = self.imm(value, if bytes == 8 { Width::W64 } else { Width::W32 }) {
             let addr = self.addr(addr, off);
             return self.push(M::Store {
+                faults,
                 size: bytes,
                 swap: false,
                 addr,
                 src: Src::Imm(imm),
             });
         }
-        if let Some((op, operand)) = self.update(size, addr, off, value, at) {
+        if !faults && let Some((op, operand)) = self.update(size, addr, off, value, at) {
             let src = match self.imm(operand, if bytes == 8 { Width::W64 } else { Width::W32 }) {
                 Some(imm) => Src::Imm(imm),
                 None => Src::V(self.v(operand)),
@@ -197,6 +205,7 @@ impl Lower<'_> {
             let src = Src::V(self.v(a));
             let addr = self.addr(addr, off);
             return self.push(M::Store {
+                faults,
                 size: bytes,
                 swap: true,
                 addr,
@@ -206,6 +215,7 @@ impl Lower<'_> {
         let src = Src::V(self.v(value));
         let addr = self.addr(addr, off);
         self.push(M::Store {
+            faults,
             size: bytes,
             swap: false,
             addr,
