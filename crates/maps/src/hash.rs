@@ -106,6 +106,7 @@ impl Hash {
                 value_at + shape.stride() * planes as usize,
                 // One more for replacements, and one that is in no list meanwhile.
                 (capacity as usize).saturating_add(2),
+                spec.limits.cpus.max(1) as usize,
                 ledger,
             ),
             spare: AtomicUsize::new(0),

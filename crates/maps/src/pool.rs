@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use skep_abi::Errno;
+use skep_sync::{FreeList, Links, thread_number};
 
 use crate::ledger::Ledger;
 use crate::region::Region;
@@ -14,13 +15,17 @@ const LAST_BLOCK: usize = 8 << 20;
 
 /// Equally long pieces of memory at stable addresses.
 ///
-/// The word at [`FREE_LINK`] of each piece belongs to the pool, which links free pieces with
-/// it; a piece is at least 16 bytes.
+/// Threads take from and give to free lists of their own; making new pieces takes a lock. The
+/// word at [`FREE_LINK`] of each piece belongs to the pool, which links free pieces with it; a
+/// piece is at least 16 bytes.
 pub(crate) struct Pool {
     piece: usize,
     /// Bytes of the first block.
     first: usize,
+    /// So many pieces are made without looking for one that another thread gave back.
+    expected: usize,
     ledger: Arc<Ledger>,
+    free: FreeList,
     inner: Mutex<Inner>,
     /// Pieces ever handed out, which is what the memory in use grows with.
     made: AtomicUsize,
@@ -34,44 +39,75 @@ struct Inner {
     /// Unused rest of the last block.
     next: usize,
     end: usize,
-    /// The piece freed last, 0 for none.
-    free: usize,
+}
+
+/// The links of free pieces, in the pieces.
+struct InPieces;
+
+impl Links for InPieces {
+    #[inline]
+    fn next(&self, piece: usize) -> usize {
+        // SAFETY: pieces on a free list are live memory of a pool, whose link word nobody else
+        // touches than who has the list.
+        unsafe { (piece as *const u8).add(FREE_LINK).cast::<usize>().read() }
+    }
+
+    #[inline]
+    fn set_next(&self, piece: usize, next: usize) {
+        // SAFETY: as above; who gives a piece back vouches that it is out of use.
+        unsafe {
+            let link = (piece as *mut u8).add(FREE_LINK).cast::<usize>();
+            link.write(next);
+        }
+    }
 }
 
 impl Pool {
-    /// Of pieces of so many bytes; `expected` of them will do at most, as far as is known.
-    pub(crate) fn new(piece: usize, expected: usize, ledger: &Arc<Ledger>) -> Pool {
+    /// Of pieces of so many bytes; `expected` of them will do at most, as far as is known. As
+    /// many threads as there are `lists` do not get in each other's way.
+    pub(crate) fn new(piece: usize, expected: usize, lists: usize, ledger: &Arc<Ledger>) -> Pool {
+        /// With fewer pieces there is nothing to be kept apart.
+        const FEW: usize = 64;
         let inner = Inner {
             blocks: Vec::new(),
             next: 0,
             end: 0,
-            free: 0,
         };
         let piece = piece.next_multiple_of(8).max(16);
         Pool {
             piece,
             first: expected.saturating_mul(piece).min(FIRST_BLOCK),
+            expected,
             ledger: ledger.clone(),
+            free: FreeList::new(if expected < FEW { 1 } else { lists }),
             inner: Mutex::new(inner),
             made: AtomicUsize::new(0),
         }
     }
 
-    /// A piece, the one freed last when there is one, and whether it is a new one; its bytes
-    /// are whatever they were (zeros when new). `None` when all pieces are in use and there
-    /// are `most` of them.
+    /// A piece, one that was freed lately when there is one, and whether it is a new one; its
+    /// bytes are whatever they were (zeros when new). `None` when all pieces are in use and
+    /// there are `most` of them.
     ///
     /// # Errors
     /// `ENOMEM`.
+    #[inline]
     pub(crate) fn take(&self, most: usize) -> Result<Option<(*mut u8, bool)>, Errno> {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if inner.free != 0 {
-            let piece = inner.free as *mut u8;
-            // SAFETY: a piece on the free list is live memory of this pool, and its link
-            // word belongs to the pool, which is locked.
-            inner.free = unsafe { piece.add(FREE_LINK).cast::<usize>().read() };
-            return Ok(Some((piece, false)));
+        let here = thread_number();
+        if let Some(piece) = self.free.take(here, &InPieces) {
+            return Ok(Some((piece as *mut u8, false)));
         }
+        if self.made.load(Relaxed) >= self.expected.min(most)
+            && let Some(piece) = self.free.take_from_others(here, &InPieces)
+        {
+            return Ok(Some((piece as *mut u8, false)));
+        }
+        self.make(most)
+    }
+
+    /// A new piece, unless there are `most`.
+    fn make(&self, most: usize) -> Result<Option<(*mut u8, bool)>, Errno> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if self.made.load(Relaxed) >= most {
             return Ok(None);
         }
@@ -96,12 +132,9 @@ impl Pool {
     ///
     /// # Safety
     /// The piece came from this pool and is not given back twice.
+    #[inline]
     pub(crate) unsafe fn give(&self, piece: *mut u8) {
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        // SAFETY: by the contract the piece is live memory of this pool and out of use; the
-        // link word is written under the pool's lock only.
-        unsafe { piece.add(FREE_LINK).cast::<usize>().write(inner.free) };
-        inner.free = piece as usize;
+        self.free.give(thread_number(), piece as usize, &InPieces);
     }
 
     /// Calls `body` with every piece that was ever handed out. Pieces may be taken meanwhile.

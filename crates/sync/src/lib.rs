@@ -22,8 +22,8 @@ pub mod ring;
 mod spin;
 mod timers;
 
-pub use free::FreeList;
+pub use free::{FreeList, Links};
 pub use grace::{Grace, Pass, Rcu, Retired, SlotPass};
-pub use percpu::PerCpu;
+pub use percpu::{PerCpu, thread_number};
 pub use spin::{Guard, SpinLock, TimedOut, Word};
 pub use timers::{Due, Timers, Uncancelled};

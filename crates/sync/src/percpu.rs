@@ -1,4 +1,7 @@
-//! One value for each virtual CPU.
+//! One value for each virtual CPU, and a number for each thread.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A value on cache lines of its own: two, since processors fetch them in pairs.
 #[derive(Default, Debug)]
@@ -34,4 +37,21 @@ impl<T> PerCpu<T> {
     pub fn count(&self) -> usize {
         self.values.len()
     }
+}
+
+/// A number of the calling thread's own, counted from 0: what threads that are on no virtual CPU
+/// choose one of several lists or slots by. Costs one load of thread-local memory.
+#[inline]
+pub fn thread_number() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        /// One more than the number; 0 before it was given.
+        static OWN: Cell<usize> = const { Cell::new(0) };
+    }
+    OWN.with(|own| {
+        if own.get() == 0 {
+            own.set(NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1));
+        }
+        own.get() - 1
+    })
 }

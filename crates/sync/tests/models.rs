@@ -7,7 +7,7 @@ use loom::thread;
 
 use skep_sync::clock::{Clock, LIVE, Table, USED};
 use skep_sync::ring::{BUSY, Producers, RingMemory};
-use skep_sync::{FreeList, Grace, SpinLock, Timers, Uncancelled};
+use skep_sync::{FreeList, Grace, Links, SpinLock, Timers, Uncancelled};
 
 /// An object that says when it is dropped.
 struct Flag(Arc<AtomicBool>);
@@ -68,25 +68,46 @@ fn a_lock_is_one_thread_s() {
     });
 }
 
+/// The link of the one piece that goes round.
+struct OneLink(AtomicUsize);
+
+impl Links for OneLink {
+    fn next(&self, _: usize) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set_next(&self, _: usize, next: usize) {
+        self.0.store(next, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn free_pieces_go_round() {
     loom::model(|| {
-        let list = Arc::new(FreeList::new(2));
-        list.give(0, 7);
+        let shared = Arc::new((FreeList::new(2), OneLink(AtomicUsize::new(0))));
+        let take = |cpu: usize, shared: &(FreeList, OneLink)| {
+            let (list, links) = shared;
+            let own = list.take(cpu, links);
+            own.or_else(|| list.take_from_others(cpu, links))
+        };
+        shared.0.give(0, 7, &shared.1);
         let other = {
-            let list = list.clone();
+            let shared = shared.clone();
             thread::spawn(move || {
-                let piece = list.take(1);
-                piece.into_iter().for_each(|piece| list.give(1, piece));
+                let piece = take(1, &shared);
+                piece
+                    .into_iter()
+                    .for_each(|piece| shared.0.give(1, piece, &shared.1));
                 piece
             })
         };
-        let mine = list.take(0);
+        let mine = take(0, &shared);
         let theirs = other.join().unwrap();
         assert!(mine.is_some() || theirs.is_some(), "one of both finds it");
-        mine.into_iter().for_each(|piece| list.give(0, piece));
-        assert_eq!(list.take(0), Some(7));
-        assert_eq!(list.take(1), None);
+        mine.into_iter()
+            .for_each(|piece| shared.0.give(0, piece, &shared.1));
+        assert_eq!(take(0, &shared), Some(7));
+        assert_eq!(take(1, &shared), None);
     });
 }
 

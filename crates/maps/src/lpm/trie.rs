@@ -150,9 +150,9 @@ impl Trie {
         } else {
             0
         };
-        let nodes = Arc::new(Pool::new(PATH + long, usize::MAX, ledger));
+        let nodes = Arc::new(Pool::new(PATH + long, usize::MAX, 1, ledger));
         let value_at = DATA + long;
-        let leaves = Arc::new(Pool::new(value_at + stride, usize::MAX, ledger));
+        let leaves = Arc::new(Pool::new(value_at + stride, usize::MAX, 1, ledger));
         let mut trie = Trie {
             root: Node(0),
             all: AtomicU64::new(0),
