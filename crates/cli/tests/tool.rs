@@ -384,6 +384,18 @@ fn skeletons_name_what_an_object_has() {
             "pub ports: skep::Map<'l, PortKey, Verdict>,",
         ],
     );
+    const HASH: &str = "programs/arena_hash.bpf.o";
+    check(
+        &["gen", "skeleton", HASH],
+        &[
+            "\t\tstruct entry *table[64];\n\t} *arena;",
+            "s->maps[0].mmaped = (void **)&obj->arena;",
+        ],
+    );
+    check(
+        &["gen", "skeleton", HASH, "lang", "rust"],
+        &["pub fn set_pool(&mut self, value: &[Entry; 24])"],
+    );
     let ran = skep(&["gen", "skeleton", FIREWALL, "name", "9x"], "");
     assert_eq!(ran.code, 255);
     assert!(

@@ -60,6 +60,7 @@ pub(crate) fn build(
         vars: vec![None; MAX_VARS],
         accesses: Vec::new(),
         zero: Val(0),
+        window: None,
     };
     // Block 0 only holds the arguments, so that a loop may lead to the first instruction.
     for i in 0..5u8 {
@@ -69,6 +70,8 @@ pub(crate) fn build(
         }
     }
     b.zero = b.emit(Op::Const(0));
+    // One value for the whole function, so that a register may hold it.
+    b.window = b.arena().map(|arena| b.emit(Op::Const(arena.base)));
     b.func.blocks[0].term = Term::Jump(Block(1));
     // Which blocks are reached, in reverse post order, and from where.
     let successors = |block: usize| match block {
@@ -157,6 +160,8 @@ struct Builder<'a> {
     vars: Vec<Option<Val>>,
     accesses: Vec<(u32, Val)>,
     zero: Val,
+    /// Where programs find the arena.
+    window: Option<Val>,
 }
 
 impl Builder<'_> {

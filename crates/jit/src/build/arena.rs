@@ -118,10 +118,9 @@ impl Builder<'_> {
 
     /// Where the address in a register leads, of which only the low half counts.
     fn place(&mut self, at: u32, register: Reg) -> Result<Val, Unsupported> {
-        let ArenaPlace { base, .. } = self.arena(at)?;
+        let b = self.window.ok_or(no_arena(at))?;
         let a = self.read(register);
         let a = self.emit(Op::Zext { from: Size::B32, a });
-        let b = self.constant(base);
         Ok(self.emit(Op::Bin {
             op: BinOp::Alu(AluOp::Add),
             width: Width::W64,
@@ -142,7 +141,7 @@ impl Builder<'_> {
             let what = "such an address space cast";
             return Err(Unsupported { at, what });
         }
-        let arena = self.arena(at)?;
+        let arena = self.arena().ok_or(no_arena(at))?;
         let a = self.read(src);
         let low = self.emit(Op::Zext { from: Size::B32, a });
         let upper = self.constant(arena.user_half());
@@ -164,13 +163,16 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn arena(&self, at: u32) -> Result<ArenaPlace, Unsupported> {
-        let map = self.source.executable.arena;
-        let place = map.and_then(|map| self.source.facts.arena(map));
-        place.ok_or(Unsupported {
-            at,
-            what: "no arena",
-        })
+    pub(super) fn arena(&self) -> Option<ArenaPlace> {
+        let map = self.source.executable.arena?;
+        self.source.facts.arena(map)
+    }
+}
+
+fn no_arena(at: u32) -> Unsupported {
+    Unsupported {
+        at,
+        what: "an access without an arena",
     }
 }
 

@@ -10,7 +10,9 @@ use crate::names::data_map_name;
 use crate::object::Object;
 
 use super::decl::{alignment, declare, declare_pointer};
-use super::{SkeletonError, check_names, has_variables, map_ident, programs, variables};
+use super::{
+    SkeletonError, check_names, has_variables, map_ident, programs, variables, variables_ident,
+};
 
 /// The maps with variables, by the name of their field.
 fn sections(object: &Object) -> impl Iterator<Item = (String, &MapDef)> {
@@ -18,7 +20,7 @@ fn sections(object: &Object) -> impl Iterator<Item = (String, &MapDef)> {
         .maps
         .iter()
         .filter(|map| has_variables(map))
-        .map(|map| (map_ident(map), map))
+        .map(|map| (variables_ident(map), map))
 }
 
 /// The structure that a section's variables form.
@@ -195,7 +197,8 @@ fn create(object: &Object, own: &str) -> String {
              \ts->maps[{index}].map = &obj->maps.{ident};\n"
         );
         if has_variables(map) {
-            let _ = writeln!(out, "\ts->maps[{index}].mmaped = (void **)&obj->{ident};");
+            let field = variables_ident(map);
+            let _ = writeln!(out, "\ts->maps[{index}].mmaped = (void **)&obj->{field};");
         }
     }
     if !object.programs.is_empty() {
@@ -269,8 +272,9 @@ pub fn subskeleton(object: &Object, name: &str) -> Result<String, SkeletonError>
                 tables,
                 "\ts->vars[{count}].name = \"{name}\";\n\
                  \ts->vars[{count}].addr = (void **)&obj->{ident}.{name};\n\
-                 \ts->vars[{count}].map = &obj->maps.{ident};\n",
-                name = variable.name
+                 \ts->vars[{count}].map = &obj->maps.{map};\n",
+                name = variable.name,
+                map = map_ident(map)
             );
             count += 1;
         }

@@ -70,11 +70,23 @@ fn map_ident(map: &MapDef) -> String {
         .collect()
 }
 
-/// Whether a map stands for a section, user space can map it, and BTF tells what is in it.
+/// What the variables of a map are called together: as the map, but those of an arena by what
+/// they lie in.
+fn variables_ident(map: &MapDef) -> String {
+    match map.is_arena() {
+        true => "arena".to_string(),
+        false => map_ident(map),
+    }
+}
+
+/// Whether a map holds a section, user space can map it, and BTF tells what is in it.
 fn has_variables(map: &MapDef) -> bool {
     map.value_type.is_some()
         && map.flags & skep_abi::MapFlags::MMAPABLE.0 != 0
-        && !matches!(map.origin, MapOrigin::Declared | MapOrigin::StructOps)
+        && match map.origin {
+            MapOrigin::Declared => map.is_arena() && map.initial.is_some(),
+            origin => origin != MapOrigin::StructOps,
+        }
 }
 
 /// A variable that user space can know by name.
