@@ -26,7 +26,7 @@ const SLOW_ROUNDS: usize = 3;
 
 /// Builds a benchmark that is a workspace of its own under `benches/`, for what it depends on,
 /// and says where its program is.
-fn build(folder: &str, program: &str) -> Result<PathBuf, Box<dyn std::error::Error>> {
+pub(crate) fn build(folder: &str, program: &str) -> Result<PathBuf, Box<dyn std::error::Error>> {
     let manifest = project().join("benches").join(folder).join("Cargo.toml");
     let built = Command::new("cargo")
         .args(["build", "--release", "--quiet", "--manifest-path"])

@@ -9,6 +9,7 @@ pub mod conformance;
 pub mod corpus;
 pub mod exactness;
 pub mod headers;
+pub mod libbpf;
 pub mod loom;
 pub mod mapmodel;
 pub mod oracle;

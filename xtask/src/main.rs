@@ -4,8 +4,8 @@
 use std::process::ExitCode;
 
 use xtask::{
-    Outcome, ask, bench, btf, ci, conformance, exactness, loom, mapmodel, oracle, prove, record,
-    sanitize, smith, speed, tables, tidy,
+    Outcome, ask, bench, btf, ci, conformance, exactness, libbpf, loom, mapmodel, oracle, prove,
+    record, sanitize, smith, speed, tables, tidy,
 };
 
 const USAGE: &str = "\
@@ -50,6 +50,11 @@ cargo xtask bench maps [MAP/OP…]  what operations of programs on maps cost, in
        --entries N,… --threads N  sizes of the maps (default 16384), programs at once (default 1)
 cargo xtask bench verify [PATH…]  medians of skep's and Linux's verification times
        --json                     one JSON object a program
+cargo xtask libbpf open|load|link [PATH…]
+                                  what libbpf and skep's loader make of the same objects
+       --errors --show N          also where both refuse; lines shown of a difference
+cargo xtask libbpf core           CO-RE relocations against generated types, in both
+       --count N --seed S --show N
 cargo xtask btf [PATH…]           puts generated and mutated BTF to skep and Linux
        --count N --seed S --show N
 cargo xtask prove                 is the arithmetic of the verifier sound? writes proofs/RESULTS.md
@@ -76,6 +81,7 @@ fn run() -> Outcome {
         "gen" => tables::run(&rest),
         "tidy" => tidy::run(),
         "exactness" => exactness::run(),
+        "libbpf" => libbpf::run(&rest),
         "loom" => loom::run(),
         "sanitize" => sanitize::run(&rest),
         "maps-model" => mapmodel::run(&rest),

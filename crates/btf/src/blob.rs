@@ -95,6 +95,12 @@ impl Btf {
         &self.raw
     }
 
+    /// The bytes of the header behind the fields of version 1.
+    pub(crate) fn header_tail(&self) -> &[u8] {
+        let end = word(&self.raw, 1) as usize;
+        self.raw.get(HEADER_LEN..end).unwrap_or(&[])
+    }
+
     /// The blob this one continues.
     pub fn base(&self) -> Option<&Arc<Btf>> {
         self.base.as_ref()

@@ -23,6 +23,9 @@ pub struct Builder {
     records: Vec<Vec<u32>>,
     strings: Vec<u8>,
     first_string: u32,
+    /// What a header has behind the fields of version 1: newer compilers write fields that
+    /// are zero there, and who looks at the bytes should find them again.
+    header_tail: Vec<u8>,
     interned: HashMap<String, u32, Fast>,
 }
 
@@ -58,6 +61,7 @@ impl Builder {
             records: records.collect(),
             strings: btf.string_bytes().to_vec(),
             first_string: btf.base().map_or(0, |base| base.string_end()),
+            header_tail: btf.header_tail().to_vec(),
             interned: HashMap::default(),
         }
     }
@@ -275,12 +279,14 @@ impl Builder {
         let words = self.records.iter().map(Vec::len).sum::<usize>();
         let type_len = u32::try_from(words * 4).unwrap_or(u32::MAX);
         let str_len = u32::try_from(self.strings.len()).unwrap_or(u32::MAX);
-        let mut out = Vec::with_capacity(HEADER_LEN + words * 4 + self.strings.len());
+        let header = HEADER_LEN + self.header_tail.len();
+        let mut out = Vec::with_capacity(header + words * 4 + self.strings.len());
         out.extend(MAGIC.to_le_bytes());
         out.extend([1, 0]);
-        for word in [HEADER_LEN as u32, 0, type_len, type_len, str_len] {
+        for word in [header as u32, 0, type_len, type_len, str_len] {
             out.extend(word.to_le_bytes());
         }
+        out.extend(&self.header_tail);
         for word in self.records.iter().flatten() {
             out.extend(word.to_le_bytes());
         }

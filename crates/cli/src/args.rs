@@ -207,12 +207,10 @@ fn common(command: Command) -> Command {
                 .value_parser(PossibleValuesParser::new(["skep", "kernel"]))
                 .help("Who answers: skep in this process, or the running Linux"),
         )
-        .arg(
-            Arg::new("btf")
-                .long("btf")
-                .value_name("FILE")
-                .help("The kernel's BTF (default: the running kernel's, if readable)"),
-        )
+        .arg(Arg::new("btf").long("btf").value_name("FILE|DIR").help(
+            "The kernel's BTF, or a directory of it ('vmlinux') and its modules' \
+                     (default: the running kernel's, if readable)",
+        ))
         .arg(
             Arg::new("kconfig")
                 .long("kconfig")

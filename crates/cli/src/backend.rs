@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use skep::{Extern, ExternKind, KernelConfig, LoadOptions, Object};
 use skep_abi::{Backend, Capabilities};
-use skep_btf::Btf;
-use skep_elf::ObjectFile;
 
 use crate::args::{Common, Engine};
 use crate::gunzip::gunzip;
+use crate::types::KernelTypes;
 
 /// Where Linux shows its own types.
-const RUNNING_KERNEL: &str = "/sys/kernel/btf/vmlinux";
+const RUNNING_KERNEL: &str = "/sys/kernel/btf";
 
 /// A kernel, and how to load into it.
 pub struct Chosen {
@@ -80,11 +79,15 @@ pub fn choose_for(
     capabilities: Option<Capabilities>,
 ) -> Result<Chosen, String> {
     let given = match &common.btf {
-        Some(path) => Some(Arc::new(read_btf(path)?)),
+        Some(path) => Some(KernelTypes::read(path)?),
         None => None,
     };
     let mut options = LoadOptions {
-        target_btf: given.clone(),
+        target_btf: given.as_ref().map(|types| Arc::clone(&types.own)),
+        modules: given
+            .iter()
+            .flat_map(|types| types.modules.clone())
+            .collect(),
         config: config(common)?,
         ..LoadOptions::default()
     };
@@ -109,26 +112,14 @@ pub fn choose_for(
             .credentials(skep::Credentials::with(capabilities))
             .unprivileged_bpf(true);
     }
-    if let Some(btf) = given.or_else(|| read_btf(RUNNING_KERNEL).ok().map(Arc::new)) {
-        builder = builder.kernel_btf(btf);
+    if let Some(types) = given.or_else(|| KernelTypes::read(RUNNING_KERNEL).ok()) {
+        options.modules = types.modules;
+        builder = builder.kernel_btf(types.own);
     }
     Ok(Chosen {
         kernel: Answering::Skep(builder.build()),
         options,
     })
-}
-
-/// Reads types from a file that holds nothing else, or from the `.BTF` section of an ELF file.
-fn read_btf(path: &str) -> Result<Btf, String> {
-    let bytes = std::fs::read(path).map_err(|error| format!("{path}: {error}"))?;
-    let raw = match ObjectFile::parse(&bytes) {
-        Ok(file) => match file.section_by_name(".BTF") {
-            Some(section) => section.data.to_vec(),
-            None => return Err(format!("{path}: the file has no section .BTF")),
-        },
-        Err(_) => bytes,
-    };
-    Btf::parse_on(raw, None).map_err(|error| format!("{path}: {error}"))
 }
 
 /// The configuration that `.kconfig` variables read: a file's, or the running kernel's as

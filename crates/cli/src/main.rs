@@ -10,6 +10,7 @@ mod json;
 mod people;
 mod run;
 mod tool;
+mod types;
 mod verify;
 
 use std::process::ExitCode;

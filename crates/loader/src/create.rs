@@ -129,8 +129,9 @@ fn create<'k>(
         backend.bpf(Cmd::MapCreate.into(), attr.as_attr(), &mut Buffers::new())
     };
     // Types are a help, not a need: a kernel that refuses them may still take the map.
-    let created = match (call(create), with_btf) {
-        (Err(_), Some(_)) => call(plain),
+    let has_types = with_btf.is_some() && (def.key_type.is_some() || def.value_type.is_some());
+    let created = match (call(create), has_types) {
+        (Err(_), true) => call(plain),
         (answer, _) => answer,
     };
     created.map(|fd| Fd::of(backend, fd))

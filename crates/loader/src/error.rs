@@ -176,6 +176,14 @@ pub enum LoadError {
         /// What, and where it was looked for.
         problem: String,
     },
+    /// The kernel does not have what the object expects of it, or has it otherwise.
+    #[error("extern '{name}': {problem}")]
+    Extern {
+        /// The function or variable.
+        name: String,
+        /// What is wrong, and where it was looked for.
+        problem: String,
+    },
     /// A value of `.kconfig` is missing or does not fit.
     #[error("extern '{name}': {problem}")]
     Kconfig {

@@ -257,6 +257,25 @@ pub fn btf_bytes(backend: &dyn Backend, fd: u32) -> Result<Vec<u8>, Errno> {
     Ok(raw)
 }
 
+/// The name of a blob of types, when it is the kernel's or a module's.
+///
+/// # Errors
+/// As [`map_info`].
+pub fn btf_name(backend: &dyn Backend, fd: u32) -> Result<Option<String>, Errno> {
+    let mut name = vec![0u8; 128];
+    let mut memory = Buffers::new();
+    let mut wanted = info::BtfInfo::new();
+    wanted.set_name(memory.output(&mut name)).set_name_len(128);
+    let mut bytes = wanted.bytes().to_vec();
+    ask(backend, fd, &mut bytes, memory)?;
+    if info::BtfInfo::prefix(&bytes).kernel_btf() == 0 {
+        return Ok(None);
+    }
+    let end = name.iter().position(|byte| *byte == 0);
+    name.truncate(end.unwrap_or(name.len()));
+    Ok(Some(String::from_utf8_lossy(&name).into_owned()))
+}
+
 /// The types with this number; `EINVAL` when they cannot be understood.
 ///
 /// # Errors

@@ -82,8 +82,17 @@ pub(crate) fn image(externs: &[Extern], config: &KernelConfig) -> Result<Vec<u8>
 fn value_of(ext: &Extern, config: &KernelConfig) -> Option<String> {
     match ext.name.as_str() {
         "LINUX_KERNEL_VERSION" => Some(config.version.to_string()),
-        // Both came before 6.18: cookies in 5.15, prefixed system calls in 4.17.
-        "LINUX_HAS_BPF_COOKIE" | "LINUX_HAS_SYSCALL_WRAPPER" => Some("1".to_string()),
+        // Since 5.15.
+        "LINUX_HAS_BPF_COOKIE" => Some("1".to_string()),
+        // Since 4.17; libbpf finds out by a probe on one, which takes a kernel with probes.
+        "LINUX_HAS_SYSCALL_WRAPPER" => {
+            let probes = config
+                .options
+                .get("CONFIG_KPROBES")
+                .is_some_and(|value| value == "y");
+            let has = config.options.is_empty() || probes;
+            Some(u32::from(has).to_string())
+        }
         name => config.options.get(name).cloned(),
     }
 }

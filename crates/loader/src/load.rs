@@ -1,21 +1,24 @@
 //! An object in a kernel: its BTF and maps, and programs one by one.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skep_abi::{Backend, Errno, Mapping};
 use skep_btf::Btf;
+use skep_isa::Insn;
 
+use crate::core::Candidates;
 use crate::create;
 use crate::error::LoadError;
 use crate::fd::Fd;
 use crate::kconfig::{self, KernelConfig};
 use crate::map::{MapDef, MapIndex, MapOrigin, SlotTarget};
+use crate::modules::{Module, ModuleBtf};
 use crate::object::Object;
 use crate::prog_load::{LogOptions, ProgramLoad};
 use crate::program::ProgIndex;
-use crate::{pins, struct_ops_value};
+use crate::{pins, resolve, struct_ops_value};
 
 /// What a load depends on besides the object and the kernel.
 #[derive(Clone, Debug)]
@@ -28,6 +31,9 @@ pub struct LoadOptions {
     pub page_size: u32,
     /// The types that CO-RE relocations are resolved against; the kernel's own when absent.
     pub target_btf: Option<Arc<Btf>>,
+    /// The types of the kernel's modules, on the kernel's own; the kernel is asked for them when
+    /// none are given.
+    pub modules: Vec<ModuleBtf>,
     /// The addresses of the kernel's symbols (`/proc/kallsyms`), which externs without a type
     /// stand for. Without them, an object that needs one is not supported.
     pub symbols: Option<Arc<BTreeMap<String, u64>>>,
@@ -47,6 +53,7 @@ impl Default for LoadOptions {
             possible_cpus: 1,
             page_size: 4096,
             target_btf: None,
+            modules: Vec::new(),
             symbols: None,
             pin_root: None,
             reuse: BTreeMap::new(),
@@ -67,6 +74,13 @@ pub struct Loaded<'k> {
     arenas: Vec<(MapIndex, Shared)>,
     programs: Vec<Option<Fd<'k>>>,
     kernel_btf: OnceCell<Option<Arc<Btf>>>,
+    pub(crate) modules: OnceCell<Vec<Module<'k>>>,
+    pub(crate) candidates: RefCell<Option<Candidates>>,
+    /// Each program's instructions, fitted to the target's types.
+    fitted: Vec<OnceCell<Result<Vec<Insn>, LoadError>>>,
+    /// The kernel's objects of types that instructions refer to by number (`fd_array`); the
+    /// first stands for the kernel proper.
+    pub(crate) type_objects: RefCell<Vec<u32>>,
 }
 
 /// What became of a map of the object.
@@ -78,6 +92,10 @@ enum MapState<'k> {
     Created(Fd<'k>),
     /// It could not be made, which concerns the programs that refer to it.
     Failed(LoadError),
+}
+
+fn is_made(def: &MapDef) -> bool {
+    def.autocreate
 }
 
 /// The kernel, with a name in debug output.
@@ -114,17 +132,7 @@ impl Object {
         backend: &'k dyn Backend,
         options: LoadOptions,
     ) -> Result<Loaded<'k>, LoadError> {
-        let mut loaded = Loaded {
-            object: self,
-            backend: Kernel(backend),
-            options,
-            btf: None,
-            btf_refused: None,
-            maps: Vec::new(),
-            arenas: Vec::new(),
-            programs: self.programs.iter().map(|_| None).collect(),
-            kernel_btf: OnceCell::new(),
-        };
+        let mut loaded = Loaded::nothing(self, backend, options);
         loaded.load_btf();
         loaded.create_maps();
         Ok(loaded)
@@ -132,17 +140,31 @@ impl Object {
 
     /// Creates the maps and loads every program that is meant to be loaded (`autoload`).
     ///
+    /// What can be found out without the kernel making anything is found out first, as libbpf
+    /// does it: whether externs are there, whether structures of operations fit, and what
+    /// relocations come to. Then come the types, the maps one after another, and the programs.
+    ///
     /// # Errors
-    /// [`LoadError`]; [`LoadError::Refused`] holds the log of the first program that the
-    /// kernel does not take.
+    /// [`LoadError`] of the first thing that does not work; [`LoadError::Refused`] holds the
+    /// log of the first program that the kernel does not take.
     pub fn load<'k>(
         &'k self,
         backend: &'k dyn Backend,
         options: LoadOptions,
     ) -> Result<Loaded<'k>, LoadError> {
-        let mut loaded = self.prepare(backend, options)?;
-        if let Some(error) = loaded.first_error() {
-            return Err(error);
+        let mut loaded = Loaded::nothing(self, backend, options);
+        loaded.check()?;
+        loaded.load_btf();
+        loaded.btf_is_had()?;
+        for index in 0..self.maps.len() {
+            loaded.create_map(MapIndex(index));
+            if let Some(error) = loaded.map_error(MapIndex(index)) {
+                return Err(error.clone());
+            }
+        }
+        loaded.fill_late();
+        if let Some(error) = (0..self.maps.len()).find_map(|map| loaded.map_error(MapIndex(map))) {
+            return Err(error.clone());
         }
         for (index, program) in self.programs.iter().enumerate() {
             if !program.autoload {
@@ -169,6 +191,24 @@ impl Object {
 }
 
 impl<'k> Loaded<'k> {
+    fn nothing(object: &'k Object, backend: &'k dyn Backend, options: LoadOptions) -> Loaded<'k> {
+        Loaded {
+            object,
+            backend: Kernel(backend),
+            options,
+            btf: None,
+            btf_refused: None,
+            maps: object.maps.iter().map(|_| MapState::Left).collect(),
+            arenas: Vec::new(),
+            programs: object.programs.iter().map(|_| None).collect(),
+            kernel_btf: OnceCell::new(),
+            modules: OnceCell::new(),
+            candidates: RefCell::default(),
+            fitted: object.programs.iter().map(|_| OnceCell::new()).collect(),
+            type_objects: RefCell::default(),
+        }
+    }
+
     /// The blueprint.
     pub fn object(&self) -> &'k Object {
         self.object
@@ -265,14 +305,47 @@ impl<'k> Loaded<'k> {
         self.kernel_btf.get_or_init(read).as_ref()
     }
 
-    /// What keeps the object from being loaded as a whole.
-    fn first_error(&self) -> Option<LoadError> {
-        let has_ops = |map: &MapDef| map.origin == MapOrigin::StructOps && map.autocreate;
+    /// A program's instructions, fitted to the target's types.
+    pub(crate) fn fitted(&self, index: ProgIndex) -> Result<Vec<Insn>, LoadError> {
+        let place = self
+            .fitted
+            .get(index.0)
+            .zip(self.object.programs.get(index.0));
+        let Some((fitted, program)) = place else {
+            return Err(LoadError::NoProgram(index.0.to_string()));
+        };
+        let fit = || {
+            let mut insns = program.insns.clone();
+            crate::core::relocate(self, program, &mut insns).map(|()| insns)
+        };
+        fitted.get_or_init(fit).clone()
+    }
+
+    /// What can go wrong before the kernel has made anything.
+    fn check(&self) -> Result<(), LoadError> {
+        kconfig::image(&self.object.externs, &self.options.config)?;
+        for ext in &self.object.externs {
+            resolve::check_extern(self, ext)?;
+        }
+        for def in self.object.maps.iter().filter(|def| is_made(def)) {
+            if def.origin == MapOrigin::StructOps {
+                struct_ops_value::check(self, def)?;
+            }
+        }
+        for (index, program) in self.object.programs.iter().enumerate() {
+            if program.autoload {
+                self.fitted(ProgIndex(index))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Structures of operations cannot do without the object's types.
+    fn btf_is_had(&self) -> Result<(), LoadError> {
+        let has_ops = |def: &MapDef| def.origin == MapOrigin::StructOps && is_made(def);
         match self.btf_refused {
-            Some(errno) if self.object.maps.iter().any(has_ops) => Some(LoadError::Btf { errno }),
-            _ => (0..self.maps.len())
-                .find_map(|map| self.map_error(MapIndex(map)))
-                .cloned(),
+            Some(errno) if self.object.maps.iter().any(has_ops) => Err(LoadError::Btf { errno }),
+            _ => Ok(()),
         }
     }
 
@@ -285,27 +358,45 @@ impl<'k> Loaded<'k> {
     }
 
     fn create_maps(&mut self) {
-        let object = self.object;
-        for def in &object.maps {
-            let index = MapIndex(self.maps.len());
-            let state = match def.autocreate {
-                true => self.make(def, index),
-                false => Ok(None),
-            };
-            self.maps.push(match state {
-                Ok(Some(fd)) => MapState::Created(fd),
-                Ok(None) => MapState::Left,
-                Err(error) => MapState::Failed(error),
-            });
+        for index in 0..self.object.maps.len() {
+            self.create_map(MapIndex(index));
         }
-        for (index, def) in object.maps.iter().enumerate() {
+        self.fill_late();
+    }
+
+    /// Fills the elements that are maps declared behind the map that holds them.
+    fn fill_late(&mut self) {
+        for (index, def) in self.object.maps.iter().enumerate() {
             let filled = self.fill_map(MapIndex(index), def, |target| match target {
-                SlotTarget::Map(index) => self.map(*index),
-                SlotTarget::Program(_) => None,
+                SlotTarget::Map(inner) if inner.0 > index => self.map(*inner),
+                _ => None,
             });
             if let (Err(error), Some(state)) = (filled, self.maps.get_mut(index)) {
                 *state = MapState::Failed(error);
             }
+        }
+    }
+
+    /// Makes one map and fills the elements that are maps and there already, as libbpf does.
+    fn create_map(&mut self, index: MapIndex) {
+        let object = self.object;
+        let Some(def) = object.maps.get(index.0).filter(|def| is_made(def)) else {
+            return;
+        };
+        let state = match self.make(def, index) {
+            Ok(Some(fd)) => MapState::Created(fd),
+            Ok(None) => MapState::Left,
+            Err(error) => MapState::Failed(error),
+        };
+        if let Some(place) = self.maps.get_mut(index.0) {
+            *place = state;
+        }
+        let filled = self.fill_map(index, def, |target| match target {
+            SlotTarget::Map(index) => self.map(*index),
+            SlotTarget::Program(_) => None,
+        });
+        if let (Err(error), Some(state)) = (filled, self.maps.get_mut(index.0)) {
+            *state = MapState::Failed(error);
         }
     }
 

@@ -61,7 +61,7 @@ pub(crate) fn load<'k>(
         .programs
         .get(index.0)
         .ok_or_else(|| LoadError::NoProgram(index.0.to_string()))?;
-    let resolved = resolve::resolve(loaded, program)?;
+    let resolved = resolve::resolve(loaded, index)?;
     let mut size = if log.level == 0 {
         0
     } else {
@@ -105,6 +105,7 @@ fn call(
             .iter()
             .map(|l| [l.insn_off, l.file_name, l.line_text, l.line_col]),
     );
+    let objects = words(loaded.type_objects.borrow().iter().map(|fd| [*fd]));
     let mut memory = Buffers::new();
     let mut load = attr::ProgLoad::new();
     load.set_prog_type(resolved.prog_type)
@@ -116,8 +117,11 @@ fn call(
         .set_prog_name(object_name(&program.name))
         .set_expected_attach_type(resolved.expected_attach_type)
         .set_attach_btf_id(resolved.attach_btf_id);
-    if let Some(target) = resolved.attach_prog {
+    if let Some(target) = resolved.attach_object {
         load.set_attach_prog_fd(target);
+    }
+    if !objects.is_empty() {
+        load.set_fd_array(memory.input(&objects));
     }
     if let Some(btf) = &loaded.btf {
         load.set_prog_btf_fd(btf.raw());

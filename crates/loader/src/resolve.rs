@@ -7,9 +7,11 @@ use skep_isa::{Insn, class, jmp, pseudo};
 use crate::attach::AttachForm;
 use crate::error::LoadError;
 use crate::externs::{Extern, ExternKind};
+use crate::fd::Fd;
 use crate::load::Loaded;
 use crate::map::{MapIndex, MapOrigin};
-use crate::program::{Fixup, Program, Reference};
+use crate::modules::{KernelType, Module};
+use crate::program::{Fixup, ProgIndex, Program, Reference};
 
 /// The number of the helper that stands where a weak kernel function is missing: libbpf's
 /// base, plus the number of the extern. The verifier refuses the call if it can be reached.
@@ -21,18 +23,21 @@ pub(crate) struct Resolved {
     pub(crate) prog_type: u32,
     pub(crate) expected_attach_type: u32,
     pub(crate) attach_btf_id: u32,
-    pub(crate) attach_prog: Option<u32>,
+    /// The program, or the kernel's object of a module's types, that the number belongs to.
+    pub(crate) attach_object: Option<u32>,
 }
 
-pub(crate) fn resolve(loaded: &Loaded<'_>, program: &Program) -> Result<Resolved, LoadError> {
+pub(crate) fn resolve(loaded: &Loaded<'_>, index: ProgIndex) -> Result<Resolved, LoadError> {
+    let Some(program) = loaded.object().programs.get(index.0) else {
+        return Err(LoadError::NoProgram(index.0.to_string()));
+    };
     let Some(prog_type) = program.prog_type else {
         return Err(LoadError::NoType {
             program: program.name.clone(),
             section: program.section.clone(),
         });
     };
-    let mut insns = program.insns.clone();
-    crate::core::relocate(loaded, program, &mut insns)?;
+    let mut insns = loaded.fitted(index)?;
     for fixup in &program.fixups {
         fix(loaded, program, fixup, &mut insns)?;
     }
@@ -43,7 +48,7 @@ pub(crate) fn resolve(loaded: &Loaded<'_>, program: &Program) -> Result<Resolved
         prog_type: prog_type.into(),
         expected_attach_type: attach.member.unwrap_or(expected),
         attach_btf_id: attach.btf_id,
-        attach_prog: attach.prog,
+        attach_object: attach.object,
     })
 }
 
@@ -118,9 +123,16 @@ fn fix(
                         offset.cast_signed(),
                     );
                 }
-                (_, false) => match kernel_symbol(loaded, program, ext)? {
+                (_, false) => match kernel_symbol(loaded, ext)? {
                     Symbol::Missing => wide(insns, fixup.insn, 0, 0, 0),
-                    Symbol::Typed(id) => wide(insns, fixup.insn, pseudo::BTF_ID, id, 0),
+                    Symbol::Typed(id, module) => {
+                        let object = match module {
+                            Some(module) => object_of(module, ext)?,
+                            None => 0,
+                        };
+                        let object = object.cast_signed();
+                        wide(insns, fixup.insn, pseudo::BTF_ID, id, object);
+                    }
                     Symbol::Address(address) => {
                         let half = |shift: u32| ((address >> shift) as u32).cast_signed();
                         wide(insns, fixup.insn, 0, half(0), half(32));
@@ -130,8 +142,14 @@ fn fix(
                     let missing = MISSING_FUNCTION
                         .saturating_add_unsigned(u32::try_from(index.0).unwrap_or(0));
                     let call = class::JMP | jmp::CALL;
-                    let insn = match kernel_symbol(loaded, program, ext)? {
-                        Symbol::Typed(id) => Insn::new(call, 0, pseudo::KFUNC_CALL, 0, id),
+                    let insn = match kernel_symbol(loaded, ext)? {
+                        Symbol::Typed(id, module) => {
+                            let number = match module {
+                                Some(module) => number_of(loaded, object_of(module, ext)?, ext)?,
+                                None => 0,
+                            };
+                            Insn::new(call, 0, pseudo::KFUNC_CALL, number, id)
+                        }
                         _ => Insn::new(call, 0, 0, 0, missing),
                     };
                     if let Some(place) = insns.get_mut(fixup.insn) {
@@ -153,49 +171,84 @@ fn wide(insns: &mut [Insn], at: usize, src: u8, low: i32, high: i32) {
     }
 }
 
+/// The kernel's object of a module's types.
+fn object_of(module: &Module<'_>, ext: &Extern) -> Result<u32, LoadError> {
+    module.fd.as_ref().map(Fd::raw).ok_or_else(|| {
+        LoadError::Unsupported(format!(
+            "extern '{}' is in a module whose types are given, but the kernel has no such module",
+            ext.name
+        ))
+    })
+}
+
+/// The number by which instructions name a module's types: a place in `fd_array`, of which the
+/// first stands for the kernel proper.
+fn number_of(loaded: &Loaded<'_>, object: u32, ext: &Extern) -> Result<i16, LoadError> {
+    let mut objects = loaded.type_objects.borrow_mut();
+    if objects.is_empty() {
+        objects.push(0);
+    }
+    let known = objects.iter().position(|known| *known == object);
+    let number = known.unwrap_or_else(|| {
+        objects.push(object);
+        objects.len() - 1
+    });
+    i16::try_from(number).map_err(|_| extern_problem(ext, "is in too many modules"))
+}
+
 /// What an extern is in the kernel.
-enum Symbol {
+enum Symbol<'a> {
     /// Not there, which a weak one may be.
     Missing,
-    /// A function or variable that BTF describes.
-    Typed(i32),
+    /// A function or variable that BTF describes: the kernel's, or a module's.
+    Typed(i32, Option<&'a Module<'a>>),
     /// An address.
     Address(u64),
 }
 
-fn kernel_symbol(
-    loaded: &Loaded<'_>,
-    program: &Program,
-    ext: &Extern,
-) -> Result<Symbol, LoadError> {
+/// Whether the kernel has what the object expects of it.
+pub(crate) fn check_extern(loaded: &Loaded<'_>, ext: &Extern) -> Result<(), LoadError> {
+    match ext.kind {
+        ExternKind::Kconfig { .. } => Ok(()),
+        ExternKind::Function { .. } | ExternKind::Variable { .. } => {
+            kernel_symbol(loaded, ext).map(|_| ())
+        }
+    }
+}
+
+fn extern_problem(ext: &Extern, problem: impl core::fmt::Display) -> LoadError {
+    LoadError::Extern {
+        name: ext.name.clone(),
+        problem: problem.to_string(),
+    }
+}
+
+fn kernel_symbol<'a>(loaded: &'a Loaded<'_>, ext: &Extern) -> Result<Symbol<'a>, LoadError> {
     let (kind, ty) = match ext.kind {
         ExternKind::Function { func } => (Kind::Func, func),
         ExternKind::Variable { ty: Some(ty) } => (Kind::Var, ty),
-        _ => return address(loaded, program, ext),
+        _ => return address(loaded, ext),
     };
-    let btf = loaded.kernel_btf();
     let name = essential_name(&ext.name);
-    let found = btf.and_then(|btf| Some((btf, btf.find_by_name_kind(name, kind)?)));
-    let Some((btf, id)) = found else {
+    let Some(found) = loaded.kernel_type(name, kind) else {
         return match ext.weak {
             true => Ok(Symbol::Missing),
-            false => Err(not_found(program, btf.is_some(), kind, name)),
+            false => Err(extern_problem(ext, missing(loaded, kind, name))),
         };
     };
-    match same_type(loaded, ty, btf, id) {
-        true => Ok(Symbol::Typed(id.0.cast_signed())),
-        false => Err(LoadError::Unresolved {
-            program: program.name.clone(),
-            problem: format!(
-                "extern '{}' is declared with another type than {kind} '{name}' of the kernel has",
-                ext.name
-            ),
-        }),
+    match same_type(loaded, ty, &found) {
+        true => Ok(Symbol::Typed(found.id.0.cast_signed(), found.module)),
+        false => {
+            let problem =
+                format!("is declared with another type than {kind} '{name}' of the kernel has");
+            Err(extern_problem(ext, problem))
+        }
     }
 }
 
 /// Whether the object declares a kernel symbol as what it is there.
-fn same_type(loaded: &Loaded<'_>, declared: TypeId, kernel: &Btf, id: TypeId) -> bool {
+fn same_type(loaded: &Loaded<'_>, declared: TypeId, found: &KernelType<'_>) -> bool {
+    let (kernel, id) = (found.btf, found.id);
     let Some(local) = &loaded.object().btf else {
         return true;
     };
@@ -216,34 +269,39 @@ fn same_type(loaded: &Loaded<'_>, declared: TypeId, kernel: &Btf, id: TypeId) ->
 }
 
 /// The address of a symbol that is declared without a type.
-fn address(loaded: &Loaded<'_>, program: &Program, ext: &Extern) -> Result<Symbol, LoadError> {
+fn address<'a>(loaded: &Loaded<'_>, ext: &Extern) -> Result<Symbol<'a>, LoadError> {
     let known = loaded.options.symbols.as_ref();
     match known.and_then(|symbols| symbols.get(&ext.name)) {
         Some(address) => Ok(Symbol::Address(*address)),
         None if ext.weak => Ok(Symbol::Missing),
-        None if known.is_some() => Err(LoadError::Unresolved {
-            program: program.name.clone(),
-            problem: format!("the kernel has no symbol '{}'", ext.name),
-        }),
+        None if known.is_some() => {
+            let problem = "the kernel has no such symbol (declare it __weak to do without)";
+            Err(extern_problem(ext, problem))
+        }
         None => Err(LoadError::Unsupported(format!(
             "extern '{}' has no type, so its address is needed, which only the running kernel's \
-             symbol table knows (program '{}')",
-            ext.name, program.name
+             symbol table knows",
+            ext.name
         ))),
     }
 }
 
-fn not_found(program: &Program, has_btf: bool, kind: Kind, name: &str) -> LoadError {
-    let problem = match has_btf {
-        true => format!(
-            "the kernel's BTF has no {kind} '{name}' (modules and other programs are not looked \
-             into)"
-        ),
-        false => format!("{kind} '{name}' is needed, but the kernel has no BTF"),
-    };
+/// What the kernel lacks, and where it was looked for.
+fn missing(loaded: &Loaded<'_>, kind: Kind, name: &str) -> String {
+    if loaded.kernel_btf().is_none() {
+        return format!("{kind} '{name}' is needed, but the kernel has no BTF");
+    }
+    match loaded.modules().len() {
+        0 => format!("the kernel's BTF has no {kind} '{name}'"),
+        1 => format!("neither the kernel's BTF nor its module's has a {kind} '{name}'"),
+        n => format!("neither the kernel's BTF nor that of its {n} modules has a {kind} '{name}'"),
+    }
+}
+
+fn not_found(loaded: &Loaded<'_>, program: &Program, kind: Kind, name: &str) -> LoadError {
     LoadError::Unresolved {
         program: program.name.clone(),
-        problem,
+        problem: missing(loaded, kind, name),
     }
 }
 
@@ -260,8 +318,8 @@ struct Attach {
     btf_id: u32,
     /// For struct_ops, the number of the member, which takes the place of the attach type.
     member: Option<u32>,
-    /// The program whose function it is.
-    prog: Option<u32>,
+    /// The program whose function it is, or the object of the module's types.
+    object: Option<u32>,
 }
 
 fn attach_target(loaded: &Loaded<'_>, program: &Program) -> Result<Attach, LoadError> {
@@ -300,12 +358,22 @@ fn attach_target(loaded: &Loaded<'_>, program: &Program) -> Result<Attach, LoadE
                 Kind::Func
             };
             let name = format!("{prefix}{target}");
-            let btf = loaded.kernel_btf();
-            let id = btf.and_then(|btf| btf.find_by_name_kind(&name, kind));
-            let id = id.ok_or_else(|| not_found(program, btf.is_some(), kind, &name))?;
+            let found = loaded.kernel_type(&name, kind);
+            let found = found.ok_or_else(|| not_found(loaded, program, kind, &name))?;
+            let object = match found.module {
+                None => None,
+                Some(module) => Some(module.fd.as_ref().map(Fd::raw).ok_or_else(|| {
+                    LoadError::Unsupported(format!(
+                        "program '{}': '{name}' is in a module whose types are given, but the \
+                         kernel has no such module",
+                        program.name
+                    ))
+                })?),
+            };
             Ok(Attach {
-                btf_id: id.0,
-                ..Attach::default()
+                btf_id: found.id.0,
+                object,
+                member: None,
             })
         }
     }
@@ -332,7 +400,7 @@ fn function_of_program(loaded: &Loaded<'_>, program: &Program) -> Result<Attach,
         Some(id) => Ok(Attach {
             btf_id: id.0,
             member: None,
-            prog,
+            object: prog,
         }),
         None => Err(refuse(format!(
             "the program to attach to has no function '{name}'"
@@ -352,21 +420,20 @@ fn operation(loaded: &Loaded<'_>, program: &Program) -> Result<Attach, LoadError
         return unresolved("no structure in '.struct_ops' uses this operation".to_string());
     };
     let name = essential_name(structure);
-    let btf = loaded.kernel_btf();
-    let found = btf.and_then(|btf| {
-        let id = btf.find_by_name_kind(name, Kind::Struct)?;
-        Some((id, member_number(btf, id.0, member)?))
-    });
-    match found {
-        Some((id, number)) => Ok(Attach {
-            btf_id: id.0,
+    let Some(found) = loaded.kernel_type(name, Kind::Struct) else {
+        return Err(not_found(loaded, program, Kind::Struct, name));
+    };
+    match member_number(found.btf, found.id.0, member) {
+        Some(number) => Ok(Attach {
+            btf_id: found.id.0,
             member: Some(number),
-            prog: None,
+            object: found
+                .module
+                .and_then(|module| module.fd.as_ref().map(Fd::raw)),
         }),
-        None if btf.is_some() => unresolved(format!(
+        None => unresolved(format!(
             "the kernel has no member '{member}' of struct '{name}'"
         )),
-        None => Err(not_found(program, false, Kind::Struct, name)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! How a structure of operations as the object declares it becomes the kernel's: member by
 //! member, by name.
 
-use skep_abi::{Buffers, Cmd, attr, object_name};
+use skep_abi::{Buffers, Cmd, MapFlags, attr, object_name};
 use skep_btf::{Btf, Kind, Member, Type, TypeId};
 
 use crate::error::LoadError;
@@ -12,6 +12,11 @@ use crate::resolve::essential_name;
 
 /// What the kernel calls the map value that holds a structure of operations.
 const WRAPPER: &str = "bpf_struct_ops_";
+
+/// Whether a structure fits the kernel's.
+pub(crate) fn check(loaded: &Loaded<'_>, def: &MapDef) -> Result<(), LoadError> {
+    Value::of(loaded, def)?.bytes(def).map(|_| ())
+}
 
 /// Creates the map of a structure of operations. Its value is set when it is registered.
 pub(crate) fn create<'k>(loaded: &Loaded<'k>, def: &MapDef) -> Result<Option<Fd<'k>>, LoadError> {
@@ -34,6 +39,11 @@ pub(crate) fn create<'k>(loaded: &Loaded<'k>, def: &MapDef) -> Result<Option<Fd<
     if let Some(btf) = &loaded.btf {
         create.set_btf_fd(btf.raw());
     }
+    if let Some(Some(types)) = value.module {
+        create
+            .set_value_type_btf_obj_fd(types.cast_signed())
+            .set_map_flags(def.flags | MapFlags::VTYPE_BTF_OBJ_FD.0);
+    }
     let backend = loaded.backend();
     let fd = backend
         .bpf(Cmd::MapCreate.into(), create.as_attr(), &mut Buffers::new())
@@ -49,6 +59,8 @@ struct Value<'a> {
     wrapper: Type<'a>,
     data_at: usize,
     name: &'a str,
+    /// For a module's structure, the kernel's object of the module's types, if it has one.
+    module: Option<Option<u32>>,
 }
 
 impl<'a> Value<'a> {
@@ -60,18 +72,21 @@ impl<'a> Value<'a> {
         let local = loaded.object().btf.as_ref().zip(def.value_type);
         let local = local.and_then(|(btf, ty)| btf.resolve(ty));
         let local = local.ok_or_else(|| refuse("its type is not known".to_string()))?;
-        let Some(btf) = loaded.kernel_btf() else {
+        if loaded.kernel_btf().is_none() {
             return Err(refuse("the kernel has no BTF".to_string()));
-        };
+        }
         let name = essential_name(local.name());
         let missing = |name: &str| refuse(format!("the kernel has no struct '{name}'"));
-        let find = |name: &str| {
-            let id = btf.find_by_name_kind(name, Kind::Struct)?;
-            btf.type_by_id(id)
-        };
-        let kernel = find(name).ok_or_else(|| missing(name))?;
+        // A module that brings a structure brings what is around it, too.
+        let found = loaded.kernel_type(name, Kind::Struct);
+        let found = found.ok_or_else(|| missing(name))?;
+        let btf: &Btf = found.btf;
+        let kernel = btf.type_by_id(found.id).ok_or_else(|| missing(name))?;
         let wrapping = format!("{WRAPPER}{name}");
-        let wrapper = find(&wrapping).ok_or_else(|| missing(&wrapping))?;
+        let wrapper = btf
+            .find_by_name_kind(&wrapping, Kind::Struct)
+            .and_then(|id| btf.type_by_id(id));
+        let wrapper = wrapper.ok_or_else(|| missing(&wrapping))?;
         let data = wrapper.members().find(|member| {
             btf.resolve(member.ty)
                 .is_some_and(|ty| ty.id() == kernel.id())
@@ -83,6 +98,7 @@ impl<'a> Value<'a> {
             wrapper,
             data_at: (data.bit_offset / 8) as usize,
             name: &def.name,
+            module: found.module.map(|module| module.fd.as_ref().map(Fd::raw)),
         })
     }
 

@@ -166,14 +166,14 @@ fn a_part_of_the_target_answers_like_the_whole() {
     let object: Object = common::object("core.bpf.o");
     let mut builder = target();
     builder.struct_("unrelated", 8, &[]);
-    let whole = Btf::parse(&builder.finish()).unwrap();
+    let whole = Arc::new(Btf::parse(&builder.finish()).unwrap());
     let objects = [object];
     let small = skep_loader::minimal_btf(&whole, &objects).unwrap();
-    let small = Btf::parse(&small).unwrap();
+    let small = Arc::new(Btf::parse(&small).unwrap());
     assert_eq!(small.find_all("unrelated").count(), 0);
     let [object] = objects;
-    let of_whole = skep_loader::explain(&object, &whole);
-    let of_small = skep_loader::explain(&object, &small);
+    let of_whole = skep_loader::explain(&object, &whole, &[]);
+    let of_small = skep_loader::explain(&object, &small, &[]);
     assert!(!of_whole.is_empty());
     assert_eq!(of_whole.len(), of_small.len());
     for (whole, small) in of_whole.iter().zip(&of_small) {

@@ -162,6 +162,20 @@ fn structures_of_operations_take_the_kernels_layout() {
 }
 
 #[test]
+fn structures_of_operations_need_the_objects_types() {
+    let object = common::object("ops.bpf.o");
+    let kernel = Recorder {
+        btf: Some(greeting(8)),
+        refuses: vec![(Cmd::BtfLoad, Errno::EINVAL)],
+        ..Recorder::default()
+    };
+    let error = object.load(&kernel, LoadOptions::default());
+    let told = error.expect_err("the types are refused").to_string();
+    assert!(told.contains("BTF") && told.contains("EINVAL"), "{told}");
+    assert!(kernel.events.borrow().is_empty());
+}
+
+#[test]
 fn externs_are_held_against_the_kernel() {
     let object = common::object("externs.bpf.o");
     let mut types = Builder::new();

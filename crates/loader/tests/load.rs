@@ -72,6 +72,8 @@ fn maps_are_filled_with_maps_and_programs() {
             "create high type=2 4/8 x4 flags=0x0 extra=0 inner=false types=8/11",
             "create outer.inner type=2 4/8 x4 flags=0x0 extra=0 inner=false types=8/11",
             "create outer type=12 4/4 x3 flags=0x0 extra=0 inner=true types=0/0",
+            "set outer[0] = low",
+            "set outer[2] = high",
             "create jumps type=3 4/4 x4 flags=0x0 extra=0 inner=false types=0/0",
             "create trie type=11 8/8 x64 flags=0x1 extra=0 inner=false types=37/11",
             "create pinned type=1 12/3 x8 flags=0x4 extra=0 inner=false types=0/0",
@@ -80,8 +82,6 @@ fn maps_are_filled_with_maps_and_programs() {
             "create events type=4 4/4 x6 flags=0x0 extra=0 inner=false types=0/0",
             "create empty_outer.inn type=2 4/8 x4 flags=0x0 extra=0 inner=false types=8/11",
             "create empty_outer type=13 4/4 x3 flags=0x0 extra=0 inner=true types=0/0",
-            "set outer[0] = low",
-            "set outer[2] = high",
             "load zero",
             "load one",
             "set jumps[0] = zero",
@@ -159,7 +159,7 @@ fn what_is_missing_is_named() {
         "externs.bpf.o",
         &plain(),
         options(),
-        &["symbols", "take", "no BTF"],
+        &["extern 'take'", "no BTF"],
     );
     let mut wrong = options();
     wrong
@@ -195,17 +195,31 @@ fn what_is_missing_is_named() {
         options(),
         &["program 'zero'", "refused", "EACCES"],
     );
-    let refuses = vec![(Cmd::BtfLoad, Errno::EINVAL)];
-    let kernel = Recorder {
-        refuses,
-        ..Recorder::default()
-    };
-    check("ops.bpf.o", &kernel, options(), &["BTF", "EINVAL"]);
     let kernel = Recorder {
         btf: Some(kernel_types()),
         ..Recorder::default()
     };
     check("ops.bpf.o", &kernel, options(), &["polite", "greeting_ops"]);
+}
+
+/// What can be known beforehand is known before the kernel has made anything.
+#[test]
+fn nothing_is_made_for_an_object_that_does_not_fit() {
+    let check = |name: &str, types: Option<Vec<u8>>| {
+        let kernel = Recorder {
+            btf: types,
+            ..Recorder::default()
+        };
+        let object = common::object(name);
+        object.load(&kernel, options()).expect_err("must fail");
+        assert_eq!(*kernel.events.borrow(), Vec::<String>::new(), "{name}");
+        assert!(kernel.fds.borrow().is_empty(), "{name}");
+    };
+    // An extern that is missing, structures that do not fit, types that are not there.
+    check("externs.bpf.o", None);
+    check("externs.bpf.o", Some(Builder::new().finish()));
+    check("ops.bpf.o", Some(kernel_types()));
+    check("core.bpf.o", None);
 }
 
 #[test]

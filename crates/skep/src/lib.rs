@@ -34,8 +34,8 @@ pub use skep_kernel::{Credentials, Kernel, Runner};
 pub use skep_loader::object_name;
 pub use skep_loader::{
     AttachTarget, Extern, ExternKind, Fd, KernelConfig, LoadError, LoadOptions, Loaded, LogOptions,
-    MapDef, MapIndex, MapOrigin, Object, OpenError, ProgIndex, Program, ProgramLoad, SECTIONS,
-    SectionDef,
+    MapDef, MapIndex, MapOrigin, ModuleBtf, Object, OpenError, ProgIndex, Program, ProgramLoad,
+    SECTIONS, SectionDef,
 };
 pub use skep_loader::{Candidate, Explanation, explain, minimal_btf};
 pub use skep_loader::{features, inspect, skeleton};

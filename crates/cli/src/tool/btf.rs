@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use skep_btf::dump::{c, raw};
-use skep_btf::{Btf, Kind, Type, TypeId};
-use skep_elf::ObjectFile;
+use skep_btf::{Kind, Type, TypeId};
 
 use super::failure::{Answer, Failure};
 use super::json::{Fields, Json};
 use super::session::Session;
 use super::words::Words;
+use crate::types::read;
 
 pub const VERBS: &[&str] = &["dump", "help"];
 
@@ -27,20 +27,6 @@ pub fn command(session: &Session<'_>, words: &mut Words) -> Answer<()> {
         "dump" => dump(session, words),
         _ => Err(Failure::Usage),
     }
-}
-
-/// Reads types from a file that holds nothing else, or from the `.BTF` section of an object.
-pub fn read(path: &str, base: Option<Arc<Btf>>) -> Result<Btf, String> {
-    let bytes =
-        std::fs::read(path).map_err(|error| format!("failed to load BTF from {path}: {error}"))?;
-    let raw = match ObjectFile::parse(&bytes) {
-        Ok(file) => match file.section_by_name(".BTF") {
-            Some(section) => section.data.to_vec(),
-            None => return Err(format!("failed to load BTF from {path}: no section .BTF")),
-        },
-        Err(_) => bytes,
-    };
-    Btf::parse_on(raw, base).map_err(|error| format!("failed to load BTF from {path}: {error}"))
 }
 
 fn dump(session: &Session<'_>, words: &mut Words) -> Answer<()> {

@@ -1,17 +1,19 @@
 //! `gen object`, `gen min_core_btf`, `gen core`: objects linked into one, and what objects
 //! ask of a kernel's types.
 
+use std::sync::Arc;
+
 use skep::{Object, explain, minimal_btf};
 use skep_elf::{Input, link};
 
-use super::btf;
 use super::failure::{Answer, Failure};
 use super::json::{Fields, Json};
 use super::session::Session;
 use super::words::Words;
+use crate::types::{self, KernelTypes};
 
 /// Where Linux shows its own types.
-const RUNNING_KERNEL: &str = "/sys/kernel/btf/vmlinux";
+const RUNNING_KERNEL: &str = "/sys/kernel/btf";
 
 /// `gen object OUT IN…`
 pub fn object(words: &mut Words) -> Answer<()> {
@@ -45,22 +47,24 @@ pub fn min_core_btf(words: &mut Words) -> Answer<()> {
     if objects.is_empty() {
         return Err(Failure::message("no objects are given"));
     }
-    let target = btf::read(&input, None).map_err(Failure::message)?;
+    let target = Arc::new(types::read(&input, None).map_err(Failure::message)?);
     let small = minimal_btf(&target, &objects).map_err(Failure::message)?;
     write(&output, &small)
 }
 
-/// `gen core --explain OBJECT [BTF]`: each relocation, the types that could answer it, and
+/// `gen core --explain OBJECT [BTF]`: for a file of types or a directory of a kernel's and its
+/// modules', each relocation, the types that could answer it, and
 /// what is chosen.
 pub fn core(session: &Session<'_>, words: &mut Words) -> Answer<()> {
     words.take("--explain");
     let object = open(&words.value_of("object")?)?;
     let path = words.next().unwrap_or_else(|| RUNNING_KERNEL.to_string());
     words.end()?;
-    let target = btf::read(&path, None).map_err(Failure::message)?;
+    let kernel = KernelTypes::read(&path).map_err(Failure::message)?;
+    let modules: Vec<_> = kernel.modules.iter().map(|m| Arc::clone(&m.btf)).collect();
     let mut text = String::new();
     let mut all = Vec::new();
-    for one in explain(&object, &target) {
+    for one in explain(&object, &kernel.own, &modules) {
         let mut candidates = Vec::new();
         text += &format!("{}: instruction {}: {}\n", one.program, one.insn, one.asked);
         for candidate in &one.candidates {

@@ -176,13 +176,13 @@ impl Sections {
                     }
                     let moved = symbol.section().and_then(|index| self.place(number, index));
                     let moved = moved.map_or(0, |(_, start)| start);
+                    if symbol.kind == SymbolKind::Section && !section.flags.exec() {
+                        let why = format!(
+                            "the relocation at {offset} is against a section, which only code may be"
+                        );
+                        return Err(refuse(why));
+                    }
                     if symbol.kind == SymbolKind::Section && moved != 0 {
-                        if !section.flags.exec() {
-                            let why = format!(
-                                "the relocation at {offset} is against a section, which only code can be moved by"
-                            );
-                            return Err(refuse(why));
-                        }
                         self.add_to_insn(at, start + offset, moved);
                     }
                     let kind = number_of(relocation.kind);

@@ -74,16 +74,18 @@ impl Types {
     }
 }
 
-/// Without types there is nothing to merge, but what is only declared has to be described.
+/// Without types there is nothing to merge, but who takes the place of whom among global
+/// symbols could not be told.
 fn untyped(files: &[File<'_>]) -> Result<Types, LinkError> {
     for file in files {
         let mut symbols = file.object.symbols().iter();
-        let is_extern = |symbol: &&Symbol<'_>| {
-            symbol.is_global() && symbol.place == Place::Undefined && !symbol.name.is_empty()
-        };
-        if let Some(symbol) = symbols.find(is_extern) {
-            let problem =
-                "it is extern, and the file has no BTF to say what it is (compile with -g)";
+        if let Some(symbol) = symbols.find(|s| s.is_global() && !s.name.is_empty()) {
+            let problem = match symbol.place {
+                Place::Undefined => {
+                    "it is extern, and the file has no BTF to say what it is (compile with -g)"
+                }
+                _ => "it is global, and the file has no BTF to say what it is (compile with -g)",
+            };
             return Err(LinkError::symbol(file.name, symbol.name, problem));
         }
     }
@@ -130,6 +132,10 @@ impl Merge<'_> {
             }
         }
         for ty in btf.types().filter(|ty| ty.kind() == Kind::DataSec) {
+            // A section without variables, such as one of constants alone, is described too.
+            if self.sections.by_name(ty.name()).is_some() {
+                self.entries.entry(ty.name().to_string()).or_default();
+            }
             self.variables(number, file, &ty, &map, &symbols)?;
         }
         if let Some(section) = file.object.section_by_name(".BTF.ext") {

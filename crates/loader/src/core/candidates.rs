@@ -2,71 +2,110 @@
 //! kind, whatever flavour (`name___flavour`) either has.
 
 use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use skep_btf::{Btf, Kind, TypeId};
 
 use crate::resolve::essential_name;
 
-/// The candidates found so far.
-pub(super) struct Candidates<'a> {
-    target: &'a Btf,
-    /// The target's types that have a flavour, by name without it.
-    flavoured: Option<HashMap<&'a str, Vec<TypeId>>>,
-    found: HashMap<TypeId, Vec<TypeId>>,
+/// A type of the target: the blob that defines it or stands on the one that does, and its
+/// number there.
+pub(crate) type Place = (Arc<Btf>, TypeId);
+
+/// The candidates found so far. One serves all programs of an object, so that the target is
+/// indexed once.
+#[derive(Debug)]
+pub(crate) struct Candidates {
+    target: Arc<Btf>,
+    /// The types of the kernel's modules, which are looked into for what the target lacks.
+    modules: Modules,
+    /// By blob (where it lies), its types that have a flavour, by name without it.
+    flavoured: HashMap<usize, HashMap<String, Vec<TypeId>>>,
+    found: HashMap<TypeId, Rc<[Place]>>,
 }
 
-impl<'a> Candidates<'a> {
-    pub(super) fn new(target: &'a Btf) -> Candidates<'a> {
+/// The types of modules, once somebody wants them.
+#[derive(Debug)]
+enum Modules {
+    Unasked,
+    Known(Vec<Arc<Btf>>),
+}
+
+impl Candidates {
+    pub(crate) fn new(target: Arc<Btf>) -> Candidates {
         Candidates {
             target,
-            flavoured: None,
+            modules: Modules::Unasked,
+            flavoured: HashMap::new(),
             found: HashMap::new(),
         }
     }
 
-    /// The candidates for a type of the object, by ascending id.
-    pub(super) fn of(&mut self, local: &Btf, root: TypeId) -> Result<&[TypeId], String> {
-        if !self.found.contains_key(&root) {
-            let ty = local.type_by_id(root).ok_or("its type does not exist")?;
-            let name = essential_name(ty.name());
-            if name.is_empty() {
-                return Err("a type without a name cannot be found in the target".to_string());
-            }
-            let fits = |id: &TypeId| {
-                self.target
-                    .type_by_id(*id)
-                    .is_some_and(|other| same_kind(ty.kind(), other.kind()))
-            };
-            let mut ids: Vec<TypeId> = Vec::new();
-            let mut blob = Some(self.target);
-            while let Some(btf) = blob {
-                ids.extend(btf.find_all(name).map(|ty| ty.id()).filter(fits));
-                blob = btf.base().map(|base| base.as_ref());
-            }
-            let target = self.target;
-            let flavoured = self.flavoured.get_or_insert_with(|| flavours(target));
-            let more = flavoured.get(name).into_iter().flatten().copied();
-            ids.extend(more.filter(|id| {
-                target
-                    .type_by_id(*id)
-                    .is_some_and(|other| same_kind(ty.kind(), other.kind()))
-            }));
-            ids.sort();
-            self.found.insert(root, ids);
+    /// The candidates for a type of the object, by ascending id. Modules are looked into only
+    /// where the kernel proper has none, as libbpf does it; `modules` is asked once.
+    pub(crate) fn of(
+        &mut self,
+        local: &Btf,
+        root: TypeId,
+        modules: impl FnOnce() -> Vec<Arc<Btf>>,
+    ) -> Result<Rc<[Place]>, String> {
+        if let Some(found) = self.found.get(&root) {
+            return Ok(Rc::clone(found));
         }
-        Ok(self.found.get(&root).map_or(&[], Vec::as_slice))
+        let ty = local.type_by_id(root).ok_or("its type does not exist")?;
+        let name = essential_name(ty.name());
+        if name.is_empty() {
+            return Err("a type without a name cannot be found in the target".to_string());
+        }
+        let mut places = Vec::new();
+        let mut blob = Some(Arc::clone(&self.target));
+        while let Some(btf) = blob {
+            self.search(&btf, name, ty.kind(), &mut places);
+            blob = btf.base().cloned();
+        }
+        if places.is_empty() {
+            if matches!(self.modules, Modules::Unasked) {
+                self.modules = Modules::Known(modules());
+            }
+            let blobs = match &self.modules {
+                Modules::Known(blobs) => blobs.clone(),
+                Modules::Unasked => Vec::new(),
+            };
+            for blob in &blobs {
+                self.search(blob, name, ty.kind(), &mut places);
+            }
+        } else {
+            places.sort_by_key(|(_, id)| *id);
+        }
+        let found: Rc<[Place]> = places.into();
+        self.found.insert(root, Rc::clone(&found));
+        Ok(found)
+    }
+
+    /// Adds what one blob itself defines.
+    fn search(&mut self, btf: &Arc<Btf>, name: &str, kind: Kind, places: &mut Vec<Place>) {
+        let key = Arc::as_ptr(btf) as usize;
+        let flavoured = self.flavoured.entry(key).or_insert_with(|| flavours(btf));
+        let plain = btf.find_all(name).map(|ty| ty.id());
+        let flavoured = flavoured.get(name).into_iter().flatten().copied();
+        let mut ids: Vec<TypeId> = plain.chain(flavoured).collect();
+        ids.retain(|id| {
+            let other = btf.type_by_id(*id);
+            other.is_some_and(|other| same_kind(kind, other.kind()))
+        });
+        ids.sort();
+        places.extend(ids.into_iter().map(|id| (Arc::clone(btf), id)));
     }
 }
 
-fn flavours(btf: &Btf) -> HashMap<&str, Vec<TypeId>> {
-    let mut all: HashMap<&str, Vec<TypeId>> = HashMap::new();
-    for id in 1..btf.type_count() {
-        let Some(ty) = btf.type_by_id(id) else {
-            continue;
-        };
-        let name = essential_name(ty.name());
-        if name.len() != ty.name().len() {
-            all.entry(name).or_default().push(ty.id());
+fn flavours(btf: &Btf) -> HashMap<String, Vec<TypeId>> {
+    let mut all: HashMap<String, Vec<TypeId>> = HashMap::new();
+    for ty in btf.types() {
+        let whole = ty.name();
+        let name = essential_name(whole);
+        if name.len() != whole.len() {
+            all.entry(name.to_string()).or_default().push(ty.id());
         }
     }
     all

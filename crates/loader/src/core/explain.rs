@@ -1,6 +1,8 @@
 //! What each relocation of an object asks, which types of a target could answer, and what is
 //! chosen, for a person.
 
+use std::sync::Arc;
+
 use skep_btf::{Btf, CoreKind, TypeId};
 
 use super::candidates::Candidates;
@@ -35,16 +37,17 @@ pub struct Candidate {
     pub says: Result<String, String>,
 }
 
-/// Explains the relocations of all programs of an object against a target.
-pub fn explain(object: &Object, target: &Btf) -> Vec<Explanation> {
+/// Explains the relocations of all programs of an object against a target: a kernel's types,
+/// and those of its modules, which are looked into for what the kernel lacks.
+pub fn explain(object: &Object, target: &Arc<Btf>, modules: &[Arc<Btf>]) -> Vec<Explanation> {
     let Some(local) = &object.btf else {
         return Vec::new();
     };
-    let mut candidates = Candidates::new(target);
+    let mut candidates = Candidates::new(Arc::clone(target));
     let mut out = Vec::new();
     for program in &object.programs {
         for relo in &program.core_relos {
-            let answered = answer(local, target, &mut candidates, relo);
+            let answered = answer(local, &mut candidates, relo, || modules.to_vec());
             let mut explanation = Explanation {
                 program: program.name.clone(),
                 insn: relo.insn_off,
@@ -54,11 +57,13 @@ pub fn explain(object: &Object, target: &Btf) -> Vec<Explanation> {
             };
             let spec = Spec::parse(local, relo).ok();
             let spec = spec.filter(|_| relo.kind != CoreKind::TypeIdLocal);
-            let ids = spec
-                .as_ref()
-                .and_then(|spec| Some(candidates.of(local, spec.root).ok()?.to_vec()));
-            for (id, spec) in ids.into_iter().flatten().zip(core::iter::repeat(&spec)) {
-                let Some(spec) = spec else { continue };
+            let Some(spec) = spec else {
+                out.push(explanation);
+                continue;
+            };
+            let places = candidates.of(local, spec.root, || modules.to_vec());
+            for (target, id) in places.iter().flat_map(|places| places.iter()) {
+                let (target, id, spec) = (target.as_ref(), *id, &spec);
                 let name = target.type_by_id(id).map_or("", |ty| ty.name()).to_string();
                 let (path, says) = match lookup::find(local, spec, target, id) {
                     Err(why) => (name, Err(why)),

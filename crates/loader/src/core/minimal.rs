@@ -1,6 +1,7 @@
 //! The part of a target's types that objects need to be fitted to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use skep_btf::{Btf, Builder, CoreKind, Kind, Type, TypeId};
 
@@ -17,19 +18,19 @@ const LINKS_MAX: usize = 1 << 16;
 ///
 /// # Errors
 /// A sentence when a relocation cannot be read.
-pub fn minimal_btf(target: &Btf, objects: &[Object]) -> Result<Vec<u8>, String> {
+pub fn minimal_btf(target: &Arc<Btf>, objects: &[Object]) -> Result<Vec<u8>, String> {
     let mut kept = Kept {
         target,
         types: BTreeSet::new(),
         members: BTreeMap::new(),
     };
-    let mut candidates = Candidates::new(target);
+    let mut candidates = Candidates::new(Arc::clone(target));
     for object in objects {
         let Some(local) = &object.btf else { continue };
         let relos = object.programs.iter().flat_map(|p| &p.core_relos);
         for relo in relos.filter(|relo| relo.kind != CoreKind::TypeIdLocal) {
             let spec = Spec::parse(local, relo)?;
-            for id in candidates.of(local, spec.root)? {
+            for (_, id) in candidates.of(local, spec.root, Vec::new)?.iter() {
                 if let Some(found) = lookup::find(local, &spec, target, *id)? {
                     kept.answer(relo.kind, &found);
                 }

@@ -13,16 +13,18 @@ mod patch;
 mod spec;
 mod value;
 
+use std::sync::Arc;
+
 use skep_btf::{Btf, CoreKind, CoreRelo};
 use skep_isa::Insn;
 
 use crate::error::LoadError;
 use crate::load::Loaded;
 use crate::program::Program;
-use candidates::Candidates;
 use spec::Spec;
 use value::Answer;
 
+pub(crate) use candidates::Candidates;
 pub(crate) use compat::types as compatible;
 pub use explain::{Candidate, Explanation, explain};
 pub use minimal::minimal_btf;
@@ -36,12 +38,8 @@ pub(crate) fn relocate(
     let (Some(first), Some(local)) = (program.core_relos.first(), &loaded.object().btf) else {
         return Ok(());
     };
-    let target = loaded
-        .options
-        .target_btf
-        .as_ref()
-        .or_else(|| loaded.kernel_btf());
-    let Some(target) = target else {
+    let given = loaded.options.target_btf.as_ref();
+    let Some(target) = given.or_else(|| loaded.kernel_btf()) else {
         return Err(LoadError::Unsupported(format!(
             "CO-RE relocation {} of program '{}' needs the BTF of a target kernel, and none is \
              given",
@@ -49,7 +47,23 @@ pub(crate) fn relocate(
             program.name
         )));
     };
-    let mut candidates = Candidates::new(target);
+    let mut candidates = loaded.candidates.borrow_mut();
+    let candidates = candidates.get_or_insert_with(|| Candidates::new(Arc::clone(target)));
+    // Types that the caller gives stand for all of the kernel's, its modules' too, unless
+    // those are given with them.
+    let modules = || match given.is_some() {
+        true => loaded
+            .options
+            .modules
+            .iter()
+            .map(|m| Arc::clone(&m.btf))
+            .collect(),
+        false => loaded
+            .modules()
+            .iter()
+            .map(|m| Arc::clone(&m.btf))
+            .collect(),
+    };
     for relo in &program.core_relos {
         let refuse = |problem: String| LoadError::Unresolved {
             program: program.name.clone(),
@@ -59,7 +73,7 @@ pub(crate) fn relocate(
                 relo.insn_off
             ),
         };
-        let answer = answer(local, target, &mut candidates, relo).map_err(refuse)?;
+        let answer = answer(local, candidates, relo, modules).map_err(refuse)?;
         patch::apply(insns, relo.insn_off as usize, &answer).map_err(refuse)?;
     }
     Ok(())
@@ -81,16 +95,16 @@ fn describe(btf: &Btf, relo: &CoreRelo) -> String {
 /// What the target answers. Several types of the same name must answer alike.
 fn answer(
     local: &Btf,
-    target: &Btf,
-    candidates: &mut Candidates<'_>,
+    candidates: &mut Candidates,
     relo: &CoreRelo,
+    modules: impl FnOnce() -> Vec<Arc<Btf>>,
 ) -> Result<Answer, String> {
     let spec = Spec::parse(local, relo)?;
     if relo.kind == CoreKind::TypeIdLocal {
         return Ok(Answer::number(u64::from(relo.type_id.0)));
     }
     let mut chosen: Option<(Spec, Answer)> = None;
-    for id in candidates.of(local, spec.root)? {
+    for (target, id) in candidates.of(local, spec.root, modules)?.iter() {
         let Some(found) = lookup::find(local, &spec, target, *id)? else {
             continue;
         };

@@ -29,6 +29,8 @@ pub struct Recorder {
     pub programs: RefCell<Vec<Arrived>>,
     /// The BTF of the kernel.
     pub btf: Option<Vec<u8>>,
+    /// The kernel's objects of types: its own and its modules', with their names.
+    pub type_objects: Vec<(String, Vec<u8>)>,
     /// Commands it refuses, and how.
     pub refuses: Vec<(Cmd, Errno)>,
     pub fds: RefCell<Vec<(String, bool)>>,
@@ -122,8 +124,36 @@ impl Bpf for Recorder {
                 self.maps.borrow_mut().push((fd, map));
                 Ok(fd)
             }
+            Some(Cmd::BtfGetNextId) => {
+                let mut next = attr::GetNextId::checked(attr)?;
+                let id = next.start_id() + 1;
+                if id as usize > self.type_objects.len() {
+                    return Err(Errno::ENOENT);
+                }
+                next.set_next_id(id);
+                let bytes = next.as_attr();
+                let len = bytes.len().min(attr.len());
+                attr[..len].copy_from_slice(&bytes[..len]);
+                Ok(0)
+            }
+            Some(Cmd::BtfGetFdById) => {
+                let id = attr::BtfGetFdById::checked(attr)?.btf_id() as usize;
+                Ok(self.open(self.type_objects[id - 1].0.clone()))
+            }
             Some(Cmd::ObjGetInfoByFd) => {
                 let get = attr::ObjGetInfo::checked(attr)?;
+                let name = self.name(get.bpf_fd());
+                if let Some((name, raw)) = self.type_objects.iter().find(|(n, _)| *n == name) {
+                    let mut answer = info::BtfInfo::prefix(&copy_in(memory, get.info(), 32)?);
+                    memory.write(answer.name(), name.as_bytes()).unwrap_or(());
+                    let room = answer.btf_size() as usize;
+                    if room > 0 {
+                        memory.write(answer.btf(), &raw[..room.min(raw.len())])?;
+                    }
+                    answer.set_btf_size(raw.len() as u32).set_kernel_btf(1);
+                    memory.write(get.info(), answer.bytes())?;
+                    return Ok(0);
+                }
                 let map = self.map_of(get.bpf_fd()).ok_or(Errno::EBADF)?;
                 let mut answer = info::MapInfo::new();
                 answer
