@@ -1,10 +1,11 @@
 //! Puts objects to libbpf and to skep's loader and compares what each hands to the kernel:
-//! `skep-libbpf-peers open|load|link [--show N] [--errors] PATH…`.
+//! `skep-libbpf-peers open|load|link|core [--show N] [--errors] PATH…`.
 //!
 //! Maps and types are made in the running kernel; programs are not loaded, and nothing is
 //! attached.
 
 mod compare;
+mod core;
 mod ours;
 mod tape;
 mod theirs;
@@ -19,8 +20,10 @@ fn main() -> ExitCode {
         "open" => compare::objects(&rest, false),
         "load" => compare::objects(&rest, true),
         "link" => compare::links(&rest),
+        "relocate" => core::one(&rest),
+        "core" => core::run(&rest),
         _ => {
-            eprintln!("skep-libbpf-peers open|load|link [--show N] [--errors] PATH…");
+            eprintln!("skep-libbpf-peers open|load|link|core [--show N] [--errors] PATH…");
             return ExitCode::from(2);
         }
     };

@@ -120,13 +120,14 @@ unsafe extern "C" {
     fn vsnprintf(to: *mut c_char, len: usize, format: *const c_char, args: *mut c_void) -> c_int;
 }
 
-/// Keeps what libbpf says, but for what is said only to people who debug it.
+/// Keeps what libbpf says; what it says only to people who debug it, when `SKEP_PEER_DEBUG` is
+/// set.
 unsafe extern "C" fn print(
     level: lb::libbpf_print_level,
     format: *const c_char,
     args: *mut lb::__va_list_tag,
 ) -> c_int {
-    if level == lb::LIBBPF_DEBUG {
+    if level == lb::LIBBPF_DEBUG && std::env::var_os("SKEP_PEER_DEBUG").is_none() {
         return 0;
     }
     let mut line = [0u8; 4096];

@@ -17,7 +17,7 @@ use crate::map::{MapDef, MapIndex, MapOrigin, SlotTarget};
 use crate::modules::{Module, ModuleBtf};
 use crate::object::Object;
 use crate::prog_load::{LogOptions, ProgramLoad};
-use crate::program::ProgIndex;
+use crate::program::{ProgIndex, Program};
 use crate::{pins, resolve, struct_ops_value};
 
 /// What a load depends on besides the object and the kernel.
@@ -305,20 +305,23 @@ impl<'k> Loaded<'k> {
         self.kernel_btf.get_or_init(read).as_ref()
     }
 
-    /// A program's instructions, fitted to the target's types.
+    /// A program's instructions, fitted to the target's types. All that are meant to be loaded
+    /// are fitted in their order, for what one finds bears on what the next chooses from.
     pub(crate) fn fitted(&self, index: ProgIndex) -> Result<Vec<Insn>, LoadError> {
-        let place = self
-            .fitted
-            .get(index.0)
-            .zip(self.object.programs.get(index.0));
-        let Some((fitted, program)) = place else {
-            return Err(LoadError::NoProgram(index.0.to_string()));
-        };
-        let fit = || {
-            let mut insns = program.insns.clone();
-            crate::core::relocate(self, program, &mut insns).map(|()| insns)
-        };
-        fitted.get_or_init(fit).clone()
+        let all = self.fitted.iter().zip(&self.object.programs);
+        for (fitted, program) in all.filter(|(_, program)| program.autoload) {
+            fitted.get_or_init(|| self.fit(program));
+        }
+        let place = self.fitted.get(index.0);
+        match place.zip(self.object.programs.get(index.0)) {
+            Some((fitted, program)) => fitted.get_or_init(|| self.fit(program)).clone(),
+            None => Err(LoadError::NoProgram(index.0.to_string())),
+        }
+    }
+
+    fn fit(&self, program: &Program) -> Result<Vec<Insn>, LoadError> {
+        let mut insns = program.insns.clone();
+        crate::core::relocate(self, program, &mut insns).map(|()| insns)
     }
 
     /// What can go wrong before the kernel has made anything.

@@ -149,16 +149,62 @@ fn what_cannot_be_read_is_poisoned() {
 fn types_that_answer_differently_are_refused() {
     let mut two = target();
     let int = two.int("int", 4, true);
-    two.struct_("outer___other", 4, &[("narrow", int, 0)]);
-    let error = load(&two, "load").expect_err("two answers");
+    two.struct_("outer___other", 4, &[("first", int, 0)]);
+    let error = load(&two, "ask").expect_err("two answers");
     assert!(
-        error.contains("answer differently") && error.contains("outer.narrow"),
+        error.contains("answer differently") && error.contains("outer.first"),
         "{error}"
     );
     let mut same = target();
     let short = same.int("unsigned short", 2, false);
     same.struct_("unrelated", 4, &[("narrow", short, 0)]);
     assert!(load(&same, "load").is_ok());
+}
+
+/// An array that is loaded from as a word: elements of one size stay, of another size are
+/// poisoned, for an array is no number.
+#[test]
+fn arrays_are_accessed_by_their_elements() {
+    let mut target = Builder::new();
+    let int = target.int("int", 4, true);
+    let word = target.int("unsigned int", 4, false);
+    let long = target.int("unsigned long", 8, false);
+    let arrays = [
+        ("widened", target.array(long, int, 4)),
+        ("emptied", target.array(word, int, 0)),
+    ];
+    for (name, ty) in arrays {
+        target.struct_(name, 32, &[("h", ty, 64)]);
+    }
+    let object = common::object("arrays.bpf.o");
+    let kernel = Recorder::default();
+    let options = LoadOptions {
+        target_btf: Some(Arc::new(Btf::parse(&target.finish()).unwrap())),
+        ..LoadOptions::default()
+    };
+    object.load(&kernel, options).unwrap();
+    let first = |number: usize| kernel.programs.borrow()[number].insns[0];
+    assert_eq!((first(0).is_call(), first(0).imm), (true, POISON));
+    assert_eq!((first(1).class(), first(1).off), (class::LDX, 8));
+}
+
+/// An instruction that does not hold what the object's own types give was not made for the
+/// relocation.
+#[test]
+fn instructions_hold_what_was_compiled() {
+    let mut object: Object = common::object("arrays.bpf.o");
+    object.programs[1].insns[0].off += 4;
+    let options = LoadOptions {
+        target_btf: object.btf.clone(),
+        ..LoadOptions::default()
+    };
+    let kernel = Recorder::default();
+    let error = object.load(&kernel, options);
+    let told = error.expect_err("another offset").to_string();
+    assert!(
+        told.contains("holds 4 ") && told.contains("give 0"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -83,6 +83,18 @@ impl Candidates {
         Ok(found)
     }
 
+    /// Keeps those candidates for a type that had what a relocation asked for: later ones for
+    /// the type choose among these, as libbpf's do.
+    pub(super) fn narrow(&mut self, root: TypeId, keep: &[bool]) {
+        if let Some(found) = self.found.get_mut(&root)
+            && keep.contains(&true)
+            && keep.contains(&false)
+        {
+            let kept = found.iter().zip(keep).filter(|(_, keep)| **keep);
+            *found = kept.map(|(place, _)| place.clone()).collect();
+        }
+    }
+
     /// Adds what one blob itself defines.
     fn search(&mut self, btf: &Arc<Btf>, name: &str, kind: Kind, places: &mut Vec<Place>) {
         let key = Arc::as_ptr(btf) as usize;

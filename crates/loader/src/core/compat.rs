@@ -81,6 +81,7 @@ pub(crate) fn types(local: &Btf, a: TypeId, target: &Btf, b: TypeId) -> bool {
                 pairs.extend(x.ref_type().zip(y.ref_type()));
                 pairs.extend(x.params().zip(y.params()).map(|(x, y)| (x.ty, y.ty)));
             }
+            Kind::Float | Kind::Var | Kind::Func | Kind::DataSec => return false,
             _ => {}
         }
     }
@@ -147,6 +148,8 @@ impl Matcher<'_> {
                         .zip(y.params())
                         .all(|(x, y)| self.pair(x.ty, y.ty, false, depth))
             }
+            // libbpf knows no relocation of the others, and answers that there is none.
+            Kind::Float | Kind::Var | Kind::Func | Kind::DataSec => false,
             Kind::Struct | Kind::Union if !behind_pointer => self.members(x, y, depth),
             Kind::Enum | Kind::Enum64 if !behind_pointer => {
                 x.size() == y.size()

@@ -47,6 +47,11 @@ pub fn explain(object: &Object, target: &Arc<Btf>, modules: &[Arc<Btf>]) -> Vec<
     let mut out = Vec::new();
     for program in &object.programs {
         for relo in &program.core_relos {
+            let spec = Spec::parse(local, relo).ok();
+            let spec = spec.filter(|_| relo.kind != CoreKind::TypeIdLocal);
+            let places = spec
+                .as_ref()
+                .map(|spec| candidates.of(local, spec.root, || modules.to_vec()));
             let answered = answer(local, &mut candidates, relo, || modules.to_vec());
             let mut explanation = Explanation {
                 program: program.name.clone(),
@@ -55,13 +60,11 @@ pub fn explain(object: &Object, target: &Arc<Btf>, modules: &[Arc<Btf>]) -> Vec<
                 candidates: Vec::new(),
                 answer: answered.map(told),
             };
-            let spec = Spec::parse(local, relo).ok();
-            let spec = spec.filter(|_| relo.kind != CoreKind::TypeIdLocal);
             let Some(spec) = spec else {
                 out.push(explanation);
                 continue;
             };
-            let places = candidates.of(local, spec.root, || modules.to_vec());
+            let places = places.and_then(Result::ok);
             for (target, id) in places.iter().flat_map(|places| places.iter()) {
                 let (target, id, spec) = (target.as_ref(), *id, &spec);
                 let name = target.type_by_id(id).map_or("", |ty| ty.name()).to_string();

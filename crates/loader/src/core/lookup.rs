@@ -19,6 +19,9 @@ pub(super) fn find(
 ) -> Result<Option<Spec>, String> {
     let subject = match &spec.subject {
         Subject::Type => compat::types(local, spec.root, target, root).then_some(Subject::Type),
+        Subject::WholeType => {
+            compat::matches(local, spec.root, target, root).then_some(Subject::WholeType)
+        }
         Subject::Enumerator(_, name) => enumerator(target, root, name),
         Subject::Field(steps) => return field(local, steps, target, root),
     };
@@ -52,15 +55,13 @@ fn field(local: &Btf, steps: &[Step], target: &Btf, root: TypeId) -> Result<Opti
                 let wanted = wanted.ok_or("a member does not exist")?;
                 let mut path = Vec::new();
                 let mut looks = MAX_LOOKS;
-                if !search(target, here, name, &mut path, &mut looks) {
+                let fits = |ty: TypeId| compat::fields(local, wanted.ty, target, ty);
+                if !search(here, (name, &fits), &mut path, &mut looks) {
                     return Ok(None);
                 }
                 for index in path.iter().rev() {
                     let owner = walk.here()?;
                     walk.member(owner, *index)?;
-                }
-                if !compat::fields(local, wanted.ty, target, walk.here()?.id()) {
-                    return Ok(None);
                 }
             }
             Step::Element { index, .. } => {
@@ -82,17 +83,19 @@ fn field(local: &Btf, steps: &[Step], target: &Btf, root: TypeId) -> Result<Opti
     }))
 }
 
+/// A member's name, and whether a type may stand for the member's.
+type Wanted<'a> = (&'a str, &'a dyn Fn(TypeId) -> bool);
+
 /// Looks for a member by name, through nameless structures and unions; fills `path` with the
 /// member numbers, innermost first.
-fn search(btf: &Btf, ty: Type<'_>, name: &str, path: &mut Vec<usize>, looks: &mut usize) -> bool {
+fn search(ty: Type<'_>, wanted: Wanted<'_>, path: &mut Vec<usize>, looks: &mut usize) -> bool {
     // The depth of nesting is bounded as a chain of references is elsewhere.
-    search_within(btf, ty, name, path, looks, skep_btf::MAX_RESOLVE_DEPTH)
+    search_within(ty, wanted, path, looks, skep_btf::MAX_RESOLVE_DEPTH)
 }
 
 fn search_within(
-    btf: &Btf,
     ty: Type<'_>,
-    name: &str,
+    wanted: Wanted<'_>,
     path: &mut Vec<usize>,
     looks: &mut usize,
     depth: usize,
@@ -105,17 +108,21 @@ fn search_within(
             return false;
         };
         *looks = left;
-        let found = if member.name.is_empty() {
-            let inner = btf
-                .resolve(member.ty)
-                .filter(|inner| inner.kind().is_composite());
-            inner.is_some_and(|inner| search_within(btf, inner, name, path, looks, depth))
-        } else {
-            member.name == name
-        };
-        if found {
-            path.push(index);
-            return true;
+        if member.name.is_empty() {
+            let inner = ty.btf().resolve(member.ty);
+            let inner = inner.filter(|inner| inner.kind().is_composite());
+            if inner.is_some_and(|inner| search_within(inner, wanted, path, looks, depth)) {
+                path.push(index);
+                return true;
+            }
+        } else if member.name == wanted.0 {
+            // Of another type it is not the one, and there is no other of its name here; a
+            // structure around this one may have it behind.
+            let fits = wanted.1(member.ty);
+            if fits {
+                path.push(index);
+            }
+            return fits;
         }
     }
     false

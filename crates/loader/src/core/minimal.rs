@@ -62,7 +62,7 @@ impl Kept<'_> {
                     }
                 }
             }
-            (Subject::Type, CoreKind::TypeMatches) => self.keep(found.root, true),
+            (Subject::WholeType, _) => self.keep(found.root, true),
             (Subject::Type | Subject::Enumerator(..), _) => {}
         }
     }

@@ -74,7 +74,8 @@ pub(crate) fn relocate(
             ),
         };
         let answer = answer(local, candidates, relo, modules).map_err(refuse)?;
-        patch::apply(insns, relo.insn_off as usize, &answer).map_err(refuse)?;
+        let compiled = compiled(local, relo).map_err(refuse)?;
+        patch::apply(insns, relo.insn_off as usize, &answer, compiled).map_err(refuse)?;
     }
     Ok(())
 }
@@ -92,6 +93,30 @@ fn describe(btf: &Btf, relo: &CoreRelo) -> String {
     format!("<{}> {} {what} ({access})", relo.kind.name(), relo.type_id)
 }
 
+/// What the compiler must have put into the instruction: the answer of the object's own types.
+/// Of bit fields it is not known, for compilers choose words of their own.
+fn compiled(local: &Btf, relo: &CoreRelo) -> Result<Option<u64>, String> {
+    let spec = Spec::parse(local, relo)?;
+    match relo.kind {
+        // Compilers number types before they have them all.
+        CoreKind::TypeIdLocal | CoreKind::TypeIdTarget => return Ok(None),
+        // A type is itself, whatever it is made of.
+        CoreKind::TypeMatches => return Ok(Some(1)),
+        _ => {}
+    }
+    let by_word = matches!(
+        relo.kind,
+        CoreKind::FieldByteOffset | CoreKind::FieldByteSize | CoreKind::FieldLshiftU64
+    );
+    if by_word && value::is_bitfield(local, &spec)? {
+        return Ok(None);
+    }
+    match value::of(relo.kind, (local, &spec), Some((local, &spec)))? {
+        Answer::Number { value, .. } => Ok(Some(value)),
+        Answer::Absent => Ok(None),
+    }
+}
+
 /// What the target answers. Several types of the same name must answer alike.
 fn answer(
     local: &Btf,
@@ -104,14 +129,18 @@ fn answer(
         return Ok(Answer::number(u64::from(relo.type_id.0)));
     }
     let mut chosen: Option<(Spec, Answer)> = None;
-    for (target, id) in candidates.of(local, spec.root, modules)?.iter() {
+    let places = candidates.of(local, spec.root, modules)?;
+    let mut has = vec![false; places.len()];
+    for ((target, id), has) in places.iter().zip(&mut has) {
         let Some(found) = lookup::find(local, &spec, target, *id)? else {
             continue;
         };
+        *has = true;
         let answer = value::of(relo.kind, (local, &spec), Some((target, &found)))?;
         match &chosen {
             None => chosen = Some((found, answer)),
-            Some((first, same)) if first.bit_offset == found.bit_offset && *same == answer => {}
+            Some((first, same))
+                if first.bit_offset == found.bit_offset && same.is_like(&answer) => {}
             Some((first, _)) => {
                 return Err(format!(
                     "types {} and {} of the target answer differently",
@@ -120,6 +149,7 @@ fn answer(
             }
         }
     }
+    candidates.narrow(spec.root, &has);
     match chosen {
         Some((_, answer)) => Ok(answer),
         None => value::of(relo.kind, (local, &spec), None),

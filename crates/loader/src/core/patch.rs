@@ -8,8 +8,13 @@ use super::value::{Answer, Width};
 /// verifier refuses the call, if it can be reached, with `invalid func unknown#195896080`.
 const POISON: i32 = 0x0bad_2310;
 
-/// Writes an answer into the instruction at a slot.
-pub(super) fn apply(insns: &mut [Insn], at: usize, answer: &Answer) -> Result<(), String> {
+/// Writes an answer into the instruction at a slot, which must hold what was compiled.
+pub(super) fn apply(
+    insns: &mut [Insn],
+    at: usize,
+    answer: &Answer,
+    compiled: Option<u64>,
+) -> Result<(), String> {
     let Some(insn) = insns.get(at).copied() else {
         return Err("there is no such instruction".to_string());
     };
@@ -24,10 +29,20 @@ pub(super) fn apply(insns: &mut [Insn], at: usize, answer: &Answer) -> Result<()
         let fits = fits.or_else(|| u32::try_from(value).ok().map(u32::cast_signed));
         fits.ok_or_else(|| format!("{value} does not fit the instruction"))
     };
+    let holds = |found: u64| match compiled {
+        Some(compiled) if compiled != found => Err(format!(
+            "the instruction holds {found} where the object's own types give {compiled}"
+        )),
+        _ => Ok(()),
+    };
     let mut changed = insn;
     match insn.class() {
-        class::ALU | class::ALU64 if !insn.is_src_reg() => changed.imm = narrow()?,
+        class::ALU | class::ALU64 if !insn.is_src_reg() => {
+            holds(i64::from(insn.imm) as u64)?;
+            changed.imm = narrow()?;
+        }
         class::LDX | class::ST | class::STX => {
+            holds(i64::from(insn.off) as u64)?;
             match width {
                 Width::Impossible => {
                     poison(insns, at, insn);
@@ -43,6 +58,8 @@ pub(super) fn apply(insns: &mut [Insn], at: usize, answer: &Answer) -> Result<()
             let Some(second) = insns.get_mut(at + 1) else {
                 return Err("its second half is missing".to_string());
             };
+            let low = u64::from(insn.imm.cast_unsigned());
+            holds(low | u64::from(second.imm.cast_unsigned()) << 32)?;
             second.imm = ((value >> 32) as u32).cast_signed();
             changed.imm = (value as u32).cast_signed();
         }

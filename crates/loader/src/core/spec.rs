@@ -22,8 +22,10 @@ pub(super) enum Step {
 /// What is asked of the type `root`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Subject {
-    /// The type itself.
+    /// The type itself, whatever it is made of.
     Type,
+    /// The type with all that the object says of it.
+    WholeType,
     /// One of its constants: number and name.
     Enumerator(usize, String),
     /// The field at the end of these steps.
@@ -58,11 +60,11 @@ impl Spec {
             | CoreKind::TypeIdTarget
             | CoreKind::TypeExists
             | CoreKind::TypeSize
-            | CoreKind::TypeMatches
                 if steps == [0] =>
             {
                 Subject::Type
             }
+            CoreKind::TypeMatches if steps == [0] => Subject::WholeType,
             CoreKind::EnumvalExists | CoreKind::EnumvalValue if steps.len() == 1 => {
                 let index = first as usize;
                 let constant = ty.enumerators().nth(index).ok_or("no such enumerator")?;
@@ -115,7 +117,7 @@ impl Spec {
         };
         let mut out = format!("{word}{}", root.map_or("", |ty| ty.name()));
         match &self.subject {
-            Subject::Type => {}
+            Subject::Type | Subject::WholeType => {}
             Subject::Enumerator(_, name) => out += &format!("::{name}"),
             Subject::Field(steps) => {
                 for (number, step) in steps.iter().enumerate() {

@@ -2,7 +2,6 @@
 
 use skep_btf::{Btf, CoreKind, Kind, Type, TypeId};
 
-use super::compat;
 use super::spec::{Spec, Step, Subject};
 
 /// What is to be written into the instruction.
@@ -26,6 +25,16 @@ pub(super) enum Width {
 }
 
 impl Answer {
+    /// Whether two types of one name answer alike. The width of the access is that of the
+    /// first.
+    pub(super) fn is_like(&self, other: &Answer) -> bool {
+        match (self, other) {
+            (Answer::Number { value, .. }, Answer::Number { value: same, .. }) => value == same,
+            (Answer::Absent, Answer::Absent) => true,
+            _ => false,
+        }
+    }
+
     pub(super) fn number(value: u64) -> Answer {
         Answer::Number {
             value,
@@ -45,7 +54,10 @@ pub(super) fn of(
 ) -> Result<Answer, String> {
     let exists = Answer::number(u64::from(target.is_some()));
     match kind {
-        CoreKind::FieldExists | CoreKind::TypeExists | CoreKind::EnumvalExists => Ok(exists),
+        CoreKind::FieldExists
+        | CoreKind::TypeExists
+        | CoreKind::TypeMatches
+        | CoreKind::EnumvalExists => Ok(exists),
         CoreKind::TypeIdTarget => Ok(Answer::number(
             target.map_or(0, |(_, spec)| u64::from(spec.root.0)),
         )),
@@ -57,11 +69,6 @@ pub(super) fn of(
                 .size_of(spec.root)
                 .ok_or("the target's type has no size")?;
             Ok(Answer::number(u64::from(size)))
-        }
-        CoreKind::TypeMatches => {
-            let matches = target
-                .is_some_and(|(btf, spec)| compat::matches(local.0, local.1.root, btf, spec.root));
-            Ok(Answer::number(u64::from(matches)))
         }
         CoreKind::EnumvalValue => {
             let Some((
@@ -75,11 +82,15 @@ pub(super) fn of(
             else {
                 return Ok(Answer::Absent);
             };
-            let constant = btf
-                .resolve(*root)
-                .and_then(|ty| ty.enumerators().nth(*index));
+            let ty = btf.resolve(*root);
+            let constant = ty.and_then(|ty| ty.enumerators().nth(*index));
             let constant = constant.ok_or("the target's enumerator does not exist")?;
-            Ok(Answer::number(constant.value))
+            // libbpf takes those of 32 bits to have a sign, whatever the type says.
+            let is_wide = ty.is_some_and(|ty| ty.kind() == Kind::Enum64);
+            Ok(Answer::number(match is_wide {
+                true => constant.value,
+                false => i64::from(constant.value as u32 as i32) as u64,
+            }))
         }
         CoreKind::FieldByteOffset
         | CoreKind::FieldByteSize
@@ -93,6 +104,11 @@ pub(super) fn of(
             Err("this kind of relocation is not known".to_string())
         }
     }
+}
+
+/// Whether a field is a bit field.
+pub(super) fn is_bitfield(btf: &Btf, spec: &Spec) -> Result<bool, String> {
+    field((btf, spec)).map(|field| field.is_bitfield)
 }
 
 /// A field's place and shape.
@@ -173,24 +189,51 @@ fn field_answer(kind: CoreKind, local: Found<'_>, target: Found<'_>) -> Result<A
         }),
         CoreKind::FieldLshiftU64 => {
             let end = field.bit_offset + field.bits - field.byte_offset * 8;
-            64u64.saturating_sub(end)
+            shift(end)
         }
-        _ => 64u64.saturating_sub(field.bits),
+        _ => shift(field.bits),
     };
     Ok(Answer::number(value))
+}
+
+/// How far a word of 64 bits has to be shifted to leave so many. What is longer than a word
+/// gives a negative number of 32 bits, as libbpf has it.
+fn shift(bits: u64) -> u64 {
+    u64::from(64u32.wrapping_sub(bits as u32))
 }
 
 /// How a load or store of a field has to change. Pointers, and integers without a sign, may
 /// have another width than the object believes; for others the upper bytes would be wrong.
 fn width(local: Found<'_>, target: &Field<'_>) -> Result<Width, String> {
     let local = field(local)?;
-    if local.is_bitfield || target.is_bitfield || local.byte_size == target.byte_size {
+    match (local.is_bitfield, target.is_bitfield) {
+        (true, true) => return Ok(Width::Keep),
+        (false, false) => {}
+        // A word that holds some bits, and a field that is a word.
+        _ => return Ok(Width::Impossible),
+    }
+    let (Some(wanted), Some(has)) = (accessed(&local), accessed(target)) else {
+        return Ok(Width::Impossible);
+    };
+    if wanted == has {
         return Ok(Width::Keep);
     }
+    // An array's access is of its elements' size, but an array is no number.
     let unsigned = |ty: &Type<'_>| ty.int().is_some_and(|int| !int.signed);
     let pointers = local.ty.kind() == Kind::Ptr && target.ty.kind() == Kind::Ptr;
     if pointers || unsigned(&local.ty) && unsigned(&target.ty) {
-        return Ok(Width::Bytes(target.byte_size));
+        return Ok(Width::Bytes(has));
     }
     Ok(Width::Impossible)
+}
+
+/// How many bytes an access to a field loads or stores: of an array, an element's.
+fn accessed(field: &Field<'_>) -> Option<u32> {
+    let btf = field.ty.btf();
+    let (mut ty, mut size) = (field.ty, field.byte_size);
+    while let Some(array) = ty.array() {
+        size = btf.size_of(array.elem)?;
+        ty = btf.resolve(array.elem)?;
+    }
+    Some(size)
 }
