@@ -33,6 +33,7 @@ pub struct Builder {
     pub(crate) fuel: Option<u64>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) interfaces: u32,
+    pub(crate) map_statistics: bool,
     pub(crate) map_memory: u64,
 }
 
@@ -56,6 +57,7 @@ impl Default for Builder {
             fuel: None,
             deadline: None,
             interfaces: 1,
+            map_statistics: false,
             map_memory: u64::MAX,
         }
     }
@@ -164,6 +166,14 @@ impl Builder {
     /// element past that answers `ENOMEM`.
     pub fn map_memory(mut self, bytes: u64) -> Self {
         self.map_memory = bytes;
+        self
+    }
+
+    /// Counts what programs do with each map ([`MapUsage::operations`](crate::MapUsage)); off by
+    /// default. Native code then calls a helper for every operation, even for a lookup in an
+    /// array that is three instructions otherwise.
+    pub fn map_statistics(mut self, on: bool) -> Self {
+        self.map_statistics = on;
         self
     }
 

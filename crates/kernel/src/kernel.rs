@@ -46,6 +46,7 @@ pub struct Kernel {
     pub(crate) fuel: Option<u64>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) interfaces: u32,
+    pub(crate) map_statistics: bool,
     pub(crate) started: Instant,
     pub(crate) vcpus: Cpus,
     trace: Mutex<Vec<u8>>,
@@ -96,6 +97,7 @@ impl Kernel {
             deadline,
             interfaces,
             map_memory,
+            map_statistics,
             ..
         } = config;
         let timers = Arc::new(Timers::default());
@@ -118,6 +120,7 @@ impl Kernel {
             fuel,
             deadline,
             interfaces,
+            map_statistics,
             started: Instant::now(),
             vcpus: Cpus::new(cpus),
             trace: Mutex::default(),

@@ -51,6 +51,8 @@ pub(crate) struct MapObject {
     users: AtomicU64,
     /// Commands on its elements so far.
     commands: AtomicU64,
+    /// Helpers that programs called on it, when those are counted.
+    operations: AtomicU64,
     /// Answers for an arena when programs meet pages that the user made.
     _pager: Option<skep_vm::Pager>,
 }

@@ -36,6 +36,8 @@ pub(crate) struct Wanted {
     pub(crate) hardened: bool,
     /// Debuggers are told of it.
     pub(crate) announced: bool,
+    /// Every operation on a map is a call of a helper, which is counted.
+    pub(crate) only_helpers: bool,
 }
 
 impl Wanted {
@@ -139,6 +141,7 @@ impl Program {
         let facts = References {
             maps: &maps,
             world: Some(&self.world),
+            only_helpers: wanted.only_helpers,
         };
         let mut native = skep_jit::compile(&self.executable, &facts, wanted.options()).ok()?;
         if wanted.announced {
@@ -181,6 +184,7 @@ impl Program {
         let facts = References {
             maps: &maps,
             world: Some(&self.world),
+            only_helpers: wanted.only_helpers,
         };
         let options = skep_jit::Options {
             lines,

@@ -17,6 +17,7 @@ fn maps_have_accounts() {
         bytes: heads + if commands == 0 { 0 } else { 6 * piece },
         elements: Some(elements),
         commands,
+        operations: None,
     };
     assert_eq!(usage(), expect(0, 0));
     for (call, answer) in [
@@ -45,4 +46,34 @@ fn maps_have_accounts() {
     assert_eq!(session.call("close $M"), "ok");
     assert_eq!(kernel.map_memory(), 0);
     assert_eq!(kernel.map_usage(fd), Err(skep_abi::Errno::EBADF));
+}
+
+/// What programs do is counted where the kernel was told to, in native code and interpreted.
+#[test]
+fn what_programs_do_is_counted() {
+    for (native, statistics) in [(true, true), (false, true), (true, false)] {
+        let kernel = Kernel::builder()
+            .cpus(1)
+            .native(native)
+            .map_statistics(statistics)
+            .build();
+        let mut session = common::Session::new(&kernel);
+        for call in [
+            "M = map_create map_type=array key_size=4 value_size=8 max_entries=4",
+            "H = map_create map_type=hash key_size=4 value_size=8 max_entries=4",
+            "P = prog_load prog_type=syscall prog_flags=16 license=str:GPL insn_cnt=17 insns='asm:\
+             *(u64 *)(r10 -16) = 0; *(u32 *)(r10 -4) = 1; r2 = r10; r2 += -4; r1 = map[M]; \
+             call bpf_map_lookup_elem#1; r2 = r10; r2 += -4; r3 = r10; r3 += -16; r4 = 0; \
+             r1 = map[H]; call bpf_map_update_elem#2; r0 = 0; exit'",
+            "prog_test_run prog_fd=$P ctx_in=io:00*8 ctx_size_in=8",
+            "prog_test_run prog_fd=$P ctx_in=io:00*8 ctx_size_in=8",
+        ] {
+            assert!(session.call(call).starts_with("ok"), "{call}");
+        }
+        for map in ["M", "H"] {
+            let usage = kernel.map_usage(session.fd(map).expect("a map"));
+            let expected = statistics.then_some(2);
+            assert_eq!(usage.map(|usage| usage.operations), Ok(expected));
+        }
+    }
 }

@@ -99,6 +99,7 @@ impl Kernel {
             writers: Mutex::new(0),
             users: AtomicU64::new(0),
             commands: AtomicU64::new(0),
+            operations: AtomicU64::new(0),
             _pager: pager,
         });
         self.fds.insert(File::Map(MapFile::open(object, flags)))

@@ -15,11 +15,19 @@ pub struct MapUsage {
     /// Elements that are in it, for the types that count them.
     pub elements: Option<u32>,
     /// Commands on elements that found the map, whether or not they succeeded; a batch is
-    /// one. What programs do is not counted: it often is one instruction.
+    /// one.
     pub commands: u64,
+    /// Helpers that programs called on the map, when the kernel was told to count them
+    /// ([`Builder::map_statistics`](crate::Builder::map_statistics)).
+    pub operations: Option<u64>,
 }
 
 impl MapObject {
+    /// Counts what a program does.
+    pub(crate) fn count_operation(&self) {
+        self.operations.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Counts a command.
     pub(super) fn count_command(&self) {
         self.commands.fetch_add(1, Ordering::Relaxed);
@@ -38,6 +46,9 @@ impl Kernel {
             bytes: object.map.bytes(),
             elements: object.map.count(),
             commands: object.commands.load(Ordering::Relaxed),
+            operations: self
+                .map_statistics
+                .then(|| object.operations.load(Ordering::Relaxed)),
         })
     }
 }

@@ -150,6 +150,7 @@ impl Kernel {
                 &References {
                     maps: &maps,
                     world: None,
+                    only_helpers: false,
                 },
             )
             .map(Arc::new)
@@ -172,6 +173,7 @@ impl Kernel {
             executable: Arc::new(*executable),
             linked,
             native: (self.native && !self.checking).then_some(Wanted {
+                only_helpers: self.map_statistics,
                 bounded: self.fuel.is_some() || self.deadline.is_some(),
                 hardened: self.hardened,
                 announced: self.debugger,
@@ -327,6 +329,8 @@ pub(super) struct References<'a> {
     pub(super) maps: &'a [Arc<MapObject>],
     /// What native code asks of the world, at the address where the program keeps it.
     pub(super) world: Option<&'a Arc<dyn World>>,
+    /// Native code is to call helpers for all operations on maps.
+    pub(super) only_helpers: bool,
 }
 
 impl References<'_> {
@@ -355,6 +359,9 @@ impl skep_vm::Linker for References<'_> {
 
 impl skep_jit::Facts for References<'_> {
     fn array(&self, map: MapId) -> Option<skep_jit::ArrayPlace> {
+        if self.only_helpers {
+            return None;
+        }
         let skep_maps::Reach {
             base,
             stride,
@@ -382,6 +389,9 @@ impl skep_jit::Facts for References<'_> {
                 object: finish.object,
             });
         };
+        if self.only_helpers {
+            return None;
+        }
         let operation = match helper {
             helper_id::MAP_LOOKUP_ELEM => Operation::Lookup,
             helper_id::MAP_UPDATE_ELEM => Operation::Update,

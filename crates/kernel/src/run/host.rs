@@ -143,16 +143,18 @@ impl<'k> RunHost<'k> {
         handle
     }
 
-    /// The map behind a handle.
+    /// The map behind a handle, which a helper is called on.
     ///
     /// # Errors
     /// A trap when the program made the handle up.
     #[inline]
     pub(crate) fn map(&self, handle: u64) -> Result<&Arc<MapObject>, Trap> {
         let found = self.maps.iter().find(|(h, _)| *h == handle);
-        found
-            .map(|(_, map)| map)
-            .ok_or_else(|| Trap::Host(format!("no map {handle:#x}")))
+        let (_, map) = found.ok_or_else(|| Trap::Host(format!("no map {handle:#x}")))?;
+        if self.kernel.map_statistics {
+            map.count_operation();
+        }
+        Ok(map)
     }
 
     /// What `find` finds in the first map that has it.
