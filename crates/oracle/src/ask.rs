@@ -109,6 +109,7 @@ fn create(kernel: &dyn Backend, spec: &MapSpec, inner: Option<u32>) -> Result<u3
         .set_map_flags(spec.flags)
         .set_map_name(object_name(&spec.name));
     create.set_inner_map_fd(inner.unwrap_or(0));
+    create.set_map_extra(spec.extra);
     kernel.bpf(Cmd::MapCreate.into(), create.as_attr(), &mut Buffers::new())
 }
 

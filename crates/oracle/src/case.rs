@@ -33,7 +33,7 @@ pub struct Case {
 }
 
 /// A map to create.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct MapSpec {
     /// Its name, for the program text and for the kernel.
     pub name: String,
@@ -51,6 +51,27 @@ pub struct MapSpec {
     pub inner: Option<usize>,
     /// Whether it is frozen before the program is loaded.
     pub frozen: bool,
+    /// `map_extra`.
+    pub extra: u64,
+}
+
+/// The text goes into the keys of recorded answers, most of which are older than the extra word.
+impl core::fmt::Debug for MapSpec {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let mut text = f.debug_struct("MapSpec");
+        text.field("name", &self.name)
+            .field("map_type", &self.map_type)
+            .field("key_size", &self.key_size)
+            .field("value_size", &self.value_size)
+            .field("max_entries", &self.max_entries)
+            .field("flags", &self.flags)
+            .field("inner", &self.inner)
+            .field("frozen", &self.frozen);
+        if self.extra != 0 {
+            text.field("extra", &self.extra);
+        }
+        text.finish()
+    }
 }
 
 /// An element to store before the program runs.

@@ -11,7 +11,7 @@
 //! caps: all | none | bpf,…        the capabilities of the caller; default all
 //! btf: static                    BTF describes the functions, all but the first static
 //! level: 2                       level of the log, default 1
-//! map: NAME TYPE key=4 value=8 entries=16 [flags=…] [inner=NAME] [frozen]
+//! map: NAME TYPE key=4 value=8 entries=16 [flags=…] [extra=0x…] [inner=NAME] [frozen]
 //! elem: MAP KEYHEX VALUEHEX      also `self` (this program) or `map=NAME` as the value
 //! accept                         the expectation: exactly one of the two
 //! reject EACCES

@@ -279,6 +279,70 @@ fn answers(kernel: &dyn Backend, place: u64, native: &dyn Fn(u32)) -> Vec<(Vec<u
     all
 }
 
+/// Where Linux makes numbers of which its verifier knows something wrong, they are here what the
+/// verifier says (ADR 21).
+#[test]
+fn numbers_are_what_the_verifier_says() {
+    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        return;
+    }
+    let new = Insn::new;
+    let start = |map: u32| {
+        vec![
+            new(code::MOV, 6, 1, 0, 0),
+            new(code::LDDW, 7, 1, 0, map as i32),
+            new(0, 0, 0, 0, 0),
+            new(0x79, 2, 6, 0, 0),
+        ]
+    };
+    let end = [
+        new(code::STX, 6, 1, 0, 0),
+        Insn::mov64_imm(0, 0),
+        Insn::exit(),
+    ];
+    // One addition to 1 << 32, or to an address.
+    let sum = vec![
+        new(code::LDDW, 1, 0, 0, 0),
+        new(0, 0, 0, 0, 1),
+        new(0x15, 2, 0, 1, 0),
+        new(code::MOV, 1, 2, 1, 1),
+        new(0x07, 1, 0, 0, 5),
+        new(code::MOV, 3, 1, 0, 0),
+        Insn::mov64_imm(1, 0),
+        new(0x55, 2, 0, 1, 0),
+        new(code::MOV, 1, 3, 0, 0),
+    ];
+    // One byte, and four, with acquire ordering; four exchanged: of a page that is not there.
+    let faulting = |size: u8, operation: i32, dst: u8, src: u8| {
+        vec![
+            new(code::MOV, 3, 2, 1, 1),
+            new(code::LDDW, 1, 0, 0, 0x89ab_cdefu32 as i32),
+            new(0, 0, 0, 0, 0x0123_4567),
+            new(code::ATOMIC | size, dst, src, 0, operation),
+        ]
+    };
+    let cases: [(Vec<Insn>, u64); 4] = [
+        (sum, 0x1_0000_0005),
+        (faulting(0x10, code::ACQUIRE, 1, 3), 0xef),
+        (faulting(0x00, code::ACQUIRE, 1, 3), 0x89ab_cdef),
+        (faulting(0x00, 0xe1, 3, 1), 0x89ab_cdef),
+    ];
+    for (engine, _, choose) in ENGINES {
+        for (number, (body, wanted)) in cases.iter().enumerate() {
+            let kernel = choose(Kernel::builder()).build();
+            let (map, _memory) = arena(&kernel, PLACES[0]);
+            let insns = [start(map), body.clone(), end.to_vec()].concat();
+            let fd = load(&kernel, &insns);
+            let input = RunInput {
+                ctx: vec![0; 8],
+                ..RunInput::default()
+            };
+            let output = test_run(&kernel, fd, ProgType::Syscall, &input).expect("a run");
+            assert_eq!(output.ctx, wanted.to_le_bytes(), "{engine}: {number}");
+        }
+    }
+}
+
 /// A program counts in variables that have first values, and that are changed between its runs.
 /// The object also has programs that call functions of the kernel, so that it takes the kernel's
 /// BTF to load it.

@@ -54,6 +54,13 @@ fn number(text: &str) -> Result<u32, String> {
     parsed.map_err(|_| format!("`{text}` is no number"))
 }
 
+/// A number of 64 bits, in hexadecimal after `0x`.
+fn long(text: &str) -> Result<u64, String> {
+    let digits = text.strip_prefix("0x");
+    let parsed = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    parsed.ok_or_else(|| format!("`{text}` is no number after 0x"))
+}
+
 fn bytes(text: &str) -> Result<Vec<u8>, String> {
     hex::decode(text).ok_or_else(|| format!("`{text}` is not hexadecimal"))
 }
@@ -148,7 +155,7 @@ impl Header {
         found.ok_or_else(|| format!("there is no map `{name}` above"))
     }
 
-    /// `NAME TYPE key=4 value=8 entries=16 [flags=…] [inner=NAME] [frozen]`
+    /// `NAME TYPE key=4 value=8 entries=16 [flags=…] [extra=0x…] [inner=NAME] [frozen]`
     fn map(&mut self, text: &str) -> Result<(), String> {
         let mut words = text.split_whitespace();
         let (Some(name), Some(type_name)) = (words.next(), words.next()) else {
@@ -165,6 +172,7 @@ impl Header {
             flags: 0,
             inner: None,
             frozen: false,
+            extra: 0,
         };
         for word in words {
             match word.split_once('=') {
@@ -175,6 +183,7 @@ impl Header {
                     spec.flags = flags(set, |name| MapFlags::from_name(name).map(|f| f.0))?;
                 }
                 Some(("inner", name)) => spec.inner = Some(self.find(name)?),
+                Some(("extra", word)) => spec.extra = long(word)?,
                 None if word == "frozen" => spec.frozen = true,
                 _ => return Err(format!("a map has no `{word}`")),
             }
