@@ -3,7 +3,8 @@
 use skep_abi::{ElemFlags, Errno, MapType};
 use skep_sync::Pass;
 
-use super::{Map, Storage, index};
+use super::elem::index;
+use super::{Map, Storage};
 use crate::slots::{Held, Slots};
 
 impl Map {
