@@ -264,7 +264,7 @@ impl Term {
         }
     }
 
-    pub(crate) fn visit(&mut self, f: &mut dyn FnMut(&mut Val)) {
+    pub(crate) fn visit(&mut self, f: &mut impl FnMut(&mut Val)) {
         match self {
             Term::Branch { test, .. } => {
                 f(&mut test.a);
@@ -278,7 +278,7 @@ impl Term {
 
 impl Op {
     /// Visits the operands, except those of a phi.
-    pub(crate) fn visit(&mut self, f: &mut dyn FnMut(&mut Val)) {
+    pub(crate) fn visit(&mut self, f: &mut impl FnMut(&mut Val)) {
         match self {
             Op::Gone
             | Op::Const(_)

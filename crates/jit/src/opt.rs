@@ -16,7 +16,7 @@ mod unroll;
 pub(crate) use bits::significant;
 pub(crate) use charge::charge;
 pub(crate) use direct::direct;
-pub(crate) use promote::promotable;
+pub(crate) use promote::{plainly_promotable, promotable};
 pub(crate) use simplify::{low, use_counts};
 
 use crate::ir::{Func, Op};

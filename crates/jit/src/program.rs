@@ -12,7 +12,7 @@ use crate::debug::{self, Announced};
 use crate::error::{CompileError, Unsupported};
 use crate::ir::{Func, Op};
 use crate::memory::Published;
-use crate::opt::{charge, direct, find_frame, optimise, promotable};
+use crate::opt::{charge, direct, find_frame, optimise, plainly_promotable, promotable};
 #[cfg(target_arch = "x86_64")]
 use crate::state;
 use crate::x86;
@@ -184,6 +184,10 @@ fn reads(
     facts: &dyn Facts,
     codes: &[Code],
 ) -> Result<Vec<u8>, Unsupported> {
+    // Nobody asks what the entry function reads.
+    if codes.len() <= 1 {
+        return Ok(vec![0x1f; codes.len()]);
+    }
     let mut reads = vec![0u8; codes.len()];
     // Functions do not call themselves, so that their depth bounds the rounds.
     loop {
@@ -205,19 +209,25 @@ fn reads(
     }
 }
 
-/// One function: built once to see what its frame holds, and again with that promoted.
+/// One function: built once to see what its frame holds, unless that is plain, and again with
+/// that promoted.
 fn function(
     source: &Source<'_>,
     code: &Code,
     frame: u32,
     bounded: bool,
 ) -> Result<Func, Unsupported> {
-    let mut first = build(source, &Slots::default(), code, frame)?;
-    find_frame(&mut first.func);
-    let slots = promotable(&mut first);
-    let mut func = match slots.slots.is_empty() {
-        true => first.func,
-        false => build(source, &slots, code, frame)?.func,
+    let mut func = match plainly_promotable(code, &source.executable.probed) {
+        Some(slots) => build(source, &slots, code, frame)?.func,
+        None => {
+            let mut first = build(source, &Slots::default(), code, frame)?;
+            find_frame(&mut first.func);
+            let slots = promotable(&mut first);
+            match slots.slots.is_empty() {
+                true => first.func,
+                false => build(source, &slots, code, frame)?.func,
+            }
+        }
     };
     optimise(&mut func);
     direct(&mut func, &source.executable.maps, source.facts);

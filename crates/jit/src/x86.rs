@@ -110,8 +110,9 @@ pub(crate) fn generate(funcs: &mut [Func], options: &Options) -> Result<Code, us
         leaf &= !func.has_stops;
         asm.align(15);
         let before = (asm.mark(), shared.lines.len(), shared.faults.len());
+        let mut wants = regs::wants(func, bmi2, options.bounded);
         for spare in [false, true] {
-            let places = regs::allocate(func, bmi2, options.bounded, spare);
+            let places = regs::allocate(&mut wants, spare);
             asm.bind(functions[index]);
             match emit(&mut asm, func, &places, &mut shared, index as u32, spare) {
                 Ok(()) => break,

@@ -2,27 +2,112 @@
 
 use std::collections::BTreeMap;
 
-use skep_isa::Size;
+use skep_isa::{Op as Isa, Operand, Reg, Size};
 
-use crate::build::{Built, Slot, Slots};
-use crate::ir::{Func, Op, Term, Val};
+use crate::build::{Built, Code, Slot, Slots};
+use crate::ir::{Func, Op, Term};
+
+/// The slots that can be promoted of a function that only ever touches its frame by offsets from
+/// the frame pointer; `None` when it does otherwise, so that the addresses must be found.
+pub(crate) fn plainly_promotable(code: &Code, probed: &[u32]) -> Option<Slots> {
+    let mut found = Accesses::default();
+    let fp = |operand: Operand| operand == Operand::Reg(Reg::FP);
+    for &(at, op) in &code.ops {
+        let (size, off) = match op {
+            Isa::Load {
+                size, base, off, ..
+            } if base == Reg::FP => (size, off),
+            Isa::Store {
+                size,
+                base,
+                off,
+                src,
+            } if base == Reg::FP && !fp(src) => (size, off),
+            Isa::Load { .. } | Isa::LoadImm64 { .. } | Isa::LoadPseudo { .. } => continue,
+            Isa::Store { src, .. }
+            | Isa::Alu { src, .. }
+            | Isa::Mov { src, .. }
+            | Isa::Branch { src, .. }
+                if !fp(src) =>
+            {
+                continue;
+            }
+            Isa::Neg { .. } | Isa::Swap { .. } | Isa::MovSx { .. } => continue,
+            Isa::Jump { .. } | Isa::MayGoto { .. } | Isa::Exit => continue,
+            Isa::CallHelper { .. } | Isa::CallSub { .. } | Isa::Nospec => continue,
+            _ => return None,
+        };
+        if probed.binary_search(&at).is_ok() {
+            return None;
+        }
+        found.add(off.into(), size, at);
+    }
+    Some(found.slots())
+}
+
+/// Accesses to the frame by their places.
+#[derive(Default)]
+struct Accesses {
+    places: BTreeMap<i32, (Size, Vec<u32>)>,
+    /// Stretches that are accessed in a way that does not allow to promote them.
+    bad: Vec<(i32, i32)>,
+}
+
+impl Accesses {
+    fn add(&mut self, start: i32, size: Size, insn: u32) {
+        let place = self.places.entry(start).or_insert((size, Vec::new()));
+        if place.0 == size {
+            place.1.push(insn);
+        } else {
+            let bytes = size.bytes().max(place.0.bytes());
+            self.bad.push((start, start + bytes as i32));
+        }
+    }
+
+    /// The places that can be promoted: those that overlap others in no other way than wholly.
+    /// When there are too many, those with the most accesses.
+    fn slots(self) -> Slots {
+        let ranges: Vec<(i32, i32)> = self
+            .places
+            .iter()
+            .map(|(start, (size, _))| (*start, start + size.bytes() as i32))
+            .collect();
+        let mut best: Vec<(Slot, Vec<u32>)> = Vec::new();
+        for (at, (start, (size, insns))) in self.places.into_iter().enumerate() {
+            let end = start + size.bytes() as i32;
+            let meets = |(s, e): &(i32, i32)| *s < end && start < *e;
+            // No place is longer than eight bytes, so that only near ones meet this one.
+            let near = &ranges[at.saturating_sub(8)..ranges.len().min(at + 9)];
+            if self.bad.iter().any(meets) || near.iter().filter(|r| meets(r)).count() > 1 {
+                continue;
+            }
+            best.push(((start, size), insns));
+        }
+        best.sort_by_key(|(_, insns)| std::cmp::Reverse(insns.len()));
+        best.truncate(Slots::MAX);
+        let mut slots = Slots::default();
+        for (index, (slot, insns)) in best.into_iter().enumerate() {
+            slots.slots.push(slot);
+            slots
+                .by_insn
+                .extend(insns.into_iter().map(|insn| (insn, index)));
+        }
+        slots
+    }
+}
 
 /// The slots of a function that can be promoted, by the accesses of a first, simplified
 /// build of it.
 pub(crate) fn promotable(built: &mut Built) -> Slots {
-    let mut slots = Slots::default();
     if escapes(&mut built.func) {
-        return slots;
+        return Slots::default();
     }
-    // Every access by its place; places that overlap in any other way than wholly are left.
-    let mut places: BTreeMap<i32, (Size, Vec<u32>)> = BTreeMap::new();
-    let mut bad: Vec<(i32, i32)> = Vec::new();
-    let mut insns = BTreeMap::new();
+    let mut found = Accesses::default();
+    let mut insns = vec![None; built.func.ops.len()];
     for (insn, v) in &built.accesses {
-        insns.insert(*v, *insn);
+        insns[v.at()] = Some(*insn);
     }
-    for (v, op) in built.func.ops.iter().enumerate() {
-        let v = Val(v as u32);
+    for (op, insn) in built.func.ops.iter().zip(insns) {
         let (size, addr, off) = match *op {
             Op::Load {
                 size, addr, off, ..
@@ -39,40 +124,12 @@ pub(crate) fn promotable(built: &mut Built) -> Slots {
             continue;
         };
         let start = base + off;
-        let Some(insn) = insns.get(&v) else {
-            bad.push((start, start + size.bytes() as i32));
-            continue;
-        };
-        let place = places.entry(start).or_insert((size, Vec::new()));
-        if place.0 == size {
-            place.1.push(*insn);
-        } else {
-            bad.push((start, start + size.bytes().max(place.0.bytes()) as i32));
+        match insn {
+            Some(insn) => found.add(start, size, insn),
+            None => found.bad.push((start, start + size.bytes() as i32)),
         }
     }
-    let ranges: Vec<(i32, i32)> = places
-        .iter()
-        .map(|(start, (size, _))| (*start, start + size.bytes() as i32))
-        .collect();
-    let mut best: Vec<(Slot, Vec<u32>)> = Vec::new();
-    for (start, (size, insns)) in places {
-        let end = start + size.bytes() as i32;
-        let meets = |(s, e): &(i32, i32)| *s < end && start < *e;
-        if bad.iter().any(meets) || ranges.iter().filter(|r| meets(r)).count() > 1 {
-            continue;
-        }
-        best.push(((start, size), insns));
-    }
-    // When there are too many, those with the most accesses.
-    best.sort_by_key(|(_, insns)| std::cmp::Reverse(insns.len()));
-    best.truncate(Slots::MAX);
-    for (index, (slot, insns)) in best.into_iter().enumerate() {
-        slots.slots.push(slot);
-        slots
-            .by_insn
-            .extend(insns.into_iter().map(|insn| (insn, index)));
-    }
-    slots
+    found.slots()
 }
 
 /// Whether an address on the frame is used for anything but a direct access.

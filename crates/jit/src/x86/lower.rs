@@ -504,7 +504,7 @@ impl Lower<'_> {
 }
 
 /// Definitions and uses of a block's instructions, for the allocation of registers.
-pub(crate) fn for_each(m: &M, f: &mut dyn FnMut(V, Role)) {
+pub(crate) fn for_each(m: &M, f: &mut impl FnMut(V, Role)) {
     let mut m = *m;
     m.visit(&mut |v, role| f(*v, role));
 }

@@ -242,7 +242,7 @@ pub(crate) enum Role {
 }
 
 impl Addr {
-    fn visit(&mut self, f: &mut dyn FnMut(&mut V, Role)) {
+    fn visit(&mut self, f: &mut impl FnMut(&mut V, Role)) {
         if let Base::V(v) = &mut self.base {
             f(v, Role::Use);
         }
@@ -253,7 +253,7 @@ impl Addr {
 }
 
 impl Src {
-    fn visit(&mut self, role: Role, f: &mut dyn FnMut(&mut V, Role)) {
+    fn visit(&mut self, role: Role, f: &mut impl FnMut(&mut V, Role)) {
         match self {
             Src::V(v) => f(v, role),
             Src::Imm(_) => {}
@@ -263,7 +263,7 @@ impl Src {
 }
 
 impl Arg {
-    fn visit(&mut self, f: &mut dyn FnMut(&mut V, Role)) {
+    fn visit(&mut self, f: &mut impl FnMut(&mut V, Role)) {
         if let Arg::V(v) = self {
             f(v, Role::Use);
         }
@@ -272,7 +272,7 @@ impl Arg {
 
 impl M {
     /// Visits all virtual registers, uses before the definition.
-    pub(crate) fn visit(&mut self, f: &mut dyn FnMut(&mut V, Role)) {
+    pub(crate) fn visit(&mut self, f: &mut impl FnMut(&mut V, Role)) {
         use Role::{Def, Late, Use};
         match self {
             M::Imm { dst, .. } | M::Hidden { dst, .. } | M::CpuId { dst } => f(dst, Def),

@@ -235,20 +235,19 @@ enum Wish {
     In(V, R),
 }
 
-/// Chooses the places of all virtual registers; `spare` withholds r10 from them. In code that
-/// counts, the fuel has a register of its own where no value has to lie in memory for it.
-pub(crate) fn allocate(func: &MFunc, bmi2: bool, bounded: bool, spare: bool) -> Places {
-    if !bounded {
-        return places(func, bmi2, false, spare, false);
-    }
-    let held = places(func, bmi2, true, spare, true);
-    match held.slots {
-        0 => held,
-        _ => places(func, bmi2, true, spare, false),
-    }
+/// What the virtual registers of a function want, before any has a place.
+pub(crate) struct Wants {
+    lives: Lives,
+    /// Which register each one was joined with.
+    parent: Vec<V>,
+    hints: Vec<Vec<(f64, Wish)>>,
+    /// Those that want a place, in the order in which they choose.
+    order: Vec<V>,
+    bounded: bool,
 }
 
-fn places(func: &MFunc, bmi2: bool, bounded: bool, spare: bool, held: bool) -> Places {
+/// Finds out what the virtual registers want.
+pub(crate) fn wants(func: &MFunc, bmi2: bool, bounded: bool) -> Wants {
     let mut l = lives(func, bmi2, bounded);
     let regs = func.regs as usize;
     let mut parent: Vec<V> = (0..func.regs).collect();
@@ -305,10 +304,40 @@ fn places(func: &MFunc, bmi2: bool, bounded: bool, spare: bool, held: bool) -> P
         })
         .collect();
     order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    Wants {
+        lives: l,
+        parent,
+        hints,
+        order: order.into_iter().map(|(_, v)| v).collect(),
+        bounded,
+    }
+}
+
+/// Chooses the places of all virtual registers; `spare` withholds r10 from them. In code that
+/// counts, the fuel has a register of its own where no value has to lie in memory for it.
+pub(crate) fn allocate(wants: &mut Wants, spare: bool) -> Places {
+    let held = places(wants, spare, wants.bounded);
+    match held.slots {
+        _ if !wants.bounded => held,
+        0 => held,
+        _ => places(wants, spare, false),
+    }
+}
+
+fn places(wants: &mut Wants, spare: bool, held: bool) -> Places {
+    let Wants {
+        lives: l,
+        parent,
+        hints,
+        order,
+        bounded,
+    } = wants;
+    let bounded = *bounded;
+    let regs = parent.len();
     let mut taken = l.fixed.clone();
     let mut locs = vec![Loc::None; regs];
     let (mut slots, mut saved) = (0, 0u32);
-    for (_, v) in order {
+    for &v in order.iter() {
         let ranges = &l.ranges[v as usize];
         let free = |r: R| {
             let taken = &taken[usize::from(r)];
@@ -317,29 +346,42 @@ fn places(func: &MFunc, bmi2: bool, bounded: bool, spare: bool, held: bool) -> P
                 before.is_none_or(|at| taken[at].1 <= *start)
             })
         };
-        let mut best: Option<(f64, R)> = None;
-        for r in ORDER
-            .into_iter()
-            .filter(|r| !(spare && *r == R10 || held && *r == FUEL) && free(*r))
-        {
-            let mut score = 0.0;
-            for (times, hint) in &hints[v as usize] {
-                match hint {
-                    Wish::In(_, wanted) if *wanted == r => score += times,
-                    Wish::Same(_, other) if locs[*other as usize] == Loc::R(r) => score += times,
-                    _ => {}
+        let mut score = [0.0; 16];
+        for (times, hint) in &hints[v as usize] {
+            match hint {
+                Wish::In(_, wanted) => score[usize::from(*wanted)] += times,
+                Wish::Same(_, other) => {
+                    if let Loc::R(r) = locs[*other as usize] {
+                        score[usize::from(r)] += times;
+                    }
                 }
             }
+        }
+        // Whether one is free takes longer to find out than which is best, so they are asked in
+        // that order.
+        let mut ranked = [(0.0, R::MAX); ORDER.len()];
+        let mut count = 0;
+        for r in ORDER {
+            if spare && r == R10 || held && r == FUEL {
+                continue;
+            }
+            let mut value = score[usize::from(r)];
             // Saving a register costs a push and a pop.
             if CALLER_SAVED >> r & 1 == 0 && saved >> r & 1 == 0 && !(bounded && r == FUEL) {
-                score -= 1.5;
+                value -= 1.5;
             }
-            if best.is_none_or(|(most, _)| score > most) {
-                best = Some((score, r));
+            let mut at = count;
+            while at > 0 && ranked[at - 1].0 < value {
+                ranked[at] = ranked[at - 1];
+                at -= 1;
             }
+            ranked[at] = (value, r);
+            count += 1;
         }
+        let mut ranked = ranked.iter().take(count).map(|(_, r)| *r);
+        let best = ranked.find(|r| free(*r));
         locs[v as usize] = match (best, l.constant[v as usize]) {
-            (Some((_, r)), _) => {
+            (Some(r), _) => {
                 take(&mut taken[usize::from(r)], ranges);
                 if CALLER_SAVED >> r & 1 == 0 {
                     saved |= 1 << r;
@@ -353,8 +395,8 @@ fn places(func: &MFunc, bmi2: bool, bounded: bool, spare: bool, held: bool) -> P
             }
         };
     }
-    for v in 0..func.regs {
-        let root = find(&mut parent, v);
+    for v in 0..regs as V {
+        let root = find(parent, v);
         locs[v as usize] = locs[root as usize];
     }
     Places {

@@ -19,6 +19,9 @@ pub(crate) fn atomic(s: &mut Smith<'_, '_>) {
     let strange = s.model.registers(Kind::is_pointer);
     let anything = s.slip() || s.source.chance(15);
     let strange = s.source.pick(&strange).filter(|_| anything);
+    // What was never written to the stack may be anything, and comes back from there.
+    let on_stack = strange.is_some_and(|reg| matches!(s.model.get(reg), Kind::Stack(_)));
+    s.volatile |= on_stack;
     let (base, mut off) = match strange.or_else(|| s.source.pick(&values)) {
         Some(reg) => {
             let misplaced = match s.model.get(reg) {
