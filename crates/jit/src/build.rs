@@ -5,7 +5,9 @@ mod arena;
 mod call;
 mod shape;
 
-use skep_isa::{AluOp, AtomicOp, Op as Isa, Operand, Reg, Size, SwapKind, Width};
+use std::collections::BTreeMap;
+
+use skep_isa::{AluOp, AtomicOp, Cond, Op as Isa, Operand, Reg, Size, SwapKind, Width};
 
 use crate::error::Unsupported;
 use crate::ir::{BinOp, Block, Body, Func, Op, Term, Test, Val};
@@ -61,6 +63,8 @@ pub(crate) fn build(
         accesses: Vec::new(),
         zero: Val(0),
         window: None,
+        lookups: BTreeMap::new(),
+        found: vec![None; blocks + 1],
     };
     // Block 0 only holds the arguments, so that a loop may lead to the first instruction.
     for i in 0..5u8 {
@@ -94,6 +98,7 @@ pub(crate) fn build(
         match preds.as_slice() {
             [only] if out[only.at()].is_some() => {
                 b.vars = out[only.at()].clone().unwrap_or_default();
+                b.learn(*only);
             }
             _ => {
                 for var in 0..MAX_VARS {
@@ -162,6 +167,18 @@ struct Builder<'a> {
     zero: Val,
     /// Where programs find the arena.
     window: Option<Val>,
+    /// What array lookups gave.
+    lookups: BTreeMap<Val, Lookup>,
+    /// For each block that ends with the question whether a lookup found something: where it
+    /// goes if so, what was asked about, and the element.
+    found: Vec<Option<(Block, Val, Val)>>,
+}
+
+/// The result of an array lookup: the element's address where the test holds, else zero.
+#[derive(Clone, Copy)]
+struct Lookup {
+    test: Test,
+    element: Val,
 }
 
 impl Builder<'_> {
@@ -422,7 +439,7 @@ impl Builder<'_> {
                     _ => {}
                 }
             }
-            Isa::CallHelper { id } => self.helper(id),
+            Isa::CallHelper { id } => self.helper(at, id),
             Isa::CallSub { delta } => {
                 let found = function_at(self.source.executable, target(at, delta));
                 let function = found.ok_or(Unsupported {
@@ -459,6 +476,39 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// The test of the index, for a test whether an array lookup found something. What the
+    /// lookup gave is then known on both ways.
+    fn asks_lookup(&mut self, test: Test, then: Block, other: Block) -> Option<Test> {
+        let Test { cond, width, a, b } = test;
+        if width != Width::W64 || self.func.constant(b) != Some(0) {
+            return None;
+        }
+        let Lookup { test, element } = *self.lookups.get(&a)?;
+        let (cond, to) = match cond {
+            Cond::Ne => (test.cond, then),
+            // The test of a lookup is for being less.
+            Cond::Eq => (Cond::Ge, other),
+            _ => return None,
+        };
+        self.found[self.block.at()] = Some((to, a, element));
+        Some(Test { cond, ..test })
+    }
+
+    /// In the only block behind the question whether a lookup found something, its result is
+    /// the element or zero.
+    fn learn(&mut self, before: Block) {
+        let Some((to, found, element)) = self.found[before.at()] else {
+            return;
+        };
+        let known = match to == self.block {
+            true => element,
+            false => self.constant(0),
+        };
+        for var in self.vars.iter_mut().filter(|var| **var == Some(found)) {
+            *var = Some(known);
+        }
+    }
+
     fn terminate(&mut self, (_, op): (u32, Isa), first: Option<usize>, second: Option<usize>) {
         let block = |b: Option<usize>| Block(b.unwrap_or(0) as u32);
         let term = match op {
@@ -471,7 +521,9 @@ impl Builder<'_> {
                 ..
             } if first != second => {
                 let (a, b) = (self.read(dst), self.operand(src));
-                let test = Test { cond, width, a, b };
+                let plain = Test { cond, width, a, b };
+                let test = self.asks_lookup(plain, block(first), block(second));
+                let test = test.unwrap_or(plain);
                 Term::Branch {
                     test,
                     then: block(first),

@@ -65,6 +65,8 @@ enum Engine {
     /// Code of the program itself, which keeps it.
     Leaf(Trust, Leaf),
     Native(Trust),
+    /// Native code that counts.
+    Bounded(Trust),
     Other,
 }
 
@@ -76,6 +78,9 @@ impl Prepared {
                 Some(leaf) => Engine::Leaf(trust, leaf),
                 None => Engine::Native(trust),
             },
+            (Mode::Trusting(trust), _) if limited && program.compiled(true).is_some() => {
+                Engine::Bounded(trust)
+            }
             _ => Engine::Other,
         };
         Prepared {
@@ -104,7 +109,16 @@ impl Prepared {
         {
             return run_native(trust, &*compiled.native, &self.program, cpu, host, ctx);
         }
-        run_counted(&self.program, cpu, host, self.mode, ctx, limits())
+        let limits = limits();
+        // Limits that are none want code that does not count.
+        if let Engine::Bounded(trust) = self.engine
+            && limits.any()
+            && let Some(compiled) = self.program.compiled(true)
+        {
+            cpu.begin(self.mode, limits);
+            return enter_native(trust, &*compiled.native, &self.program, cpu, host, ctx);
+        }
+        run_counted(&self.program, cpu, host, self.mode, ctx, limits)
     }
 
     /// Runs it if it is native code that can only end by returning, which needs no host.
@@ -167,6 +181,20 @@ fn run_native(
     ctx: u64,
 ) -> Result<u64, Stopped> {
     cpu.begin_native(trust);
+    enter_native(trust, native, program, cpu, host, ctx)
+}
+
+/// The same on a CPU that is ready.
+#[inline]
+fn enter_native(
+    trust: Trust,
+    native: &dyn Native,
+    program: &Program,
+    cpu: &mut Cpu,
+    host: &mut dyn Host,
+    ctx: u64,
+) -> Result<u64, Stopped> {
+    cpu.frame = 1;
     let end = native.enter(trust, program, cpu, host, 0, [ctx, 0, 0, 0, 0]);
     cpu.frame = 0;
     match end {

@@ -4,7 +4,7 @@ use skep_isa::form::PseudoKind;
 use skep_isa::{AluOp, Cond, Size, Width};
 
 use super::shape::arg_count;
-use super::{Builder, helper};
+use super::{Builder, Lookup, helper};
 use crate::ArrayPlace;
 use crate::error::Unsupported;
 use crate::ir::{BinOp, Op, Test, Val};
@@ -44,7 +44,7 @@ impl Builder<'_> {
         }
     }
 
-    pub(super) fn helper(&mut self, id: i32) {
+    pub(super) fn helper(&mut self, at: u32, id: i32) {
         if id == helper::TAIL_CALL {
             let args = std::array::from_fn(|i| self.arg(i));
             self.emit(Op::TailCall { args });
@@ -60,7 +60,7 @@ impl Builder<'_> {
             && let Some(map) = self.source.executable.maps.get(index as usize)
             && let Some(place) = self.source.facts.array(*map)
         {
-            let v = self.array_lookup(place, args[1]);
+            let v = self.array_lookup(at, place, args[1]);
             return self.returned(v);
         }
         let v = self.emit(Op::Helper {
@@ -72,19 +72,26 @@ impl Builder<'_> {
     }
 
     /// The address of an array's element, or zero beyond the end.
-    fn array_lookup(&mut self, place: ArrayPlace, key: Val) -> Val {
+    fn array_lookup(&mut self, at: u32, place: ArrayPlace, key: Val) -> Val {
         let ArrayPlace {
             base,
             stride,
             entries,
             plane,
         } = place;
-        let index = self.emit(Op::Load {
-            size: Size::B32,
-            signed: false,
-            addr: key,
-            off: 0,
-        });
+        let index = match self.slots.at(at) {
+            Some(var) => self.vars[var].unwrap_or(self.zero),
+            None => {
+                let index = self.emit(Op::Load {
+                    size: Size::B32,
+                    signed: false,
+                    addr: key,
+                    off: 0,
+                });
+                self.accesses.push((at, index));
+                index
+            }
+        };
         let stride = self.constant(stride.into());
         let mul = BinOp::Alu(AluOp::Mul);
         let b = self.emit(Op::Bin {
@@ -125,6 +132,8 @@ impl Builder<'_> {
             a: index,
             b: entries,
         };
-        self.emit(Op::Select { test, t, f })
+        let found = self.emit(Op::Select { test, t, f });
+        self.lookups.insert(found, Lookup { test, element: t });
+        found
     }
 }

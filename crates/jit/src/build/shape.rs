@@ -124,7 +124,11 @@ fn uses(source: &Source<'_>, slots: &Slots, at: u32, op: &Isa) -> (u64, u64) {
         }
         Isa::Branch { dst, src, .. } => (r(dst) | o(src), 0),
         Isa::Jump { .. } | Isa::MayGoto { .. } | Isa::Nospec => (0, 0),
-        Isa::CallHelper { id } => (((1 << arg_count(id)) - 1) << 1, CLOBBERED),
+        Isa::CallHelper { id } => {
+            // The key of a lookup may be in a promoted slot.
+            let key = slot.unwrap_or(0);
+            (((1 << arg_count(id)) - 1) << 1 | key, CLOBBERED)
+        }
         Isa::CallSub { delta } => {
             let reads = function_at(source.executable, target(at, delta))
                 .and_then(|f| source.reads.get(f).copied());

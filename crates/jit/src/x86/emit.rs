@@ -10,7 +10,7 @@ use skep_isa::Size;
 
 use super::asm::{Asm, Group1, Label, Mem, R, R11, RAX, RSP, Rm, Shift, cc};
 use super::blind::Keys;
-use super::mir::{Arg, M, MFunc, Src, UnOp};
+use super::mir::{Arg, M, MFunc, Src, UnOp, V};
 use super::regs::{ARGS, FUEL, Loc, Places};
 use crate::layout;
 
@@ -95,6 +95,7 @@ pub(crate) fn emit(
         done,
         wants_spare: false,
         shared_exit: false,
+        flags: None,
         cold: Vec::new(),
     };
     e.function();
@@ -122,6 +123,8 @@ struct Emit<'a, 's> {
     done: Label,
     wants_spare: bool,
     shared_exit: bool,
+    /// The value that was computed last, and whether of 64 bits, where the flags tell of it.
+    flags: Option<(V, bool)>,
     /// Where fuel runs out, and where to go on.
     cold: Vec<(Label, Label)>,
 }

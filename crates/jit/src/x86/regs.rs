@@ -25,6 +25,8 @@ pub(crate) struct Places {
     pub saved: u32,
     /// Whether [`FUEL`] holds the fuel all the time, rather than the frame.
     pub fuel_held: bool,
+    /// How often values in memory are read and written.
+    in_memory: f64,
 }
 
 /// Registers in the order in which they are given away. r11 is for the emitter alone.
@@ -244,7 +246,13 @@ pub(crate) struct Wants {
     /// Those that want a place, in the order in which they choose.
     order: Vec<V>,
     bounded: bool,
+    /// How often fuel is used.
+    charges: f64,
 }
+
+/// How much longer it takes to use fuel in memory than in a register, in accesses to a value in
+/// memory: what is left is read and written by one instruction, and the next one waits for it.
+const FUEL_IN_MEMORY: f64 = 3.0;
 
 /// Finds out what the virtual registers want.
 pub(crate) fn wants(func: &MFunc, bmi2: bool, bounded: bool) -> Wants {
@@ -253,11 +261,14 @@ pub(crate) fn wants(func: &MFunc, bmi2: bool, bounded: bool) -> Wants {
     let mut parent: Vec<V> = (0..func.regs).collect();
     let mut moves: Vec<(u32, V, V)> = Vec::new();
     let mut wishes: Vec<(f64, Wish)> = Vec::new();
+    let mut charges = 0.0;
     for block in &func.blocks {
         let times = frequency(block.depth);
         for m in &block.insts {
-            if let M::Mov { dst, src } = m {
-                moves.push((block.depth, *dst, *src));
+            match m {
+                M::Mov { dst, src } => moves.push((block.depth, *dst, *src)),
+                M::Charge { .. } => charges += times,
+                _ => {}
             }
             wish(m, &mut |w| wishes.push((times, w)));
         }
@@ -310,18 +321,21 @@ pub(crate) fn wants(func: &MFunc, bmi2: bool, bounded: bool) -> Wants {
         hints,
         order: order.into_iter().map(|(_, v)| v).collect(),
         bounded,
+        charges,
     }
 }
 
 /// Chooses the places of all virtual registers; `spare` withholds r10 from them. In code that
-/// counts, the fuel has a register of its own where no value has to lie in memory for it.
+/// counts, the fuel has a register of its own unless it costs more to have values in memory for
+/// that.
 pub(crate) fn allocate(wants: &mut Wants, spare: bool) -> Places {
     let held = places(wants, spare, wants.bounded);
-    match held.slots {
-        _ if !wants.bounded => held,
-        0 => held,
-        _ => places(wants, spare, false),
+    if !wants.bounded || held.slots == 0 {
+        return held;
     }
+    let apart = places(wants, spare, false);
+    let all = apart.in_memory + FUEL_IN_MEMORY * wants.charges;
+    if all < held.in_memory { apart } else { held }
 }
 
 fn places(wants: &mut Wants, spare: bool, held: bool) -> Places {
@@ -331,12 +345,13 @@ fn places(wants: &mut Wants, spare: bool, held: bool) -> Places {
         hints,
         order,
         bounded,
+        ..
     } = wants;
     let bounded = *bounded;
     let regs = parent.len();
     let mut taken = l.fixed.clone();
     let mut locs = vec![Loc::None; regs];
-    let (mut slots, mut saved) = (0, 0u32);
+    let (mut slots, mut saved, mut in_memory) = (0, 0u32, 0.0);
     for &v in order.iter() {
         let ranges = &l.ranges[v as usize];
         let free = |r: R| {
@@ -390,6 +405,7 @@ fn places(wants: &mut Wants, spare: bool, held: bool) -> Places {
             }
             (None, Some(value)) => Loc::Const(value),
             (None, None) => {
+                in_memory += l.weight[v as usize];
                 slots += 1;
                 Loc::Slot(slots - 1)
             }
@@ -404,6 +420,7 @@ fn places(wants: &mut Wants, spare: bool, held: bool) -> Places {
         slots,
         saved,
         fuel_held: held,
+        in_memory,
     }
 }
 

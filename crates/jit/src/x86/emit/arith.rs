@@ -50,12 +50,14 @@ impl Emit<'_, '_> {
                 self.copy(d, a);
                 self.asm
                     .alu_imm(op, if wide { 8 } else { 4 }, Rm::R(d), imm);
+                self.flags = Some((dst, wide));
             }
             return self.settle(dst, d);
         }
         if rm == Rm::R(d) && self.loc(a) != Loc::R(d) && commutes {
             let other = self.rm_besides(a, d == R11 || used);
             self.asm.alu(op, wide, d, other);
+            self.flags = Some((dst, wide));
         } else if let (Group1::Add, Loc::R(x), Rm::R(y)) = (op, self.loc(a), rm)
             && x != d
         {
@@ -71,6 +73,7 @@ impl Emit<'_, '_> {
         } else {
             self.copy(d, a);
             self.asm.alu(op, wide, d, rm);
+            self.flags = Some((dst, wide));
         }
         self.settle(dst, d);
     }

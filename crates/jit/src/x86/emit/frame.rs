@@ -1,8 +1,8 @@
 //! How a function begins and ends, in which order its blocks come, and where its fuel is.
 
 use super::{Emit, on_stack};
-use crate::x86::asm::{Group1, R9, R11, RSP, Rm};
-use crate::x86::mir::{M, MFunc};
+use crate::x86::asm::{Group1, R9, R11, RSP, Rm, cc};
+use crate::x86::mir::{M, MFunc, Src};
 use crate::x86::regs::{FUEL, Loc};
 
 impl Emit<'_, '_> {
@@ -32,7 +32,14 @@ impl Emit<'_, '_> {
                 // Jumps go behind the filling.
                 self.asm.bind(self.labels[i]);
             }
-            for m in &block.insts {
+            for (at, m) in block.insts.iter().enumerate() {
+                if self.is_known_by_flags(m, block.insts.get(at + 1..).unwrap_or_default()) {
+                    continue;
+                }
+                // What leaves no code leaves the flags.
+                if !matches!(m, M::Line(_)) {
+                    self.flags = None;
+                }
                 self.inst(m, i);
             }
         }
@@ -52,6 +59,21 @@ impl Emit<'_, '_> {
             }
             self.asm.jump(back);
         }
+    }
+
+    /// Whether an instruction asks whether a value is zero that was computed just before, so
+    /// that the flags tell.
+    fn is_known_by_flags(&self, m: &M, rest: &[M]) -> bool {
+        let (Some(computed), M::Cmp { test, wide, a, b }) = (self.flags, m) else {
+            return false;
+        };
+        let zero = *test && *b == Src::V(*a) && computed == (*a, *wide);
+        let user = rest.iter().find(|m| !matches!(m, M::Line(_)));
+        let asks = match user {
+            Some(M::JumpIf { cc, .. } | M::Cmov { cc, .. }) => matches!(*cc, cc::E | cc::NE),
+            _ => false,
+        };
+        zero && asks
     }
 
     pub(super) fn leave(&mut self) {
