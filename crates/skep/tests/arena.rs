@@ -1,6 +1,9 @@
 //! Accesses in an arena at random, mostly at its edges: do all engines see and leave the same, and
 //! where `bpf(2)` is allowed, does Linux?
 
+use std::path::Path;
+use std::sync::Arc;
+
 use skep::abi::{Backend, Buffers, Cmd, MapFlags, MapType, Mapping, ProgFlags, ProgType, attr};
 use skep::{Kernel, LoadOptions, LogOptions, MapIndex, Object, RunInput, read_variable, test_run};
 use skep_btf::Btf;
@@ -343,19 +346,65 @@ fn numbers_are_what_the_verifier_says() {
     }
 }
 
+/// An object and the kernel's types, which it takes to load one that calls functions of the
+/// kernel; `None` where the kernel shows none.
+fn of_file(name: &str) -> Option<(Arc<Btf>, Object)> {
+    let raw = std::fs::read("/sys/kernel/btf/vmlinux").ok()?;
+    let btf = Btf::parse_on(raw, None).expect("the kernel's types");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../programs");
+    let bytes = std::fs::read(root.join(name)).expect("the object is there");
+    let object = Object::open(&bytes, name).expect("an object");
+    Some((Arc::new(btf), object))
+}
+
+/// Programs make, use and give back pages, while the user touches them: whatever they see, they
+/// come to an end, and so do the pages.
+#[test]
+fn everybody_at_once() {
+    const RUNS: usize = 2000;
+    let Some((btf, object)) = of_file("arena_list.bpf.o") else {
+        return;
+    };
+    let kernel = Kernel::builder().cpus(2).kernel_btf(btf).build();
+    let mut loaded = object
+        .prepare(&kernel, LoadOptions::default())
+        .expect("maps");
+    let index = object.program("give_back").expect("the program");
+    let load = loaded.load_program(index, &LogOptions::NONE);
+    loaded.keep(index, load.expect("an answer").outcome.expect("a program"));
+    let fd = loaded.program(index).expect("a descriptor").raw();
+    let (map, _) = object.variable("salt").expect("a variable");
+    let memory = loaded.arena(map).expect("memory");
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..RUNS {
+                    let ran = test_run(&kernel, fd, ProgType::Syscall, &RunInput::default());
+                    assert!(ran.is_ok(), "{ran:?} {:?}", kernel.last_trap());
+                }
+            });
+        }
+        scope.spawn(|| {
+            let mut random = Random(7);
+            for _ in 0..RUNS {
+                // Few pages, so that there are always some to be made.
+                let page = 1 + random.below(16);
+                let _ = memory.store((page * PAGE) as usize, random.next());
+            }
+        });
+    });
+    drop(loaded);
+    assert_eq!(kernel.live_objects(), 0);
+}
+
 /// A program counts in variables that have first values, and that are changed between its runs.
 /// The object also has programs that call functions of the kernel, so that it takes the kernel's
 /// BTF to load it.
 #[test]
 fn variables_are_shared() {
-    let Ok(raw) = std::fs::read("/sys/kernel/btf/vmlinux") else {
+    let Some((btf, mut object)) = of_file("arena_hash.bpf.o") else {
         return;
     };
-    let btf = std::sync::Arc::new(Btf::parse_on(raw, None).expect("the kernel's types"));
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let file = root.join("programs/arena_hash.bpf.o");
-    let bytes = std::fs::read(file).expect("the object is there");
-    let mut object = Object::open(&bytes, "arena_hash.bpf.o").expect("an object");
     let set = object.set_variable("total", &1000u64.to_ne_bytes());
     assert_eq!(set, Ok(()));
     let (map, total) = object.variable("total").expect("a variable");
