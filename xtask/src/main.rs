@@ -50,6 +50,7 @@ cargo xtask bench maps [MAP/OP…]  what operations of programs on maps cost, in
        --entries N,… --threads N  sizes of the maps (default 16384), programs at once (default 1)
 cargo xtask bench verify [PATH…]  medians of skep's and Linux's verification times
        --json                     one JSON object a program
+       --docs                     also writes docs/verification.md
 cargo xtask libbpf open|load|link [PATH…]
                                   what libbpf and skep's loader make of the same objects
        --errors --show N          also where both refuse; lines shown of a difference

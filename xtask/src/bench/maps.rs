@@ -403,9 +403,6 @@ fn sample(engine: &Engine, prog: u32, data: &[u8], repeat: u32, threads: usize) 
 /// # Errors
 /// For options that make no sense.
 pub fn run(args: &[String]) -> Outcome {
-    if cfg!(debug_assertions) {
-        eprintln!("warning: not a release build (`cargo run --release -p xtask -- bench maps`)");
-    }
     if args.iter().any(|arg| arg == "--growth") {
         return super::growth::run(args);
     }

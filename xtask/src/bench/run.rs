@@ -365,9 +365,6 @@ fn median(times: &mut [f64]) -> f64 {
 /// # Errors
 /// When the programs cannot be read.
 pub fn run(args: &[String]) -> Outcome {
-    if cfg!(debug_assertions) {
-        eprintln!("warning: not a release build (`cargo run --release -p xtask -- bench run`)");
-    }
     let json = args.iter().any(|arg| arg == "--json");
     let chosen: Vec<&String> = args.iter().filter(|arg| !arg.starts_with("--")).collect();
     let folder = project().join("benches/programs");
