@@ -5,6 +5,7 @@ pub mod ask;
 pub mod bench;
 pub mod btf;
 pub mod ci;
+pub mod compile;
 pub mod conformance;
 pub mod corpus;
 pub mod exactness;

@@ -4,8 +4,8 @@
 use std::process::ExitCode;
 
 use xtask::{
-    Outcome, ask, bench, btf, ci, conformance, exactness, libbpf, loom, mapmodel, oracle, prove,
-    record, sanitize, smith, speed, tables, tidy,
+    Outcome, ask, bench, btf, ci, compile, conformance, exactness, libbpf, loom, mapmodel, oracle,
+    prove, record, sanitize, smith, speed, tables, tidy,
 };
 
 const USAGE: &str = "\
@@ -42,6 +42,9 @@ cargo xtask bench run [NAME…]     how long programs run in each engine
        --bounded                  also native code that counts fuel
        --without-peers            skep and Linux only
        --docs                     writes docs/speed.md and its picture
+cargo xtask compile               layouts of the kernel's types as C, skeletons against libbpf
+       layouts [FILE]             only types, of this file
+       skeletons [PATH…]          only skeletons, of these objects
 cargo xtask conformance DIR       runs a suite of instruction set test vectors (*.data)
 cargo xtask bench btf [FILE]      what parsing, dumping, joining types takes, in skep and libbpf
 cargo xtask bench maps [MAP/OP…]  what operations of programs on maps cost, in skep and the kernel
@@ -76,6 +79,7 @@ fn run() -> Outcome {
         "bench" => bench::run(&rest),
         "btf" => btf::run(&rest),
         "ci" => ci::run(),
+        "compile" => compile::run(&rest),
         "conformance" => conformance::run(&rest),
         "smith" => smith::run(&rest),
         "speed" => speed::run(&rest),

@@ -150,3 +150,27 @@ fn no_blow_up() {
         Err(DumpError::TooDeep)
     );
 }
+
+/// What a dump calls structures is what who compiles it has to write.
+#[test]
+fn structures_are_called_as_the_dump_writes_them() {
+    let mut types = Builder::new();
+    let int = types.int("int", 4, true);
+    let first = types.struct_("twice", 4, &[("a", int, 0)]);
+    let second = types.struct_("twice", 8, &[("a", int, 0), ("b", int, 32)]);
+    let union = types.union_("once", 4, &[("a", int, 0)]);
+    types.struct_("", 4, &[("a", int, 0)]);
+    let btf = Btf::parse(&types.finish()).unwrap();
+    let text = skep_btf::dump::c::all(&btf).unwrap();
+    let names = skep_btf::dump::c::composites(&btf);
+    let wanted = [
+        (first, "struct twice"),
+        (second, "struct twice___2"),
+        (union, "union once"),
+    ];
+    for ((id, name), (wanted_id, wanted)) in names.iter().zip(wanted) {
+        assert_eq!((*id, name.as_str()), (wanted_id, wanted));
+        assert!(text.contains(&format!("{name} {{")), "{name}: {text}");
+    }
+    assert_eq!(names.len(), wanted.len());
+}

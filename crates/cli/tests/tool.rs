@@ -342,10 +342,18 @@ fn features_are_found_by_trying() {
 
 #[test]
 fn shells_complete_the_verbs() {
-    let ran = skep(&["completion", "bash"], "");
-    assert_eq!(ran.code, 0);
-    assert!(ran.out.contains("complete -F _skep skep"), "{}", ran.out);
-    assert!(ran.out.contains("getnext"), "{}", ran.out);
+    let shells = [
+        ("bash", "complete -F _skep skep"),
+        ("zsh", "compdef _skep skep"),
+        ("fish", "complete -c skep -n __fish_use_subcommand"),
+    ];
+    for (shell, words) in shells {
+        let ran = skep(&["completion", shell], "");
+        assert_eq!(ran.code, 0);
+        assert!(ran.out.contains(words), "{shell}: {}", ran.out);
+        assert!(ran.out.contains("getnext"), "{shell}: {}", ran.out);
+    }
+    assert_ne!(skep(&["completion", "csh"], "").code, 0);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Types as C: every structure, union, enumeration and typedef, in an order that compiles,
 //! with the padding and the attributes that give the same sizes and offsets.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -13,7 +14,7 @@ use crate::hash::Fast;
 use crate::kind::{Kind, TypeId};
 use crate::view::Type;
 
-use super::declare::{BUILTIN, Names, declare};
+use super::declare::{BUILTIN, Names, Plain, declare};
 use super::layout::{Layouts, natural_start, padding};
 use super::order::{Event, Order};
 
@@ -77,6 +78,16 @@ pub fn roots(btf: &Btf, ids: impl Iterator<Item = TypeId>) -> Result<String, Dum
     Ok(dumper.out)
 }
 
+/// What a dump calls each structure and union that has a name, by id: `struct x`, and
+/// `struct x___2` for the second of that name.
+pub fn composites(btf: &Btf) -> Vec<(TypeId, String)> {
+    let names = Spelling::of(btf);
+    let all = (1..btf.type_count()).filter_map(|id| btf.type_by_id(id));
+    all.filter(|ty| ty.kind().is_composite())
+        .filter_map(|ty| Some((ty.id(), names.spelled(&ty)?)))
+        .collect()
+}
+
 /// The text that stands around a dump in a header file.
 pub const HEADER: (&str, &str) = (
     "#ifndef __VMLINUX_H__\n#define __VMLINUX_H__\n\n\
@@ -98,36 +109,39 @@ struct Spelling {
 impl Spelling {
     fn of(btf: &Btf) -> Spelling {
         let mut numbers: HashMap<TypeId, u32, Fast> = HashMap::default();
-        let mut tags: HashMap<&str, (u32, Kind), Fast> = HashMap::default();
+        let about = btf.type_count() as usize / 8;
+        let mut tags: HashMap<&str, (u32, Kind), Fast> =
+            HashMap::with_capacity_and_hasher(about, Fast::default());
         let mut words: HashMap<&str, u32, Fast> = HashMap::default();
+        let mut forwards = Vec::new();
         for id in 1..btf.type_count() {
             let Some(ty) = btf.type_by_id(id) else {
                 continue;
             };
-            let name = ty.name();
+            let kind = ty.kind();
+            if kind == Kind::Fwd {
+                forwards.push(ty);
+                continue;
+            }
+            let has_name = kind.is_composite() || kind.is_enum() || kind == Kind::Typedef;
+            let name = if has_name { ty.name() } else { "" };
             if name.is_empty() {
                 continue;
             }
-            let kind = ty.kind();
             let count = if kind == Kind::Typedef {
                 let count = words.entry(name).or_default();
                 *count += 1;
                 *count
-            } else if kind.is_composite() || kind.is_enum() {
+            } else {
                 let (count, _) = tags.entry(name).or_insert((0, kind));
                 *count += 1;
                 *count
-            } else {
-                continue;
             };
             if count > 1 {
                 numbers.insert(ty.id(), count);
             }
         }
-        for id in 1..btf.type_count() {
-            let Some(ty) = btf.type_by_id(id).filter(|ty| ty.kind() == Kind::Fwd) else {
-                continue;
-            };
+        for ty in forwards {
             // A forward of another kind than the type of that name is of something else.
             let kind = if ty.kind_flag() {
                 Kind::Union
@@ -151,11 +165,43 @@ impl Spelling {
         }
     }
 
-    fn name(&self, ty: &Type<'_>) -> String {
+    fn name<'a>(&self, ty: &Type<'a>) -> Cow<'a, str> {
         match self.numbers.get(&ty.id()) {
-            Some(number) => format!("{}___{number}", ty.name()),
-            None => ty.name().to_string(),
+            Some(number) => Cow::Owned(format!("{}___{number}", ty.name())),
+            None => Cow::Borrowed(ty.name()),
         }
+    }
+
+    /// Writes what `spelled` answers; `false` for a type without a name.
+    fn write(&self, ty: &Type<'_>, out: &mut String) -> bool {
+        let Some(word) = tag(ty) else {
+            let spelled = self.spelled(ty);
+            out.push_str(spelled.as_deref().unwrap_or_default());
+            return spelled.is_some();
+        };
+        let name = ty.name();
+        if name.is_empty() {
+            return false;
+        }
+        out.push_str(word);
+        out.push_str(name);
+        if let Some(number) = self.numbers.get(&ty.id()) {
+            let _ = write!(out, "___{number}");
+        }
+        true
+    }
+}
+
+/// The word before the name of a type that has one of its own.
+fn tag(ty: &Type<'_>) -> Option<&'static str> {
+    match ty.kind() {
+        Kind::Struct => Some("struct "),
+        Kind::Union => Some("union "),
+        Kind::Enum | Kind::Enum64 => Some("enum "),
+        Kind::Fwd if ty.kind_flag() => Some("union "),
+        Kind::Fwd => Some("struct "),
+        Kind::Typedef => Some(""),
+        _ => None,
     }
 }
 
@@ -163,13 +209,8 @@ impl Names for Spelling {
     fn spelled(&self, ty: &Type<'_>) -> Option<String> {
         let word = match ty.kind() {
             Kind::Void => return Some("void".to_string()),
-            Kind::Struct => "struct ",
-            Kind::Union => "union ",
-            Kind::Enum | Kind::Enum64 => "enum ",
-            Kind::Fwd if ty.kind_flag() => "union ",
-            Kind::Fwd => "struct ",
             Kind::Int | Kind::Float if ty.name().is_empty() => return Some(number(ty)),
-            _ => "",
+            _ => tag(ty).unwrap_or(""),
         };
         (!ty.name().is_empty()).then(|| format!("{word}{}", self.name(ty)))
     }
@@ -201,16 +242,19 @@ fn number(ty: &Type<'_>) -> String {
 }
 
 fn referred(btf: &Btf) -> HashSet<TypeId, Fast> {
-    let nameless = |id: &TypeId| {
-        let ty = btf.type_by_id(*id);
-        ty.is_some_and(|ty| ty.kind().is_enum() && ty.name().is_empty())
-    };
+    let mut nameless = vec![false; btf.type_count() as usize];
+    for (id, place) in (0..).zip(&mut nameless) {
+        let ty = btf.type_by_id(id);
+        *place = ty.is_some_and(|ty| ty.kind().is_enum() && ty.name_off() == 0);
+    }
     let mut found = HashSet::default();
     for ty in (1..btf.type_count()).filter_map(|id| btf.type_by_id(id)) {
-        found.extend(ty.ref_type().filter(nameless));
-        found.extend(ty.places().map(|m| m.ty).filter(nameless));
-        found.extend(ty.params().map(|p| p.ty).filter(nameless));
-        found.extend(ty.array().map(|a| a.elem).filter(nameless));
+        let _ = ty.each_reference(|_, id| {
+            if nameless.get(id as usize).is_some_and(|nameless| *nameless) {
+                found.insert(TypeId(id));
+            }
+            Ok::<(), core::convert::Infallible>(())
+        });
     }
     found
 }
@@ -220,7 +264,7 @@ struct Dumper<'a> {
     layouts: Layouts,
     names: Spelling,
     /// The constants and forwards that have been written, as they may be only once.
-    declared: HashSet<String, Fast>,
+    declared: HashSet<Cow<'a, str>, Fast>,
     /// The nameless enumerations that other types use.
     referred: HashSet<TypeId, Fast>,
     out: String,
@@ -232,16 +276,17 @@ impl<'a> Dumper<'a> {
         let Some(ty) = self.btf.type_by_id(id) else {
             return Ok(());
         };
-        if ty.kind().is_composite() && !matches!(event, Event::Declare(_)) {
-            self.layouts.complete(&ty);
-        }
         let start = self.out.len();
         match event {
-            Event::Complete(_) => return Ok(()),
+            Event::Complete(_) => {
+                self.layouts.complete(&ty);
+                return Ok(());
+            }
             Event::Declare(_) => {
                 let name = self.names.spelled(&ty).unwrap_or_default();
-                if self.declared.insert(name.clone()) {
+                if !self.declared.contains(name.as_str()) {
                     let _ = write!(self.out, "{name};\n\n");
+                    self.declared.insert(name.into());
                 }
                 return Ok(());
             }
@@ -261,16 +306,16 @@ impl<'a> Dumper<'a> {
                 self.enumeration(&ty, 0);
             }
             Event::Define(_) => {
-                self.declared
-                    .insert(self.names.spelled(&ty).unwrap_or_default());
+                let name = self.names.spelled(&ty).unwrap_or_default();
+                self.declared.insert(name.into());
                 self.composite(&ty, 0)?;
             }
         }
         self.out.push_str(";\n\n");
         for name in self.names.in_parameters.take() {
-            if !self.declared.contains(&name) {
+            if !self.declared.contains(name.as_str()) {
                 self.out.insert_str(start, &format!("{name};\n\n"));
-                self.declared.insert(name);
+                self.declared.insert(name.into());
             }
         }
         if self.out.len() > TEXT_MAX {
@@ -293,6 +338,16 @@ impl<'a> Dumper<'a> {
 
     /// Writes a declaration; a nameless base is written out.
     fn declaration(&mut self, id: TypeId, name: &str, level: usize) -> Result<(), DumpError> {
+        if let Some(plain) = Plain::of(self.btf, id) {
+            self.out
+                .push_str(if plain.is_const { "const " } else { "" });
+            if self.names.write(&plain.base, &mut self.out) {
+                plain.finish(name, &mut self.out);
+                return Ok(());
+            }
+            self.out
+                .truncate(self.out.len() - if plain.is_const { "const ".len() } else { 0 });
+        }
         let parts = declare(self.btf, &self.names, id, name, 0)?;
         self.out.push_str(&parts.before);
         match self.names.spelled(&parts.base) {
@@ -311,18 +366,18 @@ impl<'a> Dumper<'a> {
         Ok(())
     }
 
-    fn enumeration(&mut self, ty: &Type<'_>, level: usize) {
+    fn enumeration(&mut self, ty: &Type<'a>, level: usize) {
         let name = self.names.spelled(ty);
         self.out.push_str(name.as_deref().unwrap_or("enum"));
         self.out.push_str(" {\n");
         let wide = ty.kind() == Kind::Enum64;
         for constant in ty.enumerators() {
             self.indent(level + 1);
-            let mut name = constant.name.to_string();
+            let mut name = Cow::Borrowed(constant.name);
             let mut number = 1u32;
             while !self.declared.insert(name.clone()) {
                 number += 1;
-                name = format!("{}___{number}", constant.name);
+                name = Cow::Owned(format!("{}___{number}", constant.name));
             }
             let _ = match (wide, ty.kind_flag()) {
                 (false, true) => writeln!(self.out, "{name} = {},", constant.value as i32),
@@ -342,18 +397,19 @@ impl<'a> Dumper<'a> {
         self.out.push_str(mode);
     }
 
-    fn composite(&mut self, ty: &Type<'_>, level: usize) -> Result<(), DumpError> {
+    fn composite(&mut self, ty: &Type<'a>, level: usize) -> Result<(), DumpError> {
         if level > NESTING_MAX {
             return Err(DumpError::TooDeep);
         }
         if self.out.len() > TEXT_MAX {
             return Err(DumpError::TooLong);
         }
-        let packed = self.layouts.complete(ty);
+        let (packed, places) = self.layouts.complete(ty);
         let union = ty.kind() == Kind::Union;
         let bare = if union { "union" } else { "struct" };
-        let name = self.names.spelled(ty);
-        self.out.push_str(name.as_deref().unwrap_or(bare));
+        if !self.names.write(ty, &mut self.out) {
+            self.out.push_str(bare);
+        }
         let size = u64::from(ty.size().unwrap_or(0)) * 8;
         if ty.members().len() == 0 && size == 0 {
             self.out.push_str(" {}");
@@ -361,8 +417,11 @@ impl<'a> Dumper<'a> {
         }
         self.out.push_str(" {\n");
         let (mut end, mut align, mut last_at) = (0u64, 8u64, 0u64);
-        for member in ty.members() {
-            let mut place = self.layouts.place(self.btf, &member);
+        for (member, mut place) in ty.members().zip(places) {
+            let own = match place.bitfield {
+                Some(_) => place.own_align,
+                None => place.align,
+            };
             if packed {
                 place.align = if place.bitfield.is_some() {
                     u64::MAX
@@ -393,11 +452,6 @@ impl<'a> Dumper<'a> {
                 place.at + place.bits
             };
             if !packed {
-                let own = if place.bitfield.is_some() {
-                    u64::from(self.layouts.align(self.btf, member.ty)) * 8
-                } else {
-                    place.align
-                };
                 align = align.max(own);
             }
         }

@@ -106,6 +106,78 @@ pub(super) fn declare<'a>(
     Err(DumpError::TooDeep)
 }
 
+/// A declaration that needs no winding: a base, perhaps constant, stars, a name, and brackets.
+/// Nearly all are.
+pub(super) struct Plain<'a> {
+    pub(super) base: Type<'a>,
+    pub(super) is_const: bool,
+    stars: usize,
+    counts: [u32; 4],
+    arrays: usize,
+}
+
+impl<'a> Plain<'a> {
+    /// `None` for what has to be wound.
+    pub(super) fn of(btf: &'a Btf, mut id: TypeId) -> Option<Plain<'a>> {
+        let (mut stars, mut arrays, mut is_const) = (0, 0, false);
+        let mut counts = [0; 4];
+        for _ in 0..LINKS_MAX {
+            let ty = btf.type_by_id(id)?;
+            id = match ty.kind() {
+                Kind::Array if stars == 0 && !is_const => {
+                    let array = ty.array()?;
+                    *counts.get_mut(arrays)? = array.count;
+                    arrays += 1;
+                    array.elem
+                }
+                Kind::Ptr if !is_const => {
+                    stars += 1;
+                    ty.ref_type()?
+                }
+                Kind::Const if !is_const => {
+                    is_const = true;
+                    ty.ref_type()?
+                }
+                Kind::Typedef if ty.name() == BUILTIN => return None,
+                Kind::Int
+                | Kind::Float
+                | Kind::Void
+                | Kind::Struct
+                | Kind::Union
+                | Kind::Enum
+                | Kind::Enum64
+                | Kind::Fwd
+                | Kind::Typedef => {
+                    return Some(Plain {
+                        base: ty,
+                        is_const,
+                        stars,
+                        counts,
+                        arrays,
+                    });
+                }
+                _ => return None,
+            };
+        }
+        None
+    }
+
+    /// Writes what follows the base.
+    pub(super) fn finish(&self, name: &str, out: &mut String) {
+        if self.stars == 0 && self.arrays == 0 && name.is_empty() {
+            return;
+        }
+        out.push(' ');
+        for _ in 0..self.stars {
+            out.push('*');
+        }
+        out.push_str(name);
+        for count in self.counts.iter().take(self.arrays) {
+            let _ = write!(out, "[{count}]");
+        }
+    }
+}
+
 /// A pointer to an array or function has to be held together.
 fn wrap(declarator: &mut String) {
     if declarator.starts_with('*') {

@@ -23,6 +23,8 @@ pub(super) struct Place {
     pub(super) bits: u64,
     /// Its alignment, in bits.
     pub(super) align: u64,
+    /// The alignment of its type, in bits: another one for a bit field.
+    pub(super) own_align: u64,
     /// Its width if it is a bit field.
     pub(super) bitfield: Option<u32>,
 }
@@ -35,24 +37,30 @@ impl Layouts {
     }
 
     /// Notes the alignment of a structure whose members are complete; answers whether it
-    /// must be packed.
-    pub(super) fn complete(&mut self, ty: &Type<'_>) -> bool {
-        let packed = self.is_packed(ty);
-        let align = if packed { 1 } else { self.natural(ty) };
+    /// must be packed, and where its members lie.
+    pub(super) fn complete(&mut self, ty: &Type<'_>) -> (bool, Vec<Place>) {
+        let places = ty.places().map(|member| self.place(ty.btf(), &member));
+        let places: Vec<Place> = places.collect();
+        let natural = places
+            .iter()
+            .map(|place| place.own_align)
+            .max()
+            .unwrap_or(8);
+        let size = u64::from(ty.size().unwrap_or(0)) * 8;
+        let packed = !size.is_multiple_of(natural)
+            || places.iter().any(|place| match place.bitfield {
+                Some(_) => natural_start(place, place.at) != place.at,
+                None => !place.at.is_multiple_of(place.align),
+            });
+        let align = if packed { 1 } else { natural / 8 };
         if let Some(place) = self.aligns.get_mut(ty.id().0 as usize) {
             *place = align as u8;
         }
-        packed
+        (packed, places)
     }
 
-    fn natural(&self, ty: &Type<'_>) -> u32 {
-        let aligns = ty.places().map(|member| self.align(ty.btf(), member.ty));
-        aligns.max().unwrap_or(1)
-    }
-
-    /// The alignment of any type in bytes.
-    pub(super) fn align(&self, btf: &Btf, id: TypeId) -> u32 {
-        let Some(ty) = base(btf, id) else { return 1 };
+    /// The alignment in bytes of a type that is nothing but itself.
+    fn align(&self, ty: &Type<'_>) -> u32 {
         match ty.kind() {
             Kind::Ptr => 8,
             Kind::Struct | Kind::Union => {
@@ -72,18 +80,27 @@ impl Layouts {
     }
 
     /// Where a member lies.
-    pub(super) fn place(&self, btf: &Btf, member: &Member<'_>) -> Place {
-        let size = u64::from(btf.size_of(member.ty).unwrap_or(0)) * 8;
-        let align = u64::from(self.align(btf, member.ty)) * 8;
+    fn place(&self, btf: &Btf, member: &Member<'_>) -> Place {
+        let (base, count) = behind(btf, member.ty);
+        let is_array = count.is_some();
+        let count = count.unwrap_or(1);
+        let align = u64::from(base.map_or(1, |base| self.align(&base))) * 8;
+        let one = match base.map(|base| (base.kind(), base.size())) {
+            Some((Kind::Ptr, _)) => 8,
+            Some((_, Some(size))) => size,
+            _ => 0,
+        };
+        let size = u64::from(one.checked_mul(count).unwrap_or(0)) * 8;
         let mut place = Place {
             at: u64::from(member.bit_offset),
             bits: size,
             align,
+            own_align: align,
             bitfield: None,
         };
         if member.bitfield_size != 0 {
             place.bitfield = Some(member.bitfield_size);
-        } else if let Some(int) = btf.resolve(member.ty).and_then(|ty| ty.int()) {
+        } else if !is_array && let Some(int) = base.and_then(|ty| ty.int()) {
             // Compilers used to say with the type that a member has fewer bits.
             if u64::from(int.bits) != size || int.bit_offset != 0 {
                 place.at += u64::from(int.bit_offset);
@@ -96,18 +113,6 @@ impl Layouts {
         }
         place
     }
-
-    fn is_packed(&self, ty: &Type<'_>) -> bool {
-        let size = u64::from(ty.size().unwrap_or(0)) * 8;
-        let odd = !size.is_multiple_of(u64::from(self.natural(ty)) * 8);
-        odd || ty.places().any(|member| {
-            let place = self.place(ty.btf(), &member);
-            match place.bitfield {
-                Some(_) => natural_start(&place, place.at) != place.at,
-                None => !place.at.is_multiple_of(place.align),
-            }
-        })
-    }
 }
 
 /// Where a compiler puts a member if the bits before `from` are taken.
@@ -119,17 +124,25 @@ pub(super) fn natural_start(place: &Place, from: u64) -> u64 {
     }
 }
 
-/// What is behind modifiers, typedefs and arrays.
-pub(super) fn base(btf: &Btf, mut id: TypeId) -> Option<Type<'_>> {
+/// What is behind modifiers, typedefs and arrays, and for arrays, how many of it there are.
+fn behind(btf: &Btf, mut id: TypeId) -> (Option<Type<'_>>, Option<u32>) {
+    let mut count: Option<u32> = None;
     for _ in 0..REFERENCES_MAX {
-        let ty = btf.type_by_id(id)?;
-        id = match ty.kind() {
-            Kind::Array => ty.array()?.elem,
-            kind if kind.is_modifier() || kind == Kind::Typedef => ty.ref_type()?,
-            _ => return Some(ty),
+        let Some(ty) = btf.type_by_id(id) else { break };
+        let next = match ty.kind() {
+            Kind::Array => ty.array().map(|array| {
+                count = Some(count.unwrap_or(1).saturating_mul(array.count));
+                array.elem
+            }),
+            kind if kind.is_modifier() || kind == Kind::Typedef => ty.ref_type(),
+            _ => return (Some(ty), count),
         };
+        match next {
+            Some(next) => id = next,
+            None => break,
+        }
     }
-    None
+    (None, None)
 }
 
 /// The bits of a gap as nameless bit fields, each inside a unit of its type.
