@@ -24,6 +24,7 @@ mod hash;
 mod kind;
 mod names;
 mod query;
+mod rebase;
 mod view;
 mod words;
 
@@ -35,4 +36,5 @@ pub use error::{BtfError, Problem};
 pub use ext::{BtfExt, CoreKind, CoreRelo, FuncInfo, LineInfo, SectionRecords};
 pub use kind::{Kind, Linkage, TypeId};
 pub use query::MAX_RESOLVE_DEPTH;
+pub use rebase::{RebaseError, rebase};
 pub use view::{ArrayInfo, Enumerator, IntInfo, Member, Param, Type, VarSecInfo};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use skep::ModuleBtf;
-use skep_btf::Btf;
+use skep_btf::{Btf, rebase};
 use skep_elf::ObjectFile;
 
 /// Where a directory has the types of the kernel proper.
@@ -17,12 +17,25 @@ pub fn read(path: &str, base: Option<Arc<Btf>>) -> Result<Btf, String> {
     let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
     let raw = match ObjectFile::parse(&bytes) {
         Ok(file) => match file.section_by_name(".BTF") {
-            Some(section) => section.data.to_vec(),
+            Some(section) => {
+                if let (Some(distilled), Some(base)) = (file.section_by_name(".BTF.base"), &base) {
+                    return moved(section.data, distilled.data, base).map_err(failed);
+                }
+                section.data.to_vec()
+            }
             None => return Err(failed("no section .BTF".to_string())),
         },
         Err(_) => bytes,
     };
     Btf::parse_on(raw, base).map_err(|error| failed(error.to_string()))
+}
+
+/// The types of a module that was built apart from its kernel: they stand on a distilled base
+/// and are moved onto the kernel's.
+fn moved(split: &[u8], distilled: &[u8], base: &Arc<Btf>) -> Result<Btf, String> {
+    let distilled = Btf::parse(distilled).map_err(|error| format!(".BTF.base: {error}"))?;
+    let split = Btf::parse_split(split, Arc::new(distilled)).map_err(|error| error.to_string())?;
+    rebase(&split, base).map_err(|error| error.to_string())
 }
 
 /// The types of a kernel.
