@@ -26,7 +26,7 @@ pub(super) fn page(
 ) -> String {
     let mut out = String::from(
         "# Speed of programs\n\nNanoseconds of one run, with what an empty program costs \
-         subtracted; medians of one run of `cargo xtask bench run --docs` on one machine, in \
+         subtracted; the least of 15 samples in one run of `cargo xtask bench run --docs` on one machine, in \
          which all engines took turns. A dash: the engine does not take the program; an \
          exclamation mark: it gives another result.\n\n![Time against the kernel's JIT](speed.svg)\n\n",
     );
@@ -39,7 +39,7 @@ pub(super) fn page(
             Some(row) => {
                 let same = name.starts_with("map_helper")
                     || expected.is_none_or(|e| e.retval == row.retval);
-                format!("{:.0}{}", row.ns, if same { "" } else { " !" })
+                format!("{:.0}{}", row.ns_min, if same { "" } else { " !" })
             }
         };
         let cells: Vec<String> = engines.iter().map(cell).collect();
@@ -99,7 +99,7 @@ pub(super) fn mean(rows: &[Row], names: &[String], a: &str, b: &str) -> Option<(
         .iter()
         .filter(|n| *n != "empty" && !n.starts_with("map_"));
     let ratios: Vec<f64> = compute
-        .filter_map(|name| Some(find(rows, name, a)?.ns / find(rows, name, b)?.ns))
+        .filter_map(|name| Some(find(rows, name, a)?.ns_min / find(rows, name, b)?.ns_min))
         .collect();
     let logs: f64 = ratios.iter().map(|r| r.ln()).sum();
     let worst = ratios.iter().copied().reduce(f64::max)?;
@@ -137,7 +137,7 @@ pub(super) fn svg(rows: &[Row], names: &[String]) -> String {
             let (Some(a), Some(b)) = (find(rows, name, engine), find(rows, name, BASE)) else {
                 continue;
             };
-            let ratio = a.ns / b.ns;
+            let ratio = a.ns_min / b.ns_min;
             let (at, bar) = (y + n * BAR, ratio.min(LONGEST) * UNIT);
             let _ = writeln!(
                 out,
