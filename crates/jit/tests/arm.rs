@@ -24,6 +24,8 @@ struct Machine {
     pc: u64,
     /// Negative, zero, carry, overflow.
     flags: [bool; 4],
+    /// The only bytes that an instruction may touch that may fault, when this is one.
+    window: Option<(u64, u64)>,
 }
 
 fn field(word: u32, at: u32, bits: u32) -> u32 {
@@ -271,13 +273,19 @@ impl Machine {
             }
             return if n == 31 { Ok(()) } else { Err(()) };
         }
+        let window = self.window;
+        let there = |at: u64| {
+            let end = at.checked_add(bytes as u64);
+            let inside = |(start, len): (u64, u64)| at >= start && end <= Some(start + len);
+            window.is_none_or(inside).then_some(at).ok_or(())
+        };
         let at = if word & 0x3f00_0000 == 0x3900_0000 {
             self.base(n) + u64::from(field(word, 10, 12)) * bytes as u64
         } else if word & 0x3f20_0c00 == 0x3800_0000 {
             self.base(n)
                 .wrapping_add_signed(signed(field(word, 12, 9), 9))
         } else if word & 0x3fe0_0c00 == 0x38e0_0000 && bytes >= 4 {
-            let at = self.base(n);
+            let at = there(self.base(n))?;
             let (old, operand) = (read(at, bytes), cut(bytes == 8, self.get(m)));
             let new = match field(word, 12, 4) {
                 0 => old.wrapping_add(operand),
@@ -291,7 +299,7 @@ impl Machine {
             self.set(d, old);
             return Ok(());
         } else if word & 0x3fe0_fc00 == 0x08e0_fc00 && bytes >= 4 {
-            let at = self.base(n);
+            let at = there(self.base(n))?;
             let old = read(at, bytes);
             if old == cut(bytes == 8, self.get(m)) {
                 write(at, bytes, self.get(d));
@@ -301,6 +309,7 @@ impl Machine {
         } else {
             return Err(());
         };
+        let at = there(at)?;
         match word >> 22 & 3 {
             0 => write(at, bytes, self.get(d)),
             1 => self.set(d, read(at, bytes)),
@@ -332,7 +341,9 @@ fn emulate(executable: &Executable, host: &mut TestHost, bounded: bool) -> Resul
         sp: stack.as_mut_ptr_range().end.expose_provenance() as u64,
         pc: BASE + image.functions[0] as u64,
         flags: [false; 4],
+        window: None,
     };
+    let block = (host.memory(), 8 * host.block.len() as u64);
     machine.set(0, host.memory());
     machine.set(5, state.as_mut_ptr().expose_provenance() as u64);
     machine.set(30, HOME);
@@ -348,8 +359,20 @@ fn emulate(executable: &Executable, host: &mut TestHost, bounded: bool) -> Resul
         }
         let at = machine.pc.wrapping_sub(BASE) / 4;
         let word = words.get(at as usize).ok_or(format!("ran to {at:#x}"))?;
+        let offset = (machine.pc - BASE) as u32;
+        let fault = image.faults.iter().find(|fault| fault.at == offset);
+        machine.window = fault.map(|_| block);
         // SAFETY: the interpreter ran the same program with every access checked.
-        unsafe { machine.step(*word)? };
+        let done = unsafe { machine.step(*word) };
+        match (done, fault) {
+            (Err(_), Some(fault)) => {
+                if let Some(zeroed) = fault.register {
+                    machine.set(zeroed.into(), 0);
+                }
+                machine.pc = BASE + u64::from(fault.resume);
+            }
+            (done, _) => done?,
+        }
     }
     Err("does not end".to_string())
 }
@@ -425,6 +448,68 @@ fn programs() {
         "*(u64 *)(r10 -8) = 1; r1 = r10; r1 += -8; call f; r0 = *(u64 *)(r10 -8); exit; f: *(u64 *)(r10 -8) = 77; *(u64 *)(r1 +0) = 55; r0 = 0; exit",
     ] {
         same(&executable(source), &TestHost::new).unwrap_or_else(|e| panic!("{source}: {e}"));
+    }
+}
+
+/// A program whose accesses through r6 are in an arena of 64 bytes.
+fn in_arena(source: &str) -> Executable {
+    let mut executable = executable(source);
+    let through = |insn: &Insn| match insn.code & 7 {
+        1 => insn.src == 6,
+        2 => insn.dst == 6,
+        // A load with acquire ordering reads its source.
+        3 if insn.imm == 0x100 => insn.src == 6,
+        3 => insn.dst == 6,
+        _ => false,
+    };
+    let insns = executable.insns.iter().zip(0..);
+    let accesses = insns.filter(|(insn, _)| through(insn));
+    executable.in_arena = accesses.map(|(_, slot)| slot).collect();
+    executable.arena = Some(skep_verifier::MapId(1));
+    executable
+}
+
+#[test]
+fn arenas() {
+    if !common::has_back_end() {
+        return;
+    }
+    let access = [
+        "r0 = *(u64 *)(r6 +0)",
+        "r0 = *(s16 *)(r6 -8)",
+        "*(u32 *)(r6 +4) = r7; r0 = *(u64 *)(r6 +0)",
+        "*(u8 *)(r6 +0) = -3; r0 = *(u64 *)(r6 +0)",
+        "lock *(u64 *)(r6 +0) += r7; r0 = *(u64 *)(r6 +0)",
+        "lock *(u32 *)(r6 +0) |= r7; lock *(u64 *)(r6 +8) &= r7; lock *(u32 *)(r6 +4) ^= r7; r0 = *(u64 *)(r6 +0)",
+        "r7 = atomic64_fetch_add((u64 *)(r6 +0), r7); r0 = r7; r1 = *(u64 *)(r6 +0); r0 += r1",
+        "r7 = atomic_fetch_add((u32 *)(r6 +0), r7); r0 = r7; r1 = *(u64 *)(r6 +0); r0 += r1",
+        "r7 = atomic64_xchg((u64 *)(r6 +8), r7); r0 = r7",
+        "r7 = atomic_xchg((u32 *)(r6 +8), r7); r0 = r7",
+        "r0 = r7; r0 = atomic64_cmpxchg((u64 *)(r6 +0), r0, r7)",
+        "r0 = r7; r0 = atomic_cmpxchg((u32 *)(r6 +0), r0, r7)",
+        "r0 = 0; r0 = atomic_cmpxchg((u32 *)(r6 +0), r0, r7); r1 = *(u64 *)(r6 +0); r0 += r1",
+        "r0 = r7; r0 = load_acquire((u64 *)(r6 +0))",
+        "r0 = r7; r0 = load_acquire((u8 *)(r6 +0))",
+        "r6 = load_acquire((u32 *)(r6 +0)); r0 = r6",
+        "store_release((u16 *)(r6 +0), r7); r0 = *(u64 *)(r6 +0)",
+        "r0 = addr_space_cast(r6, 1, 0)",
+    ];
+    // Inside, at both ends and around them, with an upper half that does not matter.
+    let addresses = [
+        "0",
+        "16",
+        "56",
+        "60",
+        "64",
+        "-8",
+        "0x5500000008 ll",
+        "0x1122334400000000 ll",
+    ];
+    for access in access {
+        for address in addresses {
+            let source = format!("r7 = 0x8765432187654321 ll; r6 = {address}; {access}; exit");
+            same(&in_arena(&source), &TestHost::new).unwrap_or_else(|e| panic!("{source}: {e}"));
+        }
     }
 }
 

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use skep_isa::Insn;
 use skep_isa::asm::{Symbols, assemble};
 use skep_verifier::{Executable, MapId, Subprogram};
-use skep_vm::{Cpu, Grants, Host, Limits, Linker, Machine, Mode, Program, Stopped, Trap, run};
+use skep_vm::{
+    ArenaPlace, Cpu, Grants, Host, Limits, Linker, Machine, Mode, Program, Stopped, Trap, run,
+};
 
 /// `r0 = r1 + … + r5`
 pub const SUM: i32 = 1001;
@@ -62,6 +64,15 @@ impl Linker for TestHost {
 
     fn map_value_address(&self, map: MapId, offset: u32) -> Option<u64> {
         (map.0 == 7).then_some(0x2000 + u64::from(offset))
+    }
+
+    /// The block, as the first bytes of an arena: for checked runs only, since what lies around it
+    /// can be accessed.
+    fn arena(&self, _: MapId) -> Option<ArenaPlace> {
+        Some(ArenaPlace {
+            base: self.block.as_ptr().expose_provenance() as u64,
+            user: 0x7_0000_0000,
+        })
     }
 }
 
