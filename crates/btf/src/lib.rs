@@ -25,6 +25,7 @@ mod kind;
 mod names;
 mod query;
 mod rebase;
+mod special;
 mod view;
 mod words;
 
@@ -37,4 +38,5 @@ pub use ext::{BtfExt, CoreKind, CoreRelo, FuncInfo, LineInfo, SectionRecords};
 pub use kind::{Kind, Linkage, TypeId};
 pub use query::MAX_RESOLVE_DEPTH;
 pub use rebase::{RebaseError, rebase};
+pub use special::{Holder, SpecialField, SpecialKind};
 pub use view::{ArrayInfo, Enumerator, IntInfo, Member, Param, Type, VarSecInfo};

@@ -179,3 +179,20 @@ pub fn kfunc(name: &str) -> Option<&'static Kfunc> {
     let at = KFUNCS.binary_search_by_key(&name, |row| row.name).ok()?;
     Some(&KFUNCS[at])
 }
+
+/// The structures of the kernel that can be given back by whoever frees a map, so that maps and
+/// objects of programs may own them (`kptr`). Asked of Linux 6.18.44.
+static DESTRUCTORS: [&str; 6] = [
+    "bpf_cpumask",
+    "bpf_crypto_ctx",
+    "cgroup",
+    "prog_test_member",
+    "prog_test_ref_kfunc",
+    "task_struct",
+];
+
+/// Whether memory of programs may own a structure of the kernel of this name (Linux: `ENOENT`).
+#[must_use]
+pub fn has_destructor(structure: &str) -> bool {
+    DESTRUCTORS.binary_search(&structure).is_ok()
+}

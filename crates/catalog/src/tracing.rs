@@ -9,9 +9,9 @@ use crate::tracing_rows::{ITERATORS, NULLABLE, TRACEPOINTS};
 pub enum IterValue {
     /// A number.
     Number,
-    /// A trusted object of this type.
-    Trusted(&'static str),
-    /// The same, or null.
+    /// What the types of the kernel say.
+    AsTyped,
+    /// A trusted object of this type, or null.
     TrustedOrNull(&'static str),
     /// An object of this type without trust, or null.
     PlainOrNull(&'static str),

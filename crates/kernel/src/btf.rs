@@ -59,6 +59,9 @@ impl Kernel {
         view.set_btf_log_true_size(log.true_size(peak));
         written?;
         report.verdict?;
+        for name in &report.kept {
+            may_own(self.kernel_btf.as_deref(), name)?;
+        }
         // What Linux takes, the parser can read.
         let btf = Arc::new(Btf::parse_on(raw, None).map_err(|_| Errno::EINVAL)?);
         let object = self.btfs.register(|id| BtfObject {
@@ -69,4 +72,20 @@ impl Kernel {
         });
         self.fds.insert(File::Btf(object))
     }
+}
+
+/// Whether a counted pointer to a structure of this name may be kept: to the program's own
+/// structures, and to those of the kernel that can be given back.
+///
+/// # Errors
+/// `ENOENT`.
+pub(crate) fn may_own(kernel: Option<&Btf>, name: &str) -> Result<(), Errno> {
+    let foreign = kernel.is_some_and(|btf| {
+        btf.find_by_name_kind(name, skep_btf::Kind::Struct)
+            .is_some()
+    });
+    if foreign && !skep_catalog::has_destructor(name) {
+        return Err(Errno::ENOENT);
+    }
+    Ok(())
 }

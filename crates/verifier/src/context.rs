@@ -216,6 +216,10 @@ pub struct Verifier<'a> {
     pub maps: Vec<Arc<MapFacts>>,
     /// Which of them (there are 64 at most) have a lock in their values, as a mask.
     pub lock_maps: u64,
+    /// The same of the inner maps of maps of maps.
+    pub lock_inner_maps: u64,
+    /// The maps of maps whose inner maps have timers or other work for later in their values.
+    pub later_inner_maps: u64,
     /// The kernel's own fields in the values of maps, once looked up.
     pub map_fields: BTreeMap<MapId, Arc<[crate::access::special_fields::Field]>>,
     /// The kernel's own fields in structures of the program, once looked up.

@@ -151,6 +151,8 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
         subprogs: Vec::new(),
         maps: Vec::new(),
         lock_maps: 0,
+        lock_inner_maps: 0,
+        later_inner_maps: 0,
         lines: Vec::new(),
         log: Log::new(request.log_level, request.log_keep),
         cur: State::default(),

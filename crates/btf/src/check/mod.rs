@@ -26,6 +26,9 @@ pub struct Report {
     /// What it writes into the log, if one was wanted: the header, each type, and the
     /// objection.
     pub log: Vec<u8>,
+    /// The structures that counted pointers (`kptr`) of the checked structures lead to, by
+    /// name. Those that are the kernel's must have a way to be given back.
+    pub kept: Vec<String>,
 }
 
 /// Checks a self-contained blob as Linux 6.18 does when it is loaded.
@@ -42,17 +45,22 @@ pub struct Report {
 pub fn check(raw: &[u8], with_log: bool) -> Report {
     let mut log = Log::new(with_log);
     let verdict = check_all(raw, &mut log);
+    let (verdict, kept) = match verdict {
+        Ok(kept) => (Ok(()), kept),
+        Err(errno) => (Err(errno), Vec::new()),
+    };
     Report {
         verdict,
         log: log.into_bytes(),
+        kept,
     }
 }
 
-fn check_all(raw: &[u8], log: &mut Log) -> Result<(), Errno> {
+fn check_all(raw: &[u8], log: &mut Log) -> Result<Vec<String>, Errno> {
     let sections = header::check(raw, log)?;
     let records = Records::new(sections.types, sections.strings);
     let records = meta::check(records, log)?;
     resolve::check(&records, log)?;
     tags::check(&records, log)?;
-    special::check(&records)
+    special::check(&records, raw)
 }

@@ -80,7 +80,7 @@ impl Kernel {
         }
         let types = self.map_types(view)?;
         let fields = match &types {
-            Some(types) => Fields::check(&spec, types)?,
+            Some(types) => Fields::check(&spec, types, self.kernel_btf.as_deref())?,
             None => Fields::default(),
         };
         spec.fields = fields.list;

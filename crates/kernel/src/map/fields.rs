@@ -2,13 +2,10 @@
 //! the kernel's.
 
 use skep_abi::{Errno, MapFlags, MapType};
-use skep_btf::{Btf, Kind, Type};
+use skep_btf::{Btf, Holder, Kind, SpecialField, SpecialKind, Type};
 use skep_maps::{Field, FieldKind, Spec};
 
 use super::Types;
-
-/// How deep structures may be nested before fields in them are looked for no more.
-const DEPTH: u32 = 8;
 
 /// The special fields of a value.
 #[derive(Default)]
@@ -19,36 +16,14 @@ pub(crate) struct Fields {
 
 use FieldKind::*;
 
-/// Structure names by which a field is recognised, with the size it must have.
-const STRUCTS: [(&str, FieldKind, u32); 10] = [
-    ("bpf_spin_lock", SpinLock, 4),
-    ("bpf_res_spin_lock", ResSpinLock, 4),
-    ("bpf_timer", Timer, 16),
-    ("bpf_wq", Workqueue, 16),
-    ("bpf_task_work", TaskWork, 8),
-    ("bpf_list_head", ListHead, 16),
-    ("bpf_list_node", ListNode, 24),
-    ("bpf_rb_root", RbRoot, 16),
-    ("bpf_rb_node", RbNode, 32),
-    ("bpf_refcount", Refcount, 4),
-];
-
-/// Type tags that make a pointer the kernel's.
-const TAGS: [(&str, FieldKind); 4] = [
-    ("kptr", Kptr),
-    ("kptr_untrusted", UntrustedKptr),
-    ("percpu_kptr", PercpuKptr),
-    ("uptr", Uptr),
-];
-
 impl Fields {
     /// Checks the types against the map's sizes and collects the special fields.
     ///
     /// # Errors
     /// `EINVAL` for types that do not fit, `ENOTSUPP` for maps that have none,
     /// `EOPNOTSUPP` for a field that such a map cannot hold, `EACCES` for fields in a map
-    /// that programs may not both read and write, `E2BIG` for a second lock.
-    pub(crate) fn check(spec: &Spec, types: &Types) -> Result<Fields, Errno> {
+    /// that programs may not both read and write.
+    pub(crate) fn check(spec: &Spec, types: &Types, kernel: Option<&Btf>) -> Result<Fields, Errno> {
         let btf: &Btf = &types.btf.btf;
         if types.key != 0 {
             fits(btf, types.key, spec.key_size)?;
@@ -56,23 +31,12 @@ impl Fields {
             return Err(Errno::EINVAL);
         }
         fits(btf, types.value, spec.value_size)?;
-        let mut found = Vec::new();
-        if let Some(value) = btf.resolve(types.value) {
-            collect(btf, &value, 0, DEPTH, &mut found);
-        }
         let mut fields = Fields::default();
-        for (offset, size, special) in &found {
-            allowed(spec, *special)?;
-            let is_lock = *special == SpinLock;
-            if is_lock && fields.list.iter().any(|f| f.kind == SpinLock) {
-                return Err(Errno::E2BIG);
-            }
+        // A value with fields that cannot be is one without.
+        for field in find(btf, types.value, Holder::MapValue, kernel).unwrap_or_default() {
+            allowed(spec, field.kind)?;
             fields.any = true;
-            fields.list.push(Field {
-                offset: *offset,
-                size: *size,
-                kind: *special,
-            });
+            fields.list.push(field);
         }
         check_kind(spec, types, btf)?;
         Ok(fields)
@@ -81,10 +45,51 @@ impl Fields {
 
 /// The special fields of a structure that a program allocates.
 pub(crate) fn fields_of(btf: &Btf, ty: &Type<'_>) -> Vec<Field> {
-    let mut found = Vec::new();
-    collect(btf, ty, 0, DEPTH, &mut found);
-    let field = |&(offset, size, kind): &(u32, u32, FieldKind)| Field { offset, size, kind };
-    found.iter().map(field).collect()
+    if !btf.is_object(ty) {
+        return Vec::new();
+    }
+    find(btf, ty.id().0, Holder::Object, None).unwrap_or_default()
+}
+
+/// The special fields of a structure.
+///
+/// # Errors
+/// What [`Btf::special_fields`] objects to, and `ENOENT` for a counted pointer to what cannot
+/// be given back.
+fn find(btf: &Btf, id: u32, holder: Holder, kernel: Option<&Btf>) -> Result<Vec<Field>, Errno> {
+    let Some(ty) = btf.resolve(id) else {
+        return Ok(Vec::new());
+    };
+    let found = btf.special_fields(ty.id(), holder)?;
+    for field in found.iter().filter(|f| f.kind == SpecialKind::Kptr) {
+        let name = btf.type_by_id(field.target).map(|ty| ty.name());
+        crate::btf::may_own(kernel, name.unwrap_or_default())?;
+    }
+    let field = |found: &SpecialField| Field {
+        offset: found.offset,
+        size: found.size,
+        kind: kind_of(found.kind),
+    };
+    Ok(found.iter().map(field).collect())
+}
+
+fn kind_of(kind: SpecialKind) -> FieldKind {
+    match kind {
+        SpecialKind::SpinLock => SpinLock,
+        SpecialKind::ResSpinLock => ResSpinLock,
+        SpecialKind::Timer => Timer,
+        SpecialKind::Workqueue => Workqueue,
+        SpecialKind::TaskWork => TaskWork,
+        SpecialKind::ListHead => ListHead,
+        SpecialKind::ListNode => ListNode,
+        SpecialKind::RbRoot => RbRoot,
+        SpecialKind::RbNode => RbNode,
+        SpecialKind::Refcount => Refcount,
+        SpecialKind::Kptr => Kptr,
+        SpecialKind::UntrustedKptr => UntrustedKptr,
+        SpecialKind::PercpuKptr => PercpuKptr,
+        SpecialKind::Uptr => Uptr,
+    }
 }
 
 fn fits(btf: &Btf, id: u32, size: u32) -> Result<(), Errno> {
@@ -175,9 +180,11 @@ fn allowed(spec: &Spec, special: FieldKind) -> Result<(), Errno> {
     let plain = matches!(spec.map_type, Hash | LruHash | Array);
     let fine = match special {
         SpinLock => matches!(spec.map_type, Hash | Array) || storage,
-        ResSpinLock => matches!(spec.map_type, Hash | LruHash | Array),
-        Timer | Workqueue | TaskWork | ListHead | RbRoot => plain,
-        Kptr | UntrustedKptr | PercpuKptr | Uptr | Refcount => {
+        ResSpinLock => matches!(spec.map_type, Hash | Array) || storage,
+        Timer | Workqueue | TaskWork => plain,
+        ListHead | RbRoot => matches!(spec.map_type, Hash | Array),
+        Uptr => spec.map_type == TaskStorage,
+        Kptr | UntrustedKptr | PercpuKptr | Refcount => {
             plain || storage || matches!(spec.map_type, PercpuHash | LruPercpuHash | PercpuArray)
         }
         ListNode | RbNode => false,
@@ -187,69 +194,4 @@ fn allowed(spec: &Spec, special: FieldKind) -> Result<(), Errno> {
         return Err(Errno::EACCES);
     }
     if fine { Ok(()) } else { Err(Errno::EOPNOTSUPP) }
-}
-
-fn collect(btf: &Btf, ty: &Type<'_>, at: u32, depth: u32, found: &mut Vec<(u32, u32, FieldKind)>) {
-    let Some(depth) = depth.checked_sub(1) else {
-        return;
-    };
-    match ty.kind() {
-        Kind::Struct => {
-            for member in ty.members() {
-                if let Some(offset) = at.checked_add(member.bit_offset / 8) {
-                    field(btf, member.ty.0, offset, depth, found);
-                }
-            }
-        }
-        Kind::DataSec => {
-            for var in ty.vars() {
-                let Some(target) = btf.type_by_id(var.ty).and_then(|v| v.ref_type()) else {
-                    continue;
-                };
-                if let Some(offset) = at.checked_add(var.offset) {
-                    field(btf, target.0, offset, depth, found);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-fn field(btf: &Btf, id: u32, at: u32, depth: u32, found: &mut Vec<(u32, u32, FieldKind)>) {
-    let Some(ty) = btf.resolve(id) else { return };
-    match ty.kind() {
-        Kind::Struct => {
-            let known = STRUCTS.iter().find(|(name, _, _)| *name == ty.name());
-            match known {
-                Some((_, special, size)) if ty.size() == Some(*size) => {
-                    found.push((at, *size, *special));
-                }
-                _ => collect(btf, &ty, at, depth, found),
-            }
-        }
-        Kind::Ptr => {
-            let tag = ty.target().filter(|t| t.kind() == Kind::TypeTag);
-            let name = tag.map(|t| t.name());
-            if let Some((_, kind)) = TAGS.iter().find(|(known, _)| Some(*known) == name) {
-                found.push((at, 8, *kind));
-            }
-        }
-        Kind::Array => {
-            let Some(array) = ty.array() else { return };
-            let Some(size) = btf.size_of(array.elem) else {
-                return;
-            };
-            let before = found.len();
-            for n in 0..array.count {
-                let Some(offset) = n.checked_mul(size).and_then(|o| o.checked_add(at)) else {
-                    return;
-                };
-                field(btf, array.elem.0, offset, depth, found);
-                if found.len() == before || found.len() > 64 {
-                    return;
-                }
-            }
-        }
-        _ => {}
-    }
 }

@@ -252,8 +252,9 @@ impl Verifier<'_> {
         let name = &target.name;
         if let Place::Iterator(values) = target.place
             && let Some(value) = arg.checked_sub(1).and_then(|at| values.get(at))
+            && let Some(word) = self.iterator_word(*value)?
         {
-            return Ok(Some(self.iterator_word(*value)?));
+            return Ok(Some(word));
         }
         if let Place::Operation(operations) = target.place
             && operations.nullable_args(name) >> arg & 1 != 0
@@ -305,17 +306,18 @@ impl Verifier<'_> {
         Ok(Some(Word::Object(id, flags)))
     }
 
-    fn iterator_word(&self, value: IterValue) -> Res<Word> {
+    /// What the iterator itself says of an argument; `None` where it leaves that to the types.
+    fn iterator_word(&self, value: IterValue) -> Res<Option<Word>> {
         let null = Flags::MAYBE_NULL;
         let object = |name, flags| Ok(Word::Object(self.kernel_struct(name)?, flags));
-        match value {
-            IterValue::Number => Ok(Word::Number),
-            IterValue::Trusted(name) => object(name, Flags::TRUSTED),
-            IterValue::TrustedOrNull(name) => object(name, Flags::TRUSTED.with(null)),
-            IterValue::PlainOrNull(name) => object(name, null),
-            IterValue::ReadOnlyBufferOrNull => Ok(Word::Buffer(Flags::RDONLY.with(null))),
-            IterValue::BufferOrNull => Ok(Word::Buffer(null)),
-        }
+        Ok(Some(match value {
+            IterValue::AsTyped => return Ok(None),
+            IterValue::Number => Word::Number,
+            IterValue::TrustedOrNull(name) => object(name, Flags::TRUSTED.with(null))?,
+            IterValue::PlainOrNull(name) => object(name, null)?,
+            IterValue::ReadOnlyBufferOrNull => Word::Buffer(Flags::RDONLY.with(null)),
+            IterValue::BufferOrNull => Word::Buffer(null),
+        }))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skep_btf::{Btf, Kind as BtfKind, Type, TypeId};
+use skep_btf::{Btf, Holder, SpecialField, SpecialKind};
 
 use crate::access::btf_id::OWN_BTF;
 use crate::context::Verifier;
@@ -57,31 +57,26 @@ impl FieldKind {
             FieldKind::Kptr | FieldKind::KptrUntrusted | FieldKind::PercpuKptr | FieldKind::Uptr
         )
     }
+}
 
-    fn of_struct(name: &str) -> Option<FieldKind> {
-        Some(match name {
-            "bpf_spin_lock" => FieldKind::SpinLock,
-            "bpf_res_spin_lock" => FieldKind::ResSpinLock,
-            "bpf_timer" => FieldKind::Timer,
-            "bpf_wq" => FieldKind::WorkQueue,
-            "bpf_task_work" => FieldKind::TaskWork,
-            "bpf_list_head" => FieldKind::ListHead,
-            "bpf_list_node" => FieldKind::ListNode,
-            "bpf_rb_root" => FieldKind::RbRoot,
-            "bpf_rb_node" => FieldKind::RbNode,
-            "bpf_refcount" => FieldKind::Refcount,
-            _ => return None,
-        })
-    }
-
-    fn of_tag(name: &str) -> Option<FieldKind> {
-        Some(match name {
-            "kptr" => FieldKind::Kptr,
-            "kptr_untrusted" => FieldKind::KptrUntrusted,
-            "percpu_kptr" => FieldKind::PercpuKptr,
-            "uptr" => FieldKind::Uptr,
-            _ => return None,
-        })
+impl From<SpecialKind> for FieldKind {
+    fn from(kind: SpecialKind) -> FieldKind {
+        match kind {
+            SpecialKind::SpinLock => FieldKind::SpinLock,
+            SpecialKind::ResSpinLock => FieldKind::ResSpinLock,
+            SpecialKind::Timer => FieldKind::Timer,
+            SpecialKind::Workqueue => FieldKind::WorkQueue,
+            SpecialKind::TaskWork => FieldKind::TaskWork,
+            SpecialKind::ListHead => FieldKind::ListHead,
+            SpecialKind::ListNode => FieldKind::ListNode,
+            SpecialKind::RbRoot => FieldKind::RbRoot,
+            SpecialKind::RbNode => FieldKind::RbNode,
+            SpecialKind::Refcount => FieldKind::Refcount,
+            SpecialKind::Kptr => FieldKind::Kptr,
+            SpecialKind::UntrustedKptr => FieldKind::KptrUntrusted,
+            SpecialKind::PercpuKptr => FieldKind::PercpuKptr,
+            SpecialKind::Uptr => FieldKind::Uptr,
+        }
     }
 }
 
@@ -101,184 +96,58 @@ pub(crate) struct Field {
 }
 
 impl FieldKind {
+    /// Whether something is run for it later, which must know the map.
+    pub(crate) fn runs_later(self) -> bool {
+        matches!(
+            self,
+            FieldKind::Timer | FieldKind::WorkQueue | FieldKind::TaskWork
+        )
+    }
+
     /// Whether it is a lock.
     pub(crate) fn is_lock(self) -> bool {
         matches!(self, FieldKind::SpinLock | FieldKind::ResSpinLock)
     }
-
-    /// The kind of node that the elements of a list or a tree have.
-    pub(crate) fn node(self) -> Option<FieldKind> {
-        match self {
-            FieldKind::ListHead => Some(FieldKind::ListNode),
-            FieldKind::RbRoot => Some(FieldKind::RbNode),
-            _ => None,
-        }
-    }
-}
-
-/// How deep structures inside structures are looked into.
-const MAX_DEPTH: u32 = 8;
-
-/// A search for the fields of one type.
-struct Search<'b> {
-    btf: &'b Btf,
-    kernel: Option<&'b Btf>,
-    fields: Vec<Field>,
 }
 
 /// The fields of a type; none at all when one of them is not as it must be.
-pub(crate) fn find(btf: &Btf, value: u32, kernel: Option<&Btf>) -> Vec<Field> {
-    let mut search = Search {
-        btf,
-        kernel,
-        fields: Vec::new(),
+pub(crate) fn find(btf: &Btf, value: u32, holder: Holder, kernel: Option<&Btf>) -> Vec<Field> {
+    let Some(ty) = btf.resolve(value) else {
+        return Vec::new();
     };
-    let whole = btf.resolve(value).and_then(|ty| search.collect(ty, 0, 0));
-    let mut fields = search.fields;
-    fields.sort_by_key(|field| field.offset);
-    let count = |kind| fields.iter().filter(|field| field.kind == kind).count();
-    let locks = count(FieldKind::SpinLock) + count(FieldKind::ResSpinLock);
-    let graphs = count(FieldKind::ListHead) + count(FieldKind::RbRoot);
-    // Whatever links objects needs a lock, and no type has two.
-    if whole.is_none() || locks > 1 || graphs > 0 && locks == 0 {
+    if holder == Holder::Object && !btf.is_object(&ty) {
         return Vec::new();
     }
-    fields
+    let found = btf.special_fields(ty.id(), holder).unwrap_or_default();
+    let fields = found.iter().map(|found| completed(btf, kernel, found));
+    fields.collect::<Option<Vec<Field>>>().unwrap_or_default()
 }
 
-impl<'b> Search<'b> {
-    fn collect(&mut self, ty: Type<'b>, base: u32, depth: u32) -> Option<()> {
-        if depth > MAX_DEPTH {
-            return Some(());
-        }
-        match ty.kind() {
-            BtfKind::Struct => {
-                for (index, member) in ty.members().enumerate() {
-                    if member.bit_offset % 8 == 0 {
-                        let offset = base.saturating_add(member.bit_offset / 8);
-                        self.one(member.ty, offset, depth, (ty.id(), index as i32))?;
-                    }
-                }
-            }
-            // The content of a global data section.
-            BtfKind::DataSec => {
-                for var in ty.vars() {
-                    if let Some(inner) = self.btf.type_by_id(var.ty).and_then(|v| v.ref_type()) {
-                        let offset = base.saturating_add(var.offset);
-                        self.one(inner, offset, depth, (var.ty, -1))?;
-                    }
-                }
-            }
-            _ => {}
-        }
-        Some(())
+/// A field with its target in the kernel's types, if it has one there; `None` for a pointer that
+/// would own what cannot be given back.
+fn completed(btf: &Btf, kernel: Option<&Btf>, found: &SpecialField) -> Option<Field> {
+    let kind = FieldKind::from(found.kind);
+    let of_kernel = kernel
+        .filter(|_| kind.is_pointer() && kind != FieldKind::Uptr)
+        .zip(btf.type_by_id(found.target))
+        .and_then(|(kernel, target)| {
+            let id = kernel.find_by_name_kind(target.name(), target.kind())?;
+            Some((id, target.name()))
+        });
+    if let Some((_, name)) = of_kernel
+        && kind == FieldKind::Kptr
+        && !skep_catalog::has_destructor(name)
+    {
+        return None;
     }
-
-    fn one(&mut self, id: TypeId, offset: u32, depth: u32, tagged: (TypeId, i32)) -> Option<()> {
-        let btf = self.btf;
-        let Some(mut ty) = btf.resolve(id) else {
-            return Some(());
-        };
-        let mut count = 1;
-        let mut stride = 0;
-        while let Some(array) = ty.array() {
-            count = array.count.min(1 << 10) * count.min(1 << 10);
-            let Some(elem) = btf.resolve(array.elem) else {
-                return Some(());
-            };
-            stride = btf.size_of(elem.id()).unwrap_or(0);
-            ty = elem;
-        }
-        let found = match ty.kind() {
-            BtfKind::Struct => FieldKind::of_struct(ty.name()),
-            BtfKind::Ptr => tag_of(btf, ty),
-            _ => None,
-        };
-        for index in 0..count.min(1 << 10) {
-            let at = offset.saturating_add(index.saturating_mul(stride));
-            match found {
-                Some(kind) => {
-                    let field = self.field(kind, ty, at, tagged)?;
-                    self.fields.push(field);
-                }
-                None if ty.kind() == BtfKind::Struct => self.collect(ty, at, depth + 1)?,
-                None => break,
-            }
-        }
-        Some(())
-    }
-
-    fn field(
-        &self,
-        kind: FieldKind,
-        ty: Type<'b>,
-        offset: u32,
-        tagged: (TypeId, i32),
-    ) -> Option<Field> {
-        let field = Field {
-            kind,
-            offset,
-            size: self.btf.size_of(ty.id()).unwrap_or(8),
-            target: 0,
-            own_target: false,
-            node: 0,
-        };
-        if kind.is_pointer() {
-            let target = ty.ref_type().and_then(|id| self.btf.resolve(id))?;
-            let of_kernel = self
-                .kernel
-                .filter(|_| kind != FieldKind::Uptr)
-                .and_then(|kernel| kernel.find_by_name_kind(target.name(), target.kind()));
-            return Some(Field {
-                target: of_kernel.unwrap_or(target.id()).0,
-                own_target: of_kernel.is_none(),
-                ..field
-            });
-        }
-        let Some(node) = kind.node() else {
-            return Some(field);
-        };
-        let (value, node) = self.contained(tagged, node)?;
-        Some(Field {
-            target: value.0,
-            node,
-            ..field
-        })
-    }
-
-    /// What a head or a root holds, as the tag `contains:TYPE:FIELD` says: the structure,
-    /// and where its node lies.
-    fn contained(&self, tagged: (TypeId, i32), node: FieldKind) -> Option<(TypeId, u32)> {
-        let tag = self.btf.decl_tags().find_map(|ty| {
-            let fits = ty.ref_type() == Some(tagged.0) && ty.component_idx() == Some(tagged.1);
-            ty.name().strip_prefix("contains:").filter(|_| fits)
-        })?;
-        let (name, field) = tag.split_once(':')?;
-        let id = self.btf.find_by_name_kind(name, BtfKind::Struct)?;
-        let value = self.btf.type_by_id(id)?;
-        let member = value.members().find(|member| member.name == field)?;
-        let kind = self.btf.resolve(member.ty)?;
-        let fits = FieldKind::of_struct(kind.name()) == Some(node);
-        fits.then_some((id, member.bit_offset / 8))
-    }
-}
-
-/// The kind of kernel pointer a pointer is tagged to be.
-fn tag_of(btf: &Btf, ptr: Type<'_>) -> Option<FieldKind> {
-    let mut ty = btf.type_by_id(ptr.ref_type()?)?;
-    for _ in 0..MAX_DEPTH {
-        match ty.kind() {
-            BtfKind::TypeTag => match FieldKind::of_tag(ty.name()) {
-                Some(kind) => return Some(kind),
-                None => ty = btf.type_by_id(ty.ref_type()?)?,
-            },
-            BtfKind::Const | BtfKind::Volatile | BtfKind::Restrict => {
-                ty = btf.type_by_id(ty.ref_type()?)?;
-            }
-            _ => return None,
-        }
-    }
-    None
+    Some(Field {
+        kind,
+        offset: found.offset,
+        size: found.size,
+        target: of_kernel.map_or(found.target, |(id, _)| id).0,
+        own_target: kind.is_pointer() && of_kernel.is_none(),
+        node: found.node,
+    })
 }
 
 impl Verifier<'_> {
@@ -289,7 +158,7 @@ impl Verifier<'_> {
         }
         let kernel = self.env.kernel_btf();
         let found: Arc<[Field]> = match &map.btf {
-            Some((btf, _, value)) => find(btf, *value, kernel.as_deref()).into(),
+            Some((btf, _, value)) => find(btf, *value, Holder::MapValue, kernel.as_deref()).into(),
             None => Arc::new([]),
         };
         self.map_fields.insert(map.id, found.clone());
@@ -303,7 +172,7 @@ impl Verifier<'_> {
         }
         let kernel = self.env.kernel_btf();
         let found: Arc<[Field]> = match &self.request.btf {
-            Some(btf) => find(btf, id, kernel.as_deref()).into(),
+            Some(btf) => find(btf, id, Holder::Object, kernel.as_deref()).into(),
             None => Arc::new([]),
         };
         self.own_fields.insert(id, found.clone());

@@ -23,6 +23,16 @@ pub struct RawMemory {
     pub size: i32,
 }
 
+/// What objects are said to be where Linux takes a pointer to their inside as an argument.
+const MOVABLE_OBJECTS: [Flags; 6] = [
+    Flags::NONE,
+    Flags::ALLOC,
+    Flags::TRUSTED,
+    Flags::RCU,
+    Flags::ALLOC.with(Flags::NON_OWN_REF),
+    Flags::ALLOC.with(Flags::NON_OWN_REF).with(Flags::RCU),
+];
+
 /// What is found out about a call while its arguments are checked.
 #[derive(Debug)]
 pub(crate) struct Call {
@@ -198,6 +208,14 @@ impl Verifier<'_> {
         refuse!(self, EACCES, "R{number} type={name} expected={expected}");
     }
 
+    fn refuse_null(&mut self, number: u8) -> Res {
+        refuse!(
+            self,
+            EACCES,
+            "Possibly NULL pointer passed to helper arg{number}"
+        )
+    }
+
     /// Demands an object of the type that the argument names.
     fn check_object_arg(&mut self, call: &Call, arg: &Arg, reg: &Reg, number: u8) -> Res {
         if matches!(arg.kind, ArgKind::Mem | ArgKind::MapKey | ArgKind::MapValue) {
@@ -211,7 +229,18 @@ impl Verifier<'_> {
                 "{name}() may write into memory pointed by R{number} type={kind}"
             );
         }
+        let null = reg.maybe_null() && (!arg.nullable || arg.releases);
         if let Some(field) = call.kptr {
+            if null && reg.flags.any(Flags::ALLOC) {
+                refuse!(
+                    self,
+                    EFAULT,
+                    "verifier bug: invalid PTR_TO_BTF_ID register for type match"
+                );
+            }
+            if null {
+                return self.refuse_null(number);
+            }
             return self.check_kptr_value(&field, number);
         }
         let wanted = match arg.kind {
@@ -220,12 +249,8 @@ impl Verifier<'_> {
             // Their places are looked at when the argument is used.
             _ => return Ok(()),
         };
-        if reg.maybe_null() && (!arg.nullable || arg.releases) {
-            refuse!(
-                self,
-                EACCES,
-                "Possibly NULL pointer passed to helper arg{number}"
-            );
+        if null {
+            return self.refuse_null(number);
         }
         let btf = kernel_btf(self)?;
         let id = self.kernel_struct(wanted)?;
@@ -280,7 +305,8 @@ impl Verifier<'_> {
         if anywhere {
             return Ok(());
         }
-        self.check_ptr_off(reg, number, reg.kind == Kind::BtfId)
+        let object = reg.kind == Kind::BtfId && MOVABLE_OBJECTS.contains(&f);
+        self.check_ptr_off(reg, number, object)
     }
 
     /// Does what the argument is for: notes the map, checks the memory.

@@ -96,7 +96,14 @@ impl Verifier<'_> {
         };
         match kfunc.callback() {
             Callback::None => Ok(()),
-            Callback::Later => self.call_back_later(subprog, given.map, true),
+            Callback::Later => {
+                // What work for a task returns nobody looks at.
+                let range = match kfunc.name.starts_with("bpf_task_work_") {
+                    true => (i32::MIN, i32::MAX),
+                    false => (0, 0),
+                };
+                self.call_back_later(subprog, given.map, true, range)
+            }
             Callback::Repeated => {
                 let elements = given.elements;
                 self.push_callback(subprog, |v, state| {

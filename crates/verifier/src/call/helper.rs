@@ -306,8 +306,7 @@ impl Verifier<'_> {
         use crate::setup::target::Place;
         match self.target.as_ref().map(|target| target.place) {
             Some(Place::Entry | Place::Exit | Place::Modify) => return Ok(()),
-            None => {}
-            Some(Place::Tracepoint(_)) => {
+            Some(Place::Tracepoint(_) | Place::Iterator(_)) => {
                 let (name, number) = (helper.name, helper.id);
                 refuse!(
                     self,
@@ -315,9 +314,7 @@ impl Verifier<'_> {
                     "func {name}#{number} supported only for fentry/fexit/fmod_ret programs"
                 );
             }
-            Some(_) => {
-                return Err(Stop::Unsupported("bpf_get_func_ip in a trampoline".into()));
-            }
+            Some(Place::Hook | Place::CgroupHook | Place::Operation(_)) | None => {}
         }
         let (name, number, of) = (helper.name, helper.id, prog_type as u32);
         refuse!(

@@ -257,7 +257,7 @@ impl Verifier<'_> {
                 self.widen_imprecise(before, &mut more);
             }
             let result = &mut more.regs_mut()[0];
-            crate::step::branch::mark_not_null(&self.maps, result);
+            crate::step::branch::mark_not_null(&self.maps, 0, result);
             self.push_state(more, at + 1, at, false)?;
         }
         self.cur.frames[frame].stack[low].spilled.map_uid = DRAINED;

@@ -331,15 +331,19 @@ impl Verifier<'_> {
 
     fn cast_result(&mut self, btf: &Btf, given: &Given) -> Res<Reg> {
         let id = given.constant.unwrap_or(0);
-        let ty = u32::try_from(id)
-            .ok()
-            .and_then(|id| btf.resolve(TypeId(id)));
-        match ty {
+        // Only the lower half of the number is looked at, and a name for a type is no structure.
+        let id = id as u32;
+        match btf.type_by_id(TypeId(id)) {
+            None => refuse!(
+                self,
+                EINVAL,
+                "Unknown type ID {id} passed to kfunc bpf_rdonly_cast"
+            ),
             Some(ty) if ty.kind() == BtfKind::Void => Ok(Reg {
                 flags: Flags::RDONLY.with(Flags::UNTRUSTED),
                 ..Reg::pointer(Kind::Mem)
             }),
-            Some(ty) if ty.kind() == BtfKind::Struct => Ok(Reg {
+            Some(ty) if ty.kind().is_composite() => Ok(Reg {
                 flags: Flags::UNTRUSTED,
                 aux: ty.id().0,
                 ..Reg::pointer(Kind::BtfId)

@@ -61,7 +61,11 @@ impl Verifier<'_> {
             None => TypeId(reg.aux),
         };
         let own = reg.kind == Kind::BtfId && reg.map_uid == OWN_BTF;
-        let strict = kfunc.acquires() || releases;
+        let own_btf = self.request.btf.clone().filter(|_| own);
+        let of = own_btf.as_deref().unwrap_or(btf).type_by_id(have);
+        // An object that is not complete is no other object, even where it begins with one.
+        let incomplete = of.is_some_and(|of| differ_by_init(of.name(), target.name()));
+        let strict = kfunc.acquires() || releases || incomplete;
         let same = !own && reg.off == 0 && have == target.id();
         let inner = !same
             && !own
@@ -69,18 +73,22 @@ impl Verifier<'_> {
             && u32::try_from(reg.off)
                 .is_ok_and(|off| self.object_holds(btf, have.0, off, target.id()));
         if !same && !inner {
-            let (kind, of) = (target.kind().name(), target.name());
-            let own_btf = self.request.btf.clone().filter(|_| own);
-            let ty = own_btf.as_deref().unwrap_or(btf).type_by_id(have);
+            let (kind, wanted) = (target.kind().name(), target.name());
             let (have_kind, have_name) =
-                ty.map_or(("UNKNOWN", ""), |ty| (ty.kind().name(), shown(&ty)));
+                of.map_or(("UNKNOWN", ""), |ty| (ty.kind().name(), shown(&ty)));
             refuse!(
                 self,
                 EINVAL,
-                "kernel function {name} args#{arg} expected pointer to {kind} {of} but R{number} \
+                "kernel function {name} args#{arg} expected pointer to {kind} {wanted} but R{number} \
                  has a pointer to {have_kind} {have_name}"
             );
         }
         Ok(())
     }
+}
+
+/// Whether one of the names is the other with `___init` behind it.
+fn differ_by_init(one: &str, other: &str) -> bool {
+    let init = "___init";
+    one.strip_suffix(init) == Some(other) || other.strip_suffix(init) == Some(one)
 }

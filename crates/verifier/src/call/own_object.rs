@@ -74,10 +74,11 @@ impl Verifier<'_> {
                 "arg#{arg} doesn't point to a type with bpf_refcount field"
             );
         }
-        let counted = self
-            .own_fields(reg.aux)
-            .iter()
-            .any(|field| field.kind == FieldKind::Refcount);
+        let fields = self.own_fields(reg.aux);
+        if fields.is_empty() {
+            refuse!(self, EFAULT, "verifier bug: Couldn't find btf_record");
+        }
+        let counted = fields.iter().any(|field| field.kind == FieldKind::Refcount);
         if !counted {
             refuse!(
                 self,

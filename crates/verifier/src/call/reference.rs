@@ -69,14 +69,16 @@ impl Verifier<'_> {
     /// # Errors
     /// `EINVAL`.
     pub fn check_resource_leak(&mut self, exception: bool, check_locks: bool, place: &str) -> Res {
-        if exception || self.cur.depth() == 0 {
+        // A lock is named before what leaks, everything else after it.
+        let locked = check_locks && self.cur.active_locks != 0;
+        if !locked && (exception || self.cur.depth() == 0) {
             self.check_reference_leak(place)?;
         }
         if !check_locks {
             return Ok(());
         }
         let state = &self.cur;
-        let inside = if state.active_locks != 0 {
+        let inside = if locked {
             "bpf_spin_lock"
         } else if state.active_irq != 0 {
             "bpf_local_irq_save"

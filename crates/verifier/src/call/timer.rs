@@ -20,7 +20,7 @@ impl Verifier<'_> {
 
     /// `bpf_timer_set_callback`.
     pub(crate) fn call_back_of_timer(&mut self, call: &Call) -> Res {
-        self.call_back_later(call.subprog, call.map, false)
+        self.call_back_later(call.subprog, call.map, false, (0, 0))
     }
 
     /// A function that runs at some later time gets the map, a key and a value, and starts
@@ -30,6 +30,7 @@ impl Verifier<'_> {
         subprog: u32,
         map: Option<(u32, u32)>,
         sleeps: bool,
+        range: (i32, i32),
     ) -> Res {
         let index = subprog as usize;
         match self.check_call_args(index) {
@@ -58,7 +59,7 @@ impl Verifier<'_> {
         frame.regs[2] = of_map(Kind::MapKey);
         frame.regs[3] = of_map(Kind::MapValue);
         frame.in_async_callback = true;
-        frame.callback_range = (0, 0);
+        frame.callback_range = range;
         frame.async_entries = self.cur.frame().async_entries + 1;
         let mut state = State {
             branches: 1,

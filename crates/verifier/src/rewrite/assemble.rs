@@ -6,7 +6,7 @@ use crate::context::{Res, Stop, Verifier};
 use crate::env::{Executable, FunctionFacts, Subprogram};
 use crate::refuse;
 use crate::rewrite::draft::{Draft, Step};
-use crate::rewrite::{arena, lost_function};
+use crate::rewrite::{arena, extra_stack, lost_function};
 use crate::setup::{flow, stack_depth};
 
 /// Builds the executable.
@@ -157,8 +157,13 @@ fn function_load(
         return Ok(insn);
     }
     // No path calls the function, so that nothing depends on the address that is loaded.
-    if subprograms.len() > 1 {
+    // Linux puts a function of its own behind a program that throws and catches nothing.
+    let own = extra_stack::throws_uncaught(v, draft);
+    if subprograms.len() > 1 || own {
         let (place, shown) = lost_function::place(v, draft, old, places);
+        // What leads to the end or past it leads past that function as well.
+        let past = own && places.last().is_some_and(|end| place >= *end);
+        let shown = shown + if past { extra_stack::CATCHER } else { 0 };
         if index_of(place).is_err() {
             refuse!(
                 v,

@@ -3,7 +3,7 @@
 //! The executable here needs none of it.
 
 use crate::context::Verifier;
-use crate::rewrite::draft::Draft;
+use crate::rewrite::draft::{Draft, Step};
 use crate::setup::flow;
 
 /// Three saved registers around an inlined `bpf_loop`.
@@ -20,14 +20,14 @@ struct Found {
     may_goto: bool,
 }
 
+/// The instructions of the function that Linux adds behind a program that throws.
+pub const CATCHER: u32 = 2;
+
 /// Makes the list of functions the one that Linux ends with: without those that became
 /// unreachable, and with the stack that the others need after rewriting.
 pub fn settle(v: &mut Verifier<'_>, draft: &Draft) {
     let mut found = vec![Found::default(); v.subprog_count()];
-    let mut throws = false;
     for step in draft.steps.iter().filter(|step| step.kept) {
-        let kfunc = v.aux[step.old as usize].kfunc;
-        throws |= kfunc.is_some_and(|kfunc| kfunc.name == "bpf_throw");
         let found = &mut found[v.subprog_at(step.old)];
         found.code = true;
         found.may_goto |= flow::is_may_goto(step.insn);
@@ -40,11 +40,20 @@ pub fn settle(v: &mut Verifier<'_>, draft: &Draft) {
     // The end entry behind the functions stays.
     let mut kept = found.iter().map(|found| found.code);
     v.subprogs.retain(|_| kept.next().unwrap_or(true));
-    if throws && v.exception_callback.is_none() {
-        // Linux adds a function that gives back what was thrown.
+    if throws_uncaught(v, draft) {
         let end = v.subprogs.len().saturating_sub(1);
         v.subprogs.insert(end, Default::default());
     }
+}
+
+/// Whether the program throws and has no function to catch it, so that Linux adds one that gives
+/// back what was thrown.
+pub fn throws_uncaught(v: &Verifier<'_>, draft: &Draft) -> bool {
+    let throws = |step: &Step| {
+        let kfunc = v.aux[step.old as usize].kfunc;
+        kfunc.is_some_and(|kfunc| kfunc.name == "bpf_throw")
+    };
+    v.exception_callback.is_none() && draft.steps.iter().any(|step| step.kept && throws(step))
 }
 
 /// Whether Linux replaces the call at `at`, of `bpf_loop`, by a loop.

@@ -152,6 +152,12 @@ fn add_map(v: &mut Verifier<'_>, facts: Arc<MapFacts>) -> Res<u32> {
     }
     let index = v.maps.len() as u32;
     v.lock_maps |= u64::from(v.has_lock(&facts)) << index;
+    if let Some(inner) = &facts.inner {
+        v.lock_inner_maps |= u64::from(v.has_lock(inner)) << index;
+        let later = v.special_fields(inner);
+        let later = later.iter().any(|field| field.kind.runs_later());
+        v.later_inner_maps |= u64::from(later) << index;
+    }
     v.maps.push(facts);
     Ok(index)
 }

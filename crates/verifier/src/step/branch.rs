@@ -232,6 +232,7 @@ impl Verifier<'_> {
         } else {
             Reg::known(i64::from(insn.imm) as u64)
         };
+        let uids = self.later_inner_maps;
         // Of two equal pointers, neither is null when one is not.
         if !jmp32
             && insn.is_src_reg()
@@ -243,10 +244,12 @@ impl Verifier<'_> {
         {
             let maybe_null = if src.maybe_null() { insn.src } else { insn.dst };
             match cmp {
-                Cmp::Eq => mark_not_null(&self.maps, &mut other.regs_mut()[maybe_null as usize]),
+                Cmp::Eq => {
+                    mark_not_null(&self.maps, uids, &mut other.regs_mut()[maybe_null as usize])
+                }
                 Cmp::Ne => {
                     let place = &mut self.cur.regs_mut()[maybe_null as usize];
-                    mark_not_null(&self.maps, place);
+                    mark_not_null(&self.maps, uids, place);
                 }
                 _ => {}
             }
@@ -262,12 +265,20 @@ impl Verifier<'_> {
             let locked = self.may_hold_lock(&dst);
             mark_or_null(
                 &self.maps,
+                uids,
                 &mut self.cur,
                 insn.dst,
                 when(cmp == Cmp::Ne),
                 locked,
             );
-            mark_or_null(&self.maps, other, insn.dst, when(cmp == Cmp::Eq), locked);
+            mark_or_null(
+                &self.maps,
+                uids,
+                other,
+                insn.dst,
+                when(cmp == Cmp::Eq),
+                locked,
+            );
             return Ok(());
         }
         if !match_packet_pointers(insn, cmp, jmp32, &dst, &src, &mut self.cur, other)
@@ -281,8 +292,12 @@ impl Verifier<'_> {
     /// Whether a lock may lie in what the register points at, which its id then tells apart.
     pub(crate) fn may_hold_lock(&mut self, reg: &Reg) -> bool {
         if reg.kind == Kind::MapValue {
-            let locks = self.lock_maps.checked_shr(reg.aux);
-            return reg.aux & INNER_MAP == 0 && locks.is_some_and(|locks| locks & 1 != 0);
+            let locks = match reg.aux & INNER_MAP {
+                0 => self.lock_maps,
+                _ => self.lock_inner_maps,
+            };
+            let locks = locks.checked_shr(reg.aux & !INNER_MAP);
+            return locks.is_some_and(|locks| locks & 1 != 0);
         }
         reg.kind == Kind::BtfId
             && reg.flags.any(Flags::ALLOC)
@@ -320,8 +335,9 @@ fn too_many_branches(stop: Stop) -> Stop {
     }
 }
 
-/// A pointer that may be null is not; what a lookup gives depends on the map.
-pub fn mark_not_null(maps: &[Arc<MapFacts>], reg: &mut Reg) {
+/// A pointer that may be null is not; what a lookup gives depends on the map. `uids` are the maps
+/// whose inner maps are told apart, as a mask.
+pub fn mark_not_null(maps: &[Arc<MapFacts>], uids: u64, reg: &mut Reg) {
     if !reg.maybe_null() {
         return;
     }
@@ -333,6 +349,9 @@ pub fn mark_not_null(maps: &[Arc<MapFacts>], reg: &mut Reg) {
         return;
     };
     if map.inner.is_some() {
+        if uids.checked_shr(reg.aux).is_some_and(|uids| uids & 1 != 0) {
+            reg.map_uid = reg.id;
+        }
         reg.kind = Kind::ConstMapPtr;
         reg.aux |= INNER_MAP;
         return;
@@ -350,6 +369,7 @@ pub fn mark_not_null(maps: &[Arc<MapFacts>], reg: &mut Reg) {
 /// points at may hold a lock.
 fn mark_or_null(
     maps: &[Arc<MapFacts>],
+    uids: u64,
     state: &mut State,
     number: u8,
     null: Option<Reg>,
@@ -382,7 +402,7 @@ fn mark_or_null(
             };
             return;
         }
-        mark_not_null(maps, reg);
+        mark_not_null(maps, uids, reg);
         if !locked {
             // Copies are told apart by id only where a lock is known by its value.
             reg.id = 0;
