@@ -158,16 +158,6 @@ pub enum LoadError {
         /// Its section.
         section: String,
     },
-    /// The program refers to a map that is not created.
-    #[error("program '{program}': instruction {insn} refers to map '{map}', which is not created")]
-    NoMap {
-        /// The program.
-        program: String,
-        /// The instruction.
-        insn: usize,
-        /// The map.
-        map: String,
-    },
     /// Something that the program needs of the kernel is not there.
     #[error("program '{program}': {problem}")]
     Unresolved {

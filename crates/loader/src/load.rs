@@ -177,10 +177,15 @@ impl Object {
                 Err(errno) => {
                     let told = loaded.load_program(index, &LogOptions::BRIEF)?;
                     let program = program.name.clone();
+                    let mut log = told.log;
+                    if let Some(missing) = told.missing {
+                        log += &missing;
+                        log.push('\n');
+                    }
                     return Err(LoadError::Refused {
                         program,
                         errno,
-                        log: told.log,
+                        log,
                     });
                 }
             }

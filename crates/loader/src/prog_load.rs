@@ -3,11 +3,12 @@
 use skep_abi::{Buffers, Cmd, Errno, LogLevel, attr, object_name};
 use skep_isa::Insn;
 
+use crate::core::POISON;
 use crate::error::LoadError;
 use crate::fd::Fd;
 use crate::load::Loaded;
 use crate::program::{ProgIndex, Program};
-use crate::resolve::{self, Resolved};
+use crate::resolve::{self, MISSING_FUNCTION, MISSING_MAP, Resolved};
 
 /// The largest log that Linux takes a buffer for.
 const MAX_LOG: u32 = u32::MAX >> 2;
@@ -49,6 +50,9 @@ pub struct ProgramLoad<'k> {
     pub log: String,
     /// The instructions as the kernel got them.
     pub insns: Vec<Insn>,
+    /// For a refused program, what it could reach that the loader had not found: a relocation
+    /// that nothing answers, a map that was not created, a function that the kernel lacks.
+    pub missing: Option<String>,
 }
 
 pub(crate) fn load<'k>(
@@ -79,12 +83,47 @@ pub(crate) fn load<'k>(
             .position(|byte| *byte == 0)
             .unwrap_or(buffer.len());
         buffer.truncate(end);
+        let log = String::from_utf8_lossy(&buffer).into_owned();
         return Ok(ProgramLoad {
             outcome: answer.map(|fd| Fd::of(loaded.backend(), fd)),
-            log: String::from_utf8_lossy(&buffer).into_owned(),
+            missing: answer.err().and_then(|_| missing(loaded, program, &log)),
+            log,
             insns: resolved.insns,
         });
     }
+}
+
+/// What the calls of helpers that do not exist, which stand where something is missing, stood
+/// for. The verifier's log ends with the one that it came to.
+fn missing(loaded: &Loaded<'_>, program: &Program, log: &str) -> Option<String> {
+    let line = log
+        .lines()
+        .rev()
+        .find(|line| line.contains(" call unknown#"))?;
+    let (at, rest) = line.split_once(": ")?;
+    let number: i32 = rest.rsplit('#').next()?.trim().parse().ok()?;
+    let at: usize = at.trim().parse().ok()?;
+    let object = loaded.object();
+    let index = |from: i32| usize::try_from(number.checked_sub(from)?).ok();
+    if let Some(ext) = index(MISSING_FUNCTION).and_then(|index| object.externs.get(index)) {
+        let name = &ext.name;
+        return Some(format!(
+            "function '{name}' is called, but the kernel does not have it"
+        ));
+    }
+    if let Some(map) = index(MISSING_MAP).and_then(|index| object.maps.get(index)) {
+        let name = &map.name;
+        return Some(format!("map '{name}' is referred to, but was not created"));
+    }
+    let relo = program
+        .core_relos
+        .iter()
+        .find(|relo| relo.insn_off as usize == at);
+    let (relo, types) = relo.filter(|_| number == POISON).zip(object.btf.as_ref())?;
+    let asked = crate::core::describe(types, relo);
+    Some(format!(
+        "nothing in the target answers CO-RE relocation {asked}"
+    ))
 }
 
 /// One `BPF_PROG_LOAD`; also answers how large the log really is.

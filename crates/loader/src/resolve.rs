@@ -15,7 +15,10 @@ use crate::program::{Fixup, ProgIndex, Program, Reference};
 
 /// The number of the helper that stands where a weak kernel function is missing: libbpf's
 /// base, plus the number of the extern. The verifier refuses the call if it can be reached.
-const MISSING_FUNCTION: i32 = 2_002_000_000;
+pub(crate) const MISSING_FUNCTION: i32 = 2_002_000_000;
+
+/// The same for maps that are not created, plus the number of the map.
+pub(crate) const MISSING_MAP: i32 = 2_001_000_000;
 
 /// A program as it goes to the kernel.
 pub(crate) struct Resolved {
@@ -39,7 +42,7 @@ pub(crate) fn resolve(loaded: &Loaded<'_>, index: ProgIndex) -> Result<Resolved,
     };
     let mut insns = loaded.fitted(index)?;
     for fixup in &program.fixups {
-        fix(loaded, program, fixup, &mut insns)?;
+        fix(loaded, fixup, &mut insns)?;
     }
     let attach = attach_target(loaded, program)?;
     let expected = expected_attach_type(loaded, program);
@@ -69,41 +72,33 @@ fn expected_attach_type(loaded: &Loaded<'_>, program: &Program) -> u32 {
     }
 }
 
-fn fix(
-    loaded: &Loaded<'_>,
-    program: &Program,
-    fixup: &Fixup,
-    insns: &mut [Insn],
-) -> Result<(), LoadError> {
+fn fix(loaded: &Loaded<'_>, fixup: &Fixup, insns: &mut [Insn]) -> Result<(), LoadError> {
     let fd_of = |map: MapIndex| {
-        loaded
-            .map(map)
-            .map(|fd| fd.raw().cast_signed())
-            .ok_or_else(|| match loaded.map_error(map) {
-                Some(error) => error.clone(),
-                None => LoadError::NoMap {
-                    program: program.name.clone(),
-                    insn: fixup.insn,
-                    map: loaded
-                        .object()
-                        .maps
-                        .get(map.0)
-                        .map(|m| m.name.clone())
-                        .unwrap_or_default(),
-                },
-            })
+        let fd = loaded.map(map).map(|fd| fd.raw().cast_signed());
+        match (fd, loaded.map_error(map)) {
+            (Some(fd), _) => Ok(Some(fd)),
+            (None, Some(error)) => Err(error.clone()),
+            (None, None) => Ok(None),
+        }
+    };
+    // A map that was not asked for spoils only what would use it, if that can be reached.
+    let refer = |insns: &mut [Insn], map: MapIndex, src: u8, high: i32| {
+        match fd_of(map)? {
+            Some(fd) => wide(insns, fixup.insn, src, fd, high),
+            None => {
+                let number = u32::try_from(map.0).unwrap_or(0);
+                let call = MISSING_MAP.saturating_add_unsigned(number);
+                for place in insns.iter_mut().skip(fixup.insn).take(2) {
+                    *place = Insn::new(class::JMP | jmp::CALL, 0, 0, 0, call);
+                }
+            }
+        }
+        Ok(())
     };
     match fixup.reference {
-        Reference::Map(map) => wide(insns, fixup.insn, pseudo::MAP_FD, fd_of(map)?, 0),
+        Reference::Map(map) => return refer(insns, map, pseudo::MAP_FD, 0),
         Reference::MapValue { map, offset } => {
-            let fd = fd_of(map)?;
-            wide(
-                insns,
-                fixup.insn,
-                pseudo::MAP_VALUE,
-                fd,
-                offset.cast_signed(),
-            );
+            return refer(insns, map, pseudo::MAP_VALUE, offset.cast_signed());
         }
         Reference::Extern(index) => {
             let Some(ext) = loaded.object().externs.get(index.0) else {
@@ -114,14 +109,8 @@ fn fix(
                 (ExternKind::Kconfig { offset, .. }, false) => {
                     let maps = &loaded.object().maps;
                     let map = maps.iter().position(|map| map.origin == MapOrigin::Kconfig);
-                    let fd = fd_of(MapIndex(map.unwrap_or(usize::MAX)))?;
-                    wide(
-                        insns,
-                        fixup.insn,
-                        pseudo::MAP_VALUE,
-                        fd,
-                        offset.cast_signed(),
-                    );
+                    let map = MapIndex(map.unwrap_or(usize::MAX));
+                    return refer(insns, map, pseudo::MAP_VALUE, offset.cast_signed());
                 }
                 (_, false) => match kernel_symbol(loaded, ext)? {
                     Symbol::Missing => wide(insns, fixup.insn, 0, 0, 0),

@@ -28,6 +28,7 @@ pub(crate) use candidates::Candidates;
 pub(crate) use compat::types as compatible;
 pub use explain::{Candidate, Explanation, explain};
 pub use minimal::minimal_btf;
+pub(crate) use patch::POISON;
 
 /// Applies a program's CO-RE relocations to its instructions.
 pub(crate) fn relocate(
@@ -81,7 +82,7 @@ pub(crate) fn relocate(
 }
 
 /// The relocation as libbpf prints it: `<byte_off> [7] struct foo.bar.baz (0:1:2)`.
-fn describe(btf: &Btf, relo: &CoreRelo) -> String {
+pub(crate) fn describe(btf: &Btf, relo: &CoreRelo) -> String {
     let access = btf.string(relo.access).unwrap_or("");
     let what = match Spec::parse(btf, relo) {
         Ok(spec) => spec.text(btf),

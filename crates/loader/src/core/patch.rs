@@ -6,7 +6,7 @@ use super::value::{Answer, Width};
 
 /// The number of the helper that stands where a field is missing, as libbpf writes it: the
 /// verifier refuses the call, if it can be reached, with `invalid func unknown#195896080`.
-const POISON: i32 = 0x0bad_2310;
+pub(crate) const POISON: i32 = 0x0bad_2310;
 
 /// Writes an answer into the instruction at a slot, which must hold what was compiled.
 pub(super) fn apply(

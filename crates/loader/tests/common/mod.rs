@@ -33,6 +33,8 @@ pub struct Recorder {
     pub type_objects: Vec<(String, Vec<u8>)>,
     /// Commands it refuses, and how.
     pub refuses: Vec<(Cmd, Errno)>,
+    /// What it writes into logs of programs.
+    pub verifier_log: String,
     pub fds: RefCell<Vec<(String, bool)>>,
     /// What is pinned: the path, and the map as it was created.
     pub pinned: RefCell<Vec<(String, attr::MapCreate)>>,
@@ -80,6 +82,11 @@ impl Bpf for Recorder {
             .iter()
             .find(|(refused, _)| refused.as_u32() == cmd);
         if let Some((_, errno)) = refused {
+            if let Ok(load) = attr::ProgLoad::checked(attr)
+                && load.log_size() as usize > self.verifier_log.len()
+            {
+                memory.write(load.log_buf(), self.verifier_log.as_bytes())?;
+            }
             return Err(*errno);
         }
         match Cmd::from_u32(cmd) {
