@@ -5,7 +5,7 @@ use std::sync::Arc;
 use skep_abi::{Errno, MapType, ProgType};
 use skep_btf::Btf;
 use skep_isa::{Insn, NoNames, text};
-use skep_verifier::{Env, MapFacts, MapId, Outcome, Privilege, Request, Verdict};
+use skep_verifier::{Env, Executable, MapFacts, MapId, Outcome, Privilege, Request, Verdict};
 use skep_vm::{Cpu, Grants, Host, Limits, Linker, Machine, Mode, Program, Trap, run};
 
 use crate::generate::{Bytes, program, raw};
@@ -87,7 +87,7 @@ fn ask(
         func_info: (&[], 0),
         line_info: (&[], 0),
         attach_btf_id: 0,
-        attach_elsewhere: false,
+        attach_to: Default::default(),
         log_level,
         log_keep: skep_verifier::LogKeep::All,
         privilege,
@@ -162,7 +162,7 @@ pub fn verify(data: &[u8]) {
 }
 
 /// An accepted program, run step by step, never leaves the states that the verifier kept nor
-/// the memory it may touch.
+/// the memory it may touch; and as native code it does the same.
 pub fn soundness(data: &[u8]) {
     let mut bytes = Bytes(data);
     let choice = bytes.byte();
@@ -200,30 +200,68 @@ fn broken(insns: &[Insn], prog_type: ProgType, seed: u64) -> Option<String> {
     else {
         return None;
     };
-    let mut host = Machinery::new(prog_type, seed);
-    let linked = match Program::link(&executable, &host) {
+    // Twice, with everything at other addresses: what differs depends on where things are.
+    let (mut first, mut second) = (
+        Machinery::new(prog_type, seed, 0),
+        Machinery::new(prog_type, seed, 64),
+    );
+    let mut results = Vec::new();
+    for host in [&mut first, &mut second] {
+        match checked(&executable, host) {
+            Ok(Some(r0)) => results.push((r0, host.seen())),
+            Ok(None) => return None,
+            Err(why) => return Some(why),
+        }
+    }
+    if results.first() != results.last() {
+        return None;
+    }
+    let mut third = Machinery::new(prog_type, seed, 128);
+    let r0 = native(&executable, &mut third)?;
+    let given = Some(&(r0, third.seen())) == results.first();
+    (!given).then(|| format!("native code gave {r0:#x}, not {:#x}", results[0].0))
+}
+
+const LIMITS: Limits = Limits {
+    fuel: Some(100_000),
+    deadline: None,
+};
+
+/// r0 of a run in which everything is checked; `None` where it does not end, or asks for what
+/// is not here.
+fn checked(executable: &Executable, host: &mut Machinery) -> Result<Option<u64>, String> {
+    let linked = match Program::link(executable, host) {
         Ok(linked) => linked,
         // Kernel functions and the like, which are not run here.
-        Err(skep_vm::LinkError::Unsupported { .. }) => return None,
-        Err(error) => return Some(error.to_string()),
+        Err(skep_vm::LinkError::Unsupported { .. }) => return Ok(None),
+        Err(error) => return Err(error.to_string()),
     };
-    let ctx = host.ctx.as_mut_ptr().expose_provenance() as u64;
-    let limits = Limits {
-        fuel: Some(100_000),
-        deadline: None,
-    };
-    match run(
-        &linked,
-        &mut Cpu::new(0),
-        &mut host,
-        Mode::Checking,
-        ctx,
-        limits,
-    ) {
-        Ok(_) => None,
-        Err(stopped) if matches!(stopped.trap, Trap::Fuel | Trap::UnknownHelper(_)) => None,
-        Err(stopped) => Some(stopped.to_string()),
+    let ctx = host.ctx_address();
+    match run(&linked, &mut Cpu::new(0), host, Mode::Checking, ctx, LIMITS) {
+        Ok(r0) => Ok(Some(r0)),
+        Err(stopped) if matches!(stopped.trap, Trap::Fuel | Trap::UnknownHelper(_)) => Ok(None),
+        Err(stopped) => Err(stopped.to_string()),
     }
+}
+
+/// r0 of a run as native code, which counts what it executes; `None` where there is none, or
+/// the run does not end.
+fn native(executable: &Executable, host: &mut Machinery) -> Option<u64> {
+    let linked = Program::link(executable, host).ok()?;
+    let options = skep_jit::Options {
+        bounded: true,
+        ..skep_jit::Options::new(skep_jit::Features::detect())
+    };
+    let code = skep_jit::compile(executable, host, options).ok()?;
+    linked.with_bounded(|| Some(Box::new(code)));
+    // SAFETY: the same program made the same accesses when every one was checked.
+    let mode = Mode::Trusting(unsafe { skep_vm::Trust::promise() });
+    let ctx = host.ctx_address();
+    let limits = Limits {
+        fuel: Some(100_000 << 8),
+        ..LIMITS
+    };
+    run(&linked, &mut Cpu::new(0), host, mode, ctx, limits).ok()
 }
 
 /// What the programs run on: a context, a packet, the values of the map.
@@ -232,11 +270,13 @@ struct Machinery {
     packet: Vec<u8>,
     values: Vec<u64>,
     random: u64,
+    _apart: Vec<u8>,
 }
 
 impl Machinery {
     /// A context of the runtime layout with a packet of a few bytes.
-    fn new(prog_type: ProgType, seed: u64) -> Machinery {
+    /// Before all of it stands so much that it lies elsewhere than without.
+    fn new(prog_type: ProgType, seed: u64, apart: usize) -> Machinery {
         let packet: Vec<u8> = (0..seed % 80).map(|n| (n * 7 + seed) as u8).collect();
         let data = packet.as_ptr().expose_provenance() as u64;
         let end = data + packet.len() as u64;
@@ -254,7 +294,17 @@ impl Machinery {
             packet,
             values: vec![seed; 8],
             random: seed,
+            _apart: vec![0; apart],
         }
+    }
+
+    fn ctx_address(&mut self) -> u64 {
+        self.ctx.as_mut_ptr().expose_provenance() as u64
+    }
+
+    /// What a run leaves that others see.
+    fn seen(&self) -> (Vec<u8>, Vec<u64>) {
+        (self.packet.clone(), self.values.clone())
     }
 }
 
@@ -282,6 +332,8 @@ impl Linker for Machinery {
         (u64::from(offset) < VALUES * VALUE_BYTES).then(|| start + u64::from(offset))
     }
 }
+
+impl skep_jit::Facts for Machinery {}
 
 impl Host for Machinery {
     fn call_helper(
