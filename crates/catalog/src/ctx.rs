@@ -129,7 +129,7 @@ pub fn shadow_offset(prog_type: ProgType, offset: u32) -> Option<u32> {
 
 /// The fields that Linux keeps in fewer bytes than the header gives them: the context, the
 /// offset, and the bytes kept. Asked of Linux 6.18.44 by reading what it made of every narrow
-/// load that it takes. `remote_port` of `__sk_buff` is left out: see decision record 21.
+/// load that it takes. `remote_port` of `__sk_buff` is left out: see decision record 24.
 static SHORT_FIELDS: &[(&str, u32, u32)] = &[
     ("__sk_buff", 4, 1),      // pkt_type
     ("__sk_buff", 12, 2),     // queue_mapping
