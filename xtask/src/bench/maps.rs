@@ -15,9 +15,12 @@ const OPS: f64 = 256.0;
 /// Bytes of a value.
 const VALUE: usize = 64;
 /// Samples of each case, where they are not said.
-const SAMPLES: usize = 151;
-/// About how long one sample takes, in nanoseconds.
-const SAMPLE_NS: u64 = 250_000;
+const SAMPLES: usize = 31;
+/// About how long one sample takes, in nanoseconds: so long that the first visit of each
+/// element, which has left the caches since the last sample, does not count.
+const SAMPLE_NS: u64 = 10_000_000;
+/// How often a program runs before it is known how long it takes.
+const TRIED: u32 = 2000;
 /// Bytes of a ring buffer, and how often a program may run before it is full.
 const RING: u32 = 1 << 20;
 const RING_RUNS: u32 = 50;
@@ -339,11 +342,12 @@ pub(super) fn play(
         .zip(maps)
         .map(|(engine, ready)| {
             let prog = ready.as_ref()?.prog;
-            let once = run_once(&*engine.backend, prog, &data, 20);
+            let tried = if rings { 20 } else { TRIED };
+            let once = run_once(&*engine.backend, prog, &data, tried);
             let (_, ns) = once
                 .inspect_err(|why| eprintln!("{} in {}: {why}", case.map, engine.name))
                 .ok()?;
-            let most = if rings { RING_RUNS } else { 20_000 };
+            let most = if rings { RING_RUNS } else { 50_000 };
             Some((SAMPLE_NS / u64::from(ns.max(1))).clamp(4, most.into()) as u32)
         })
         .collect();
