@@ -1,6 +1,6 @@
 //! Undoing one instruction: what was needed before it, for what is needed after it.
 
-use skep_isa::field::{alu as op, class, mode};
+use skep_isa::field::{alu as op, atomic, class, mode};
 
 use crate::context::{Res, Verifier};
 use crate::explore::backtrack::{ARGS, regs_text, slots_text, unpack_linked};
@@ -51,10 +51,7 @@ impl Verifier<'_> {
                 Back::Done
             }
             class::STX | class::ST => {
-                if class == class::STX
-                    && insn.is_atomic()
-                    && insn.imm == skep_isa::field::atomic::LOAD_ACQ
-                {
+                if class == class::STX && insn.is_atomic() && insn.imm == atomic::LOAD_ACQ {
                     self.step_back_load(insn.dst, entry);
                     Back::Done
                 } else {
@@ -123,7 +120,14 @@ impl Verifier<'_> {
         let Some(entry) = entry.filter(|entry| entry.flags.stack_access) else {
             return Back::Done;
         };
+        let fetched = fetched_to(insn).is_some_and(|reg| self.precision.has_reg(reg));
         let slots = &mut self.precision.slots[entry.flags.frame as usize];
+        if fetched {
+            // What was fetched is what the slot held. Linux forgets that (decision record 25),
+            // and looks for the register further back; that does no harm here.
+            *slots |= 1 << entry.flags.slot;
+            return Back::Done;
+        }
         if *slots & (1 << entry.flags.slot) != 0 {
             *slots &= !(1 << entry.flags.slot);
             if insn.class() == class::STX {
@@ -292,5 +296,15 @@ impl Verifier<'_> {
                 self.precision.slots[frame] |= 1 << place;
             }
         }
+    }
+}
+
+/// The register that an atomic puts the old value of the memory into.
+fn fetched_to(insn: skep_isa::Insn) -> Option<u8> {
+    match insn.imm {
+        _ if insn.class() != class::STX || !insn.is_atomic() => None,
+        atomic::CMPXCHG => Some(0),
+        imm if imm & atomic::FETCH != 0 => Some(insn.src),
+        _ => None,
     }
 }
