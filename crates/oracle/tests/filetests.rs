@@ -14,11 +14,16 @@ const OBJECT_LOG_LEVEL: u32 = 1;
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 /// What names of cases begin with that speak of the kernel's own types, which a machine without
 /// its BTF cannot judge.
-const NEED_KERNEL_BTF: [&str; 4] = [
+const NEED_KERNEL_BTF: [&str; 9] = [
     "filetests/cfg/kfunc_unknown.bpft",
+    "filetests/dead_code/throws_past_own_function.bpft",
+    "filetests/helpers/kfunc_buffer_never_written.bpft",
     "filetests/map_value/map_pointer_read.bpft",
+    "programs/arena_",
     "programs/core_needed.bpf.o#",
     "programs/kfunc_",
+    "programs/reject/incomplete_object.bpf.o#",
+    "programs/reject/kernel_objects.bpf.o#",
 ];
 
 /// What all tests share.

@@ -170,6 +170,9 @@ impl Verifier<'_> {
         if wanted == Wanted::Null {
             return Ok(false);
         }
+        if wanted == Wanted::Memory {
+            self.check_memory_type(btf, target, number, size_follows)?;
+        }
         if wanted == Wanted::Map {
             self.check_kfunc_map(given, &reg, number)?;
         }
@@ -348,20 +351,15 @@ impl Verifier<'_> {
         self.use_lock(number, kind, takes)
     }
 
-    /// Memory of the size that the type or the next argument says.
-    #[allow(clippy::too_many_arguments)]
-    fn check_kfunc_memory(
+    /// Demands that the function's own type says what memory it wants.
+    fn check_memory_type(
         &mut self,
-        kfunc: &Kfunc,
         btf: &Btf,
-        given: &mut Given,
-        param: &Param<'_>,
         target: Type<'_>,
         number: u8,
         size_follows: bool,
-    ) -> Res<bool> {
+    ) -> Res {
         let arg = number - 1;
-        let name = kfunc.name;
         let plain = self.is_plain(btf, target) || size_follows && target.kind() == BtfKind::Void;
         if !plain {
             let (kind, of) = (target.kind().name(), target.name());
@@ -378,6 +376,22 @@ impl Verifier<'_> {
                  with scalar"
             );
         }
+        Ok(())
+    }
+
+    /// Memory of the size that the type or the next argument says.
+    #[allow(clippy::too_many_arguments)]
+    fn check_kfunc_memory(
+        &mut self,
+        kfunc: &Kfunc,
+        btf: &Btf,
+        given: &mut Given,
+        param: &Param<'_>,
+        target: Type<'_>,
+        number: u8,
+        size_follows: bool,
+    ) -> Res<bool> {
+        let name = kfunc.name;
         if size_follows {
             let constant = name.starts_with("bpf_dynptr_slice");
             return self
