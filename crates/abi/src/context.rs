@@ -55,3 +55,41 @@ layout! {
         hwtstamp, set_hwtstamp: u64 = 184;
     }
 }
+
+layout! {
+    /// `struct bpf_flow_keys`, what a flow dissector finds. The addresses are those of IPv6; those
+    /// of IPv4 are the first words of `ipv6_src`.
+    pub struct FlowKeys: info [56] {
+        nhoff, set_nhoff: u16 = 0;
+        thoff, set_thoff: u16 = 2;
+        addr_proto, set_addr_proto: u16 = 4;
+        is_frag, set_is_frag: u8 = 6;
+        is_first_frag, set_is_first_frag: u8 = 7;
+        is_encap, set_is_encap: u8 = 8;
+        ip_proto, set_ip_proto: u8 = 9;
+        n_proto, set_n_proto: u16 = 10;
+        sport, set_sport: u16 = 12;
+        dport, set_dport: u16 = 14;
+        ipv6_src, set_ipv6_src: [u32; 4] = 16;
+        ipv6_dst, set_ipv6_dst: [u32; 4] = 32;
+        flags, set_flags: u32 = 48;
+        flow_label, set_flow_label: u32 = 52;
+    }
+}
+
+layout! {
+    /// `struct bpf_sk_lookup`, the context of programs that choose a socket; callers get the
+    /// chosen one's cookie where programs see the socket.
+    pub struct SkLookup: info [72] {
+        cookie, set_cookie: u64 = 0;
+        family, set_family: u32 = 8;
+        protocol, set_protocol: u32 = 12;
+        remote_ip4, set_remote_ip4: u32 = 16;
+        remote_ip6, set_remote_ip6: [u32; 4] = 20;
+        remote_port, set_remote_port: u16 = 36;
+        local_ip4, set_local_ip4: u32 = 40;
+        local_ip6, set_local_ip6: [u32; 4] = 44;
+        local_port, set_local_port: u32 = 60;
+        ingress_ifindex, set_ingress_ifindex: u32 = 64;
+    }
+}

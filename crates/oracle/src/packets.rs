@@ -2,6 +2,7 @@
 //! what such programs look at.
 
 use skep_abi::ProgType;
+use skep_abi::context::SkLookup;
 
 use crate::case::Input;
 
@@ -78,18 +79,16 @@ pub fn inputs(prog_type: ProgType) -> Vec<Input> {
     }
 }
 
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
+const AF_INET: u32 = 2;
+const AF_INET6: u32 = 10;
 
-/// `struct bpf_sk_lookup` of a UDP packet to port 53.
-fn lookup(family: u8) -> Vec<u8> {
+/// The context of a UDP packet to port 53, with a number of its own in each byte of an address.
+fn lookup(family: u32) -> Vec<u8> {
     const ADDRESSES: core::ops::Range<u8> = 16..60;
-    let mut ctx = vec![0; 72];
-    for at in ADDRESSES {
-        ctx[usize::from(at)] = at;
-    }
-    ctx[8] = family;
-    ctx[12] = 17;
-    ctx[60] = 53;
-    ctx
+    let numbered: Vec<u8> = (0..ADDRESSES.end)
+        .map(|at| if ADDRESSES.contains(&at) { at } else { 0 })
+        .collect();
+    let mut ctx = SkLookup::prefix(&numbered);
+    ctx.set_family(family).set_protocol(17).set_local_port(53);
+    ctx.bytes().to_vec()
 }

@@ -1,5 +1,6 @@
 //! Running a loaded program once or many times on given input (`BPF_PROG_TEST_RUN`).
 
+use skep_abi::context::FlowKeys;
 use skep_abi::{Backend, Buffers, Cmd, Errno, ProgType, attr};
 use skep_catalog::TestRun;
 
@@ -36,9 +37,6 @@ pub fn takes_packet(prog_type: ProgType) -> bool {
     skep_catalog::test_run(prog_type).takes_packet()
 }
 
-/// Bytes of `struct bpf_flow_keys`.
-const FLOW_KEYS: usize = 56;
-
 /// Bytes of the context that is asked back.
 fn ctx_size(prog_type: ProgType, ctx: &[u8]) -> usize {
     let size = skep_catalog::prog_type(prog_type).map_or(0, |row| row.context_size as usize);
@@ -47,7 +45,7 @@ fn ctx_size(prog_type: ProgType, ctx: &[u8]) -> usize {
         // the packet lies in one piece: nothing, when it is empty.
         TestRun::Packet if prog_type == ProgType::Xdp && ctx.is_empty() => 0,
         TestRun::Packet | TestRun::Lookup => size,
-        TestRun::FlowKeys if !ctx.is_empty() => FLOW_KEYS,
+        TestRun::FlowKeys if !ctx.is_empty() => FlowKeys::SIZE,
         _ => 0,
     }
 }

@@ -81,24 +81,6 @@ impl<const SIZE: u8, const IMM: bool> Simple for ArenaStore<SIZE, IMM> {
     }
 }
 
-/// A store with release ordering.
-pub(crate) struct Release<const SIZE: u8>;
-
-impl<const SIZE: u8> Simple for Release<SIZE> {
-    const WRITES: bool = false;
-
-    #[inline(always)]
-    fn result<A: Access>(
-        o: &Operands,
-        own: u64,
-        other: u64,
-        m: &Run<'_, A>,
-    ) -> Result<u64, Denied> {
-        fence(Ordering::Release);
-        ArenaStore::<SIZE, false>::result(o, own, other, m)
-    }
-}
-
 /// An atomic operation. Where nothing is, the register that would get the old value keeps as many
 /// bytes as that has.
 pub(crate) fn atomic<A: Access, const OP: u8, const WIDE: bool, const FETCH: bool>(

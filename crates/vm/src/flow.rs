@@ -1,5 +1,6 @@
 //! Instructions by themselves: simple ones, jumps, atomics and packet loads.
 
+use std::marker::PhantomData;
 use std::sync::atomic::{Ordering, fence};
 
 use skep_isa::AtomicOp;
@@ -8,7 +9,7 @@ use crate::call::leave;
 use crate::cell::{Exit, Operands, Regs, Run, claims_hold, jump, next};
 use crate::host::Trap;
 use crate::memory::{Access, At, Change, Denied};
-use crate::simple::{Load, Simple, Store, Test};
+use crate::simple::{Load, Simple, Test};
 
 /// A simple instruction by itself.
 pub(crate) fn one<A: Access, X: Simple>(
@@ -157,10 +158,10 @@ impl<const SIZE: u8> Simple for LoadAcquire<SIZE> {
 }
 
 /// A store with release ordering.
-pub(crate) struct StoreRelease<const SIZE: u8>;
+pub(crate) struct Release<S>(PhantomData<S>);
 
-impl<const SIZE: u8> Simple for StoreRelease<SIZE> {
-    const WRITES: bool = false;
+impl<S: Simple> Simple for Release<S> {
+    const WRITES: bool = S::WRITES;
 
     #[inline(always)]
     fn result<A: Access>(
@@ -170,7 +171,7 @@ impl<const SIZE: u8> Simple for StoreRelease<SIZE> {
         m: &Run<'_, A>,
     ) -> Result<u64, Denied> {
         fence(Ordering::Release);
-        Store::<SIZE, false>::result(o, own, other, m)
+        S::result(o, own, other, m)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use skep_isa::{AluOp, AtomicOp, Cond, Op, Operand, Size, SwapKind, Width};
 
-use crate::arena::{self, Acquire, ArenaLoad, ArenaStore, Release, ToUser};
+use crate::arena::{self, Acquire, ArenaLoad, ArenaStore, ToUser};
 use crate::call;
 use crate::cell::Handler;
-use crate::flow::{self, LoadAcquire, StoreRelease, branch, one};
+use crate::flow::{self, LoadAcquire, Release, branch, one};
 use crate::link::TAIL_CALL;
 use crate::memory::Access;
 use crate::simple::{Alu, If, Load, MovImm, MovReg, MovSx, Neg, Nop, Probe, Store, Swap};
@@ -113,7 +113,7 @@ pub(crate) fn handler<A: Access>(op: &Op) -> Option<Handler<A>> {
         }
         Op::StoreRelease { size, .. } => {
             each!(size, Size::B8 | Size::B16 | Size::B32 | Size::B64
-                => |N| one::<A, StoreRelease<N>>)
+                => |N| one::<A, Release<Store<N, false>>>)
         }
         Op::Atomic {
             size, op, fetch, ..
@@ -202,7 +202,7 @@ pub(crate) fn in_arena<A: Access>(op: &Op) -> Option<Handler<A>> {
         }
         Op::StoreRelease { size, .. } => {
             each!(size, Size::B8 | Size::B16 | Size::B32 | Size::B64
-                => |N| one::<A, Release<N>>)
+                => |N| one::<A, Release<ArenaStore<N, false>>>)
         }
         Op::Atomic {
             size, op, fetch, ..

@@ -1,6 +1,6 @@
 //! Helpers that tell of a socket buffer or change what is noted beside its bytes.
 
-use skep_abi::{Errno, MapType};
+use skep_abi::{Errno, MapType, ProgType};
 use skep_catalog::helper_id as id;
 
 use super::{Call, Done, Rows, err, ok, status, vlan};
@@ -61,6 +61,7 @@ pub(super) const ROWS: Rows = &[
     (id::SK_LOOKUP_UDP, |_| ok(0)),
     (id::SKC_LOOKUP_TCP, |_| ok(0)),
     (id::SK_RELEASE, |_| ok(0)),
+    (id::SK_ASSIGN, assign),
 ];
 
 /// The cookie of the one socket that the packets of test runs belong to.
@@ -76,6 +77,9 @@ const INGRESS: u64 = 1;
 /// The loopback interface's limits.
 const MTU: u32 = 65536;
 const LINK_HEADER: u32 = 14;
+
+/// `BPF_SK_LOOKUP_F_REPLACE` and `BPF_SK_LOOKUP_F_NO_REUSEPORT`.
+const ASSIGN_FLAGS: u64 = 3;
 
 impl Call<'_, '_, '_> {
     /// Notes where a packet goes and gives the verdict that sends it there.
@@ -282,4 +286,14 @@ fn check_mtu(c: &mut Call<'_, '_, '_>) -> Done {
     } else {
         FRAG_NEEDED
     })
+}
+
+/// There are no sockets to be found, so that programs come here without one.
+fn assign(c: &mut Call<'_, '_, '_>) -> Done {
+    match c.host.prog_type {
+        // No socket is chosen.
+        Some(ProgType::SkLookup) if c.arg(2) & !ASSIGN_FLAGS == 0 => ok(0),
+        Some(ProgType::SkLookup) => err(Errno::EINVAL),
+        _ => err(Errno::EOPNOTSUPP),
+    }
 }

@@ -1,6 +1,6 @@
 //! What a packet is to be sent through, and the secret numbers of TCP handshakes.
 
-use skep_abi::{Errno, ProgType};
+use skep_abi::Errno;
 use skep_catalog::helper_id as id;
 
 use super::{Call, Done, Rows, err, ok};
@@ -18,13 +18,10 @@ pub(super) const ROWS: Rows = &[
         c.zero(c.arg(2), u64::from(c.arg32(3)))?;
         err(Errno::EINVAL)
     }),
-    (id::SK_ASSIGN, assign),
     (id::TCP_CHECK_SYNCOOKIE, |_| err(Errno::EINVAL)),
     (id::TCP_GEN_SYNCOOKIE, |_| err(Errno::EINVAL)),
 ];
 
-/// `BPF_SK_LOOKUP_F_REPLACE` and `BPF_SK_LOOKUP_F_NO_REUSEPORT`.
-const ASSIGN_FLAGS: u64 = 3;
 /// `struct bpf_tunnel_key`, and the sizes it had before it grew.
 const KEY: usize = 44;
 const SIZES: [u32; 5] = [8, 22, 24, 28, 44];
@@ -34,16 +31,6 @@ const SET_FLAGS: u64 = 0x1f;
 const GET_FLAGS: u64 = 0x11;
 /// The most bytes of options.
 const OPTIONS_MAX: u32 = 252;
-
-/// There are no sockets to be found, so that programs come here without one.
-fn assign(c: &mut Call<'_, '_, '_>) -> Done {
-    match c.host.prog_type {
-        // No socket is chosen.
-        Some(ProgType::SkLookup) if c.arg(2) & !ASSIGN_FLAGS == 0 => ok(0),
-        Some(ProgType::SkLookup) => err(Errno::EINVAL),
-        _ => err(Errno::EOPNOTSUPP),
-    }
-}
 
 fn set_key(c: &mut Call<'_, '_, '_>) -> Done {
     let (size, flags) = (c.arg32(2), c.arg(3));

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use skep_abi::context::FlowKeys;
 use skep_abi::{Errno, UserMemory, attr, copy_in};
 
 use super::host::{Flow, Input, RunHost};
@@ -13,14 +14,6 @@ use crate::kernel::Kernel;
 use crate::memory::Block;
 use crate::prog::Program;
 
-/// Bytes of `struct bpf_flow_keys`.
-const KEYS: usize = 56;
-/// Offsets of its fields.
-const NETWORK: usize = 0;
-const TRANSPORT: usize = 2;
-const PROTOCOL: usize = 10;
-/// `flags`, the one field that callers may set.
-const FLAGS: Range<usize> = 48..52;
 /// The offset of `flow_keys` in `struct __sk_buff`.
 const SKB_FLOW_KEYS: usize = 144;
 /// Where the Ethernet header keeps the protocol.
@@ -30,7 +23,7 @@ const ETH_PROTOCOL: Range<usize> = 12..14;
 pub(super) struct Begun<'k> {
     pub(super) host: RunHost<'k>,
     packet: Vec<u8>,
-    ctx: Option<Vec<u8>>,
+    ctx: Option<FlowKeys>,
 }
 
 impl Kernel {
@@ -52,14 +45,15 @@ impl Kernel {
             return Err(Errno::EINVAL);
         }
         let packet = copy_in(memory, view.data_in(), size)?;
-        let ctx = ctx::read(view, KEYS, memory)?;
-        let mut given = ctx.iter().flatten().enumerate();
-        if given.any(|(at, byte)| *byte != 0 && !FLAGS.contains(&at)) {
+        let ctx = ctx::read(view, FlowKeys::SIZE, memory)?.map(|bytes| FlowKeys::prefix(&bytes));
+        // The flags are all that callers may set.
+        let only_flags = |given: &FlowKeys| given == FlowKeys::new().set_flags(given.flags());
+        if !ctx.iter().all(only_flags) {
             return Err(Errno::EINVAL);
         }
         let flow = Flow {
             packet: Packet::new(&packet, 0, 0, 0)?,
-            keys: Block::new(KEYS)?,
+            keys: Block::new(FlowKeys::SIZE)?,
         };
         let keys = flow.keys.at(0);
         let mut host = RunHost::new(self, Input::Flow(flow), CTX_BYTES)?;
@@ -87,9 +81,9 @@ impl Kernel {
             spent += u64::from(ns);
         }
         let average = u32::try_from(spent / u64::from(rounds)).unwrap_or(u32::MAX);
-        finish(view, memory, &begun.found(), &[], (last, average))?;
+        finish(view, memory, begun.found().bytes(), &[], (last, average))?;
         match &begun.ctx {
-            Some(ctx) => ctx::write(view, ctx, memory),
+            Some(ctx) => ctx::write(view, ctx.bytes(), memory),
             None => Ok(()),
         }
     }
@@ -106,34 +100,32 @@ impl Begun<'_> {
     /// Puts into the keys what is known before the program looks.
     fn reset(&self) {
         let Some(keys) = self.keys() else { return };
-        keys.write(0, &[0; KEYS]);
-        keys.write(NETWORK, &offset(ETH_HLEN));
-        keys.write(TRANSPORT, &offset(ETH_HLEN));
-        keys.write(PROTOCOL, self.packet.get(ETH_PROTOCOL).unwrap_or_default());
-        let given = self.ctx.as_deref().and_then(|ctx| ctx.get(FLAGS));
-        keys.write(FLAGS.start, given.unwrap_or_default());
+        let protocol = self.packet.get(ETH_PROTOCOL).unwrap_or_default();
+        let protocol = protocol.try_into().map_or(0, u16::from_ne_bytes);
+        let mut known = FlowKeys::new();
+        known
+            .set_nhoff(offset(ETH_HLEN))
+            .set_thoff(offset(ETH_HLEN))
+            .set_n_proto(protocol)
+            .set_flags(self.ctx.as_ref().map_or(0, FlowKeys::flags));
+        keys.write(0, known.bytes());
     }
 
     /// What the program found; the headers lie in the packet, in order.
-    fn found(&self) -> Vec<u8> {
+    fn found(&self) -> FlowKeys {
         let Some(keys) = self.keys() else {
-            return Vec::new();
+            return FlowKeys::new();
         };
-        let at = |field: usize| {
-            let mut raw = [0; 2];
-            keys.read(field, &mut raw);
-            usize::from(u16::from_ne_bytes(raw))
-        };
-        let len = self.packet.len();
-        let network = at(NETWORK).clamp(ETH_HLEN, len);
-        let transport = at(TRANSPORT).clamp(network, len);
-        keys.write(NETWORK, &offset(network));
-        keys.write(TRANSPORT, &offset(transport));
-        keys.bytes(0, KEYS)
+        let mut found = FlowKeys::prefix(&keys.bytes(0, FlowKeys::SIZE));
+        let len = offset(self.packet.len());
+        let network = found.nhoff().clamp(offset(ETH_HLEN), len);
+        let transport = found.thoff().clamp(network, len);
+        found.set_nhoff(network).set_thoff(transport);
+        found
     }
 }
 
 /// An offset as the keys hold it; packets are a page at most.
-fn offset(at: usize) -> [u8; 2] {
-    (at as u16).to_ne_bytes()
+fn offset(at: usize) -> u16 {
+    at as u16
 }

@@ -1,30 +1,18 @@
 //! Test runs of programs that choose the socket for a packet.
 
-use std::ops::Range;
 use std::sync::Arc;
 
+use skep_abi::context::SkLookup;
 use skep_abi::{Errno, UserMemory, attr};
 
 use super::ctx;
 use super::host::{Input, RunHost};
+use super::socket::{AF_INET, AF_INET6};
 use crate::kernel::Kernel;
 use crate::prog::Program;
 
-/// Bytes of `struct bpf_sk_lookup`.
-const SIZE: usize = 72;
-/// Offsets of its fields.
-const SOCKET: Range<usize> = 0..8;
-const FAMILY: usize = 8;
-const PROTOCOL: usize = 12;
-const IP4: [Range<usize>; 2] = [16..20, 40..44];
-const IP6: [Range<usize>; 2] = [20..36, 44..60];
-const REMOTE_PORT: usize = 36;
-const LOCAL_PORT: usize = 60;
-/// What callers may not set: the interface, and what follows.
-const UNUSED: Range<usize> = 64..SIZE;
-
-const AF_INET: u32 = 2;
-const AF_INET6: u32 = 10;
+/// Where the fields end; what follows must be zero.
+const END: usize = 68;
 
 impl Kernel {
     /// Lays the context out; gives the caller's as well.
@@ -35,7 +23,7 @@ impl Kernel {
         &self,
         view: &attr::ProgTestRun,
         memory: &dyn UserMemory,
-    ) -> Result<(RunHost<'_>, Vec<u8>), Errno> {
+    ) -> Result<(RunHost<'_>, SkLookup), Errno> {
         if view.flags() != 0
             || view.cpu() != 0
             || view.batch_size() != 0
@@ -46,9 +34,10 @@ impl Kernel {
         {
             return Err(Errno::EINVAL);
         }
-        let given = ctx::read(view, SIZE, memory)?.ok_or(Errno::EINVAL)?;
-        let host = RunHost::new(self, Input::None, SIZE)?;
-        host.ctx.write(0, &shown(&given)?);
+        let given = ctx::read(view, SkLookup::SIZE, memory)?.ok_or(Errno::EINVAL)?;
+        let given = SkLookup::prefix(&given);
+        let host = RunHost::new(self, Input::None, SkLookup::SIZE)?;
+        host.ctx.write(0, shown(&given)?.bytes());
         Ok((host, given))
     }
 
@@ -63,7 +52,7 @@ impl Kernel {
         view.set_retval(retval).set_duration(duration);
         // Where the program sees a socket, the caller gets the cookie of the chosen one: zero,
         // as there are no sockets to choose here.
-        ctx::write(view, &given, memory)
+        ctx::write(view, given.bytes(), memory)
     }
 }
 
@@ -73,41 +62,28 @@ impl Kernel {
 /// # Errors
 /// `EINVAL` for fields that callers may not set, `ERANGE` for a port that is none,
 /// `EAFNOSUPPORT`.
-fn shown(given: &[u8]) -> Result<Vec<u8>, Errno> {
-    let part = |range: Range<usize>| given.get(range).unwrap_or_default();
-    let word = |at: usize| {
-        let bytes = given.get(at..at + 4).and_then(|b| b.try_into().ok());
-        bytes.map_or(0, u32::from_ne_bytes)
-    };
-    let zero = |range: Range<usize>| part(range).iter().all(|byte| *byte == 0);
-    if !zero(SOCKET) || !zero(UNUSED) {
+fn shown(given: &SkLookup) -> Result<SkLookup, Errno> {
+    let rest = given.bytes().iter().skip(END);
+    if given.cookie() != 0 || given.ingress_ifindex() != 0 || rest.copied().any(|byte| byte != 0) {
         return Err(Errno::EINVAL);
     }
-    if word(LOCAL_PORT) > u32::from(u16::MAX) {
+    if given.local_port() > u32::from(u16::MAX) {
         return Err(Errno::ERANGE);
     }
-    let addresses = match word(FAMILY) {
-        AF_INET => IP4,
-        AF_INET6 => IP6,
+    let mut shown = SkLookup::new();
+    match given.family() {
+        AF_INET => shown
+            .set_remote_ip4(given.remote_ip4())
+            .set_local_ip4(given.local_ip4()),
+        AF_INET6 => shown
+            .set_remote_ip6(given.remote_ip6())
+            .set_local_ip6(given.local_ip6()),
         _ => return Err(Errno::EAFNOSUPPORT),
     };
-    let mut shown = vec![0; given.len()];
-    let mut copy = |range: Range<usize>| {
-        if let Some(to) = shown.get_mut(range.clone()) {
-            to.copy_from_slice(part(range));
-        }
-    };
-    let [remote, local] = addresses;
-    // The protocol is one byte here, the remote port two in network order.
-    for range in [
-        FAMILY..FAMILY + 4,
-        PROTOCOL..PROTOCOL + 2,
-        REMOTE_PORT..REMOTE_PORT + 2,
-        LOCAL_PORT..LOCAL_PORT + 4,
-        remote,
-        local,
-    ] {
-        copy(range);
-    }
+    shown
+        .set_family(given.family())
+        .set_protocol(given.protocol() & u32::from(u16::MAX))
+        .set_remote_port(given.remote_port())
+        .set_local_port(given.local_port());
     Ok(shown)
 }

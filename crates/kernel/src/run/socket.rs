@@ -22,8 +22,8 @@ const SKB_REMOTE_IP6: usize = 100;
 const SKB_LOCAL_IP6: usize = 116;
 const SKB_SOCKET: usize = 168;
 
-const AF_INET: u32 = 2;
-const AF_INET6: u32 = 10;
+pub(super) const AF_INET: u32 = 2;
+pub(super) const AF_INET6: u32 = 10;
 /// `TCP_CLOSE`: the socket was never connected.
 const CLOSED: u32 = 7;
 

@@ -1,12 +1,11 @@
 //! Whether an access to memory of known size, a buffer or the flow keys is allowed.
 
+use skep_abi::context::FlowKeys;
+
 use crate::access::{Attempt, Bits};
 use crate::context::{Res, Verifier};
 use crate::refuse;
 use crate::state::Flags;
-
-/// Bytes of `struct bpf_flow_keys`.
-const FLOW_KEYS_SIZE: i64 = 56;
 
 impl Verifier<'_> {
     pub(crate) fn access_mem(&mut self, at: &Attempt) -> Res {
@@ -39,7 +38,7 @@ impl Verifier<'_> {
     pub(crate) fn access_flow_keys(&mut self, at: &Attempt) -> Res {
         self.check_no_leak(at, "flow keys")?;
         let (off, size) = (at.off, at.size);
-        if size < 0 || off < 0 || i64::from(off) + i64::from(size) > FLOW_KEYS_SIZE {
+        if size < 0 || off < 0 || i64::from(off) + i64::from(size) > FlowKeys::SIZE as i64 {
             refuse!(
                 self,
                 EACCES,

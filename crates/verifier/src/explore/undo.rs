@@ -6,6 +6,7 @@ use crate::context::{Res, Verifier};
 use crate::explore::backtrack::{ARGS, regs_text, slots_text, unpack_linked};
 use crate::log::LEVEL2;
 use crate::state::HistoryEntry;
+use crate::step::atomic::fetched_to;
 use crate::{refuse, say};
 
 /// How a step back ends.
@@ -120,7 +121,8 @@ impl Verifier<'_> {
         let Some(entry) = entry.filter(|entry| entry.flags.stack_access) else {
             return Back::Done;
         };
-        let fetched = fetched_to(insn).is_some_and(|reg| self.precision.has_reg(reg));
+        let fetched =
+            insn.is_atomic() && fetched_to(insn).is_some_and(|reg| self.precision.has_reg(reg));
         let slots = &mut self.precision.slots[entry.flags.frame as usize];
         if fetched {
             // What was fetched is what the slot held. Linux forgets that (decision record 25),
@@ -296,15 +298,5 @@ impl Verifier<'_> {
                 self.precision.slots[frame] |= 1 << place;
             }
         }
-    }
-}
-
-/// The register that an atomic puts the old value of the memory into.
-fn fetched_to(insn: skep_isa::Insn) -> Option<u8> {
-    match insn.imm {
-        _ if insn.class() != class::STX || !insn.is_atomic() => None,
-        atomic::CMPXCHG => Some(0),
-        imm if imm & atomic::FETCH != 0 => Some(insn.src),
-        _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! Atomic operations: read-modify-write, load-acquire, store-release.
 
 use skep_isa::Insn;
+use skep_isa::field::atomic::{ADD, AND, CMPXCHG, FETCH, LOAD_ACQ, OR, STORE_REL, XCHG, XOR};
 use skep_isa::field::size;
 
 use crate::access::Access;
@@ -8,16 +9,14 @@ use crate::context::{Res, Verifier};
 use crate::refuse;
 use crate::state::Kind;
 
-/// The immediate's bit that says that the old value is returned.
-const FETCH: i32 = 1;
-const ADD: i32 = 0x00;
-const OR: i32 = 0x40;
-const AND: i32 = 0x50;
-const XOR: i32 = 0xa0;
-const XCHG: i32 = 0xe0 | FETCH;
-const CMPXCHG: i32 = 0xf0 | FETCH;
-const LOAD_ACQ: i32 = 0x100;
-const STORE_REL: i32 = 0x110;
+/// The register that an atomic puts the old value of the memory into.
+pub(crate) fn fetched_to(insn: Insn) -> Option<u8> {
+    match insn.imm {
+        CMPXCHG => Some(0),
+        imm if imm & FETCH != 0 => Some(insn.src),
+        _ => None,
+    }
+}
 
 impl Verifier<'_> {
     /// An atomic operation, by its immediate.
@@ -62,11 +61,7 @@ impl Verifier<'_> {
             let arena = *self.reg(insn.dst);
             self.note_pointer_kind(&arena, false)?;
         }
-        let loaded = match insn.imm {
-            CMPXCHG => Some(0),
-            imm if imm & FETCH != 0 => Some(insn.src),
-            _ => None,
-        };
+        let loaded = fetched_to(insn);
         if let Some(reg) = loaded {
             self.check_reg_write(reg, true)?;
         }

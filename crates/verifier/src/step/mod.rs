@@ -9,7 +9,7 @@ pub mod ptr_math;
 pub mod regs;
 pub mod sanitize;
 
-mod atomic;
+pub(crate) mod atomic;
 mod ld_abs;
 
 use skep_isa::field::{class, jmp as op, mode};
