@@ -34,7 +34,7 @@ pub struct Builder {
     pub(crate) deadline: Option<Duration>,
     pub(crate) interfaces: u32,
     pub(crate) map_statistics: bool,
-    pub(crate) map_memory: u64,
+    pub(crate) memory: u64,
 }
 
 impl Default for Builder {
@@ -58,7 +58,7 @@ impl Default for Builder {
             deadline: None,
             interfaces: 1,
             map_statistics: false,
-            map_memory: u64::MAX,
+            memory: u64::MAX,
         }
     }
 }
@@ -162,10 +162,11 @@ impl Builder {
         self
     }
 
-    /// How many bytes all maps together may take; by default as many as there are. A map or an
-    /// element past that answers `ENOMEM`.
-    pub fn map_memory(mut self, bytes: u64) -> Self {
-        self.map_memory = bytes;
+    /// How many bytes all maps, and all objects that programs make, may take together; by
+    /// default as many as there are. A map, an element or an object past that is refused as by
+    /// a machine without memory: with `ENOMEM`, or no address.
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.memory = bytes;
         self
     }
 

@@ -4,18 +4,16 @@
 //! An object is known by its address. It goes when nobody refers to it any more: no program, no
 //! pointer in a map or another object, no list or tree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use skep_abi::Errno;
 use skep_btf::Btf;
-use skep_maps::{Field, FieldKind, Rcu};
+use skep_maps::{Charge, Field, FieldKind, Ledger, Rcu};
 
 use crate::memory::Block;
 
-/// The most bytes that all objects of a kernel may take.
-const BYTES_MAX: usize = 1 << 30;
 /// All objects of a kernel.
 pub(crate) struct Heap {
     rcu: Arc<Rcu>,
@@ -24,9 +22,9 @@ pub(crate) struct Heap {
     count: AtomicUsize,
     /// How many of them are the kernel's own.
     lasting: AtomicUsize,
-    bytes: AtomicUsize,
+    ledger: Arc<Ledger>,
     /// Resilient locks that are held, by address.
-    pub(crate) locks: Mutex<std::collections::BTreeSet<u64>>,
+    pub(crate) locks: Mutex<BTreeSet<u64>>,
 }
 
 /// One object.
@@ -35,6 +33,8 @@ pub(crate) struct Object {
     len: u64,
     pub(crate) kind: Kind,
     references: AtomicU32,
+    /// Paid for until no program can see the bytes any more; what is the kernel's own is free.
+    _charge: Option<Charge>,
 }
 
 /// What an object is.
@@ -69,13 +69,14 @@ impl Object {
 }
 
 impl Heap {
-    pub(crate) fn new(rcu: Arc<Rcu>) -> Heap {
+    /// No objects yet; what they take is charged to `ledger`.
+    pub(crate) fn new(rcu: Arc<Rcu>, ledger: Arc<Ledger>) -> Heap {
         Heap {
             rcu,
             objects: RwLock::default(),
             count: AtomicUsize::new(0),
             lasting: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
+            ledger,
             locks: Mutex::default(),
         }
     }
@@ -83,24 +84,10 @@ impl Heap {
     /// Makes an object of zeros with one reference.
     ///
     /// # Errors
-    /// `ENOMEM`.
+    /// `ENOMEM`, also past the ceiling of the kernel's memory.
     pub(crate) fn make(&self, len: u64, kind: Kind) -> Result<Arc<Object>, Errno> {
-        let bytes = usize::try_from(len).map_err(|_| Errno::ENOMEM)?;
-        let all = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if all.saturating_add(bytes) > BYTES_MAX {
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return Err(Errno::ENOMEM);
-        }
-        let object = Arc::new(Object {
-            block: Block::new(bytes)?,
-            len,
-            kind,
-            references: AtomicU32::new(1),
-        });
-        let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
-        objects.insert(object.address(), object.clone());
-        self.count.store(objects.len(), Ordering::Release);
-        Ok(object)
+        let charge = Charge::take(&self.ledger, len)?;
+        self.list(len, kind, Some(charge))
     }
 
     /// Makes an object that stays, whoever gives it up.
@@ -108,9 +95,29 @@ impl Heap {
     /// # Errors
     /// `ENOMEM`.
     pub(crate) fn make_lasting(&self, len: u64, kind: Kind) -> Result<Arc<Object>, Errno> {
-        let made = self.make(len, kind)?;
+        let made = self.list(len, kind, None)?;
         self.lasting.fetch_add(1, Ordering::Relaxed);
         Ok(made)
+    }
+
+    fn list(&self, len: u64, kind: Kind, charge: Option<Charge>) -> Result<Arc<Object>, Errno> {
+        let bytes = usize::try_from(len).map_err(|_| Errno::ENOMEM)?;
+        let object = Arc::new(Object {
+            block: Block::new(bytes)?,
+            len,
+            kind,
+            references: AtomicU32::new(1),
+            _charge: charge,
+        });
+        let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
+        objects.insert(object.address(), object.clone());
+        self.count.store(objects.len(), Ordering::Release);
+        Ok(object)
+    }
+
+    /// Bytes that objects of programs take now.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.ledger.used()
     }
 
     /// How many objects of programs there are.
@@ -163,7 +170,6 @@ impl Heap {
             objects.remove(&object.address());
             self.count.store(objects.len(), Ordering::Release);
             drop(objects);
-            self.bytes.fetch_sub(object.len as usize, Ordering::Relaxed);
             if let Kind::Own(fields) = &object.kind {
                 for field in fields.iter() {
                     let at = object.address().wrapping_add(field.offset.into());

@@ -53,7 +53,8 @@ pub struct Kernel {
     last_trap: Mutex<Option<String>>,
     last_stats: Mutex<Stats>,
     pub(crate) rcu: Arc<Rcu>,
-    pub(crate) memory: Arc<Ledger>,
+    /// What maps take.
+    pub(crate) map_memory: Arc<Ledger>,
     pub(crate) fds: Fds,
     /// Whether runs are counted and timed.
     pub(crate) counting: Arc<crate::stats::Counting>,
@@ -96,13 +97,15 @@ impl Kernel {
             fuel,
             deadline,
             interfaces,
-            map_memory,
+            memory,
             map_statistics,
             ..
         } = config;
         let timers = Arc::new(Timers::default());
         let rcu = Arc::new(Rcu::new(cpus as usize));
-        let heap = Arc::new(Heap::new(rcu.clone()));
+        let memory = Arc::new(Ledger::new(memory));
+        let part = || Arc::new(Ledger::under(memory.clone()));
+        let heap = Arc::new(Heap::new(rcu.clone(), part()));
         Kernel {
             cpus,
             cpus_built,
@@ -126,7 +129,7 @@ impl Kernel {
             trace: Mutex::default(),
             last_trap: Mutex::default(),
             last_stats: Mutex::default(),
-            memory: Arc::new(Ledger::new(map_memory)),
+            map_memory: part(),
             rcu,
             fds: Fds::default(),
             counting: Arc::default(),
@@ -164,7 +167,12 @@ impl Kernel {
 
     /// Bytes that all maps take now.
     pub fn map_memory(&self) -> u64 {
-        self.memory.used()
+        self.map_memory.used()
+    }
+
+    /// Bytes that the objects take that programs made; each until no program can see it.
+    pub fn object_memory(&self) -> u64 {
+        self.heap.bytes()
     }
 
     /// How many objects that programs made (`bpf_obj_new` and others) are still referred to, by

@@ -2,6 +2,7 @@
 //! events of the program that embeds the kernel, which maps hold or are keyed by.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use skep_abi::{Errno, MapType};
@@ -133,8 +134,10 @@ pub(crate) struct Objects {
     open: Mutex<BTreeMap<u64, Weak<ObjectFile>>>,
     /// The task in whose name programs run.
     current: Mutex<Option<Arc<ObjectFile>>>,
-    /// Where the structure of the task lies that is none of the embedding program's.
-    own_task: std::sync::atomic::AtomicU64,
+    /// Where the structures of the task and the cgroup lie that are none of the embedding
+    /// program's; 0 until a program asked for them.
+    own_task: AtomicU64,
+    own_cgroup: AtomicU64,
 }
 
 /// Where programs find the current task, when it is none of the embedding program's. Nothing
@@ -163,10 +166,20 @@ impl Objects {
         locked(&self.current).as_ref().map(|task| task.address())
     }
 
-    /// Notes where the structure of the kernel's own task lies.
-    pub(crate) fn note_task(&self, address: u64) {
-        self.own_task
-            .store(address, std::sync::atomic::Ordering::Release);
+    /// Where the kernel's own object lies that has values in storages of this type.
+    fn own(&self, map_type: MapType) -> Option<&AtomicU64> {
+        match map_type {
+            MapType::TaskStorage => Some(&self.own_task),
+            MapType::CgrpStorage => Some(&self.own_cgroup),
+            _ => None,
+        }
+    }
+
+    /// Notes where it lies.
+    pub(crate) fn note_own(&self, map_type: MapType, address: u64) {
+        if let Some(own) = self.own(map_type) {
+            own.store(address, Ordering::Release);
+        }
     }
 
     /// The address of the current task.
@@ -179,9 +192,14 @@ impl Objects {
 
     /// Whose value in a storage of this type the address means.
     pub(crate) fn owner_at(&self, map_type: MapType, address: u64) -> Option<Owner> {
-        let own = self.own_task.load(std::sync::atomic::Ordering::Acquire);
-        if address == TASK_ADDRESS || (own != 0 && address == own) {
-            return (map_type == MapType::TaskStorage).then_some(Owner::CurrentTask);
+        let own = self
+            .own(map_type)
+            .map_or(0, |own| own.load(Ordering::Acquire));
+        if own != 0 && address == own {
+            return Some(Owner::KernelsOwn);
+        }
+        if address == TASK_ADDRESS {
+            return (map_type == MapType::TaskStorage).then_some(Owner::KernelsOwn);
         }
         let object = self.at(address)?;
         owns_in(map_type, object.host.role()).then_some(Owner::Object(object))

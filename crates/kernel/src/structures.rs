@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use skep_abi::MapType;
 use skep_btf::{Btf, Kind as BtfKind, Type};
 
 use crate::heap::{Kind, Object};
@@ -73,11 +74,20 @@ impl Kernel {
         let id = btf.find_by_name_kind(name, BtfKind::Struct)?;
         let size = btf.size_of(id)?;
         let made = self.heap.make_lasting(size.into(), Kind::Kernel).ok()?;
+        let storage = match name {
+            "task_struct" => Some(MapType::TaskStorage),
+            "cgroup" => Some(MapType::CgrpStorage),
+            _ => None,
+        };
         let mut all = self
             .structures
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        Some(all.entry(name).or_insert(made).clone())
+        let kept = all.entry(name).or_insert(made).clone();
+        if let Some(storage) = storage {
+            self.objects.note_own(storage, kept.address());
+        }
+        Some(kept)
     }
 
     fn draft<'a>(&'a self, name: &str, object: &'a Object) -> Option<Draft<'a>> {
@@ -123,7 +133,6 @@ impl Kernel {
                 draft.set_u64("cpus_ptr", task.address() + at as u64);
             }
         }
-        self.objects.note_task(task.address());
         task.address()
     }
 }

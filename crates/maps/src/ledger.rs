@@ -1,5 +1,5 @@
-//! Who pays for memory: what each map takes, what a kernel's maps take together, and how much
-//! that may be.
+//! Who pays for memory: what each map and each object of a program takes, what they take
+//! together, and how much that may be.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -87,5 +87,32 @@ impl Ledger {
         if let Some(parent) = &self.parent {
             parent.refund(bytes);
         }
+    }
+}
+
+/// Bytes that are charged until this is dropped.
+#[derive(Debug)]
+pub struct Charge {
+    ledger: Arc<Ledger>,
+    bytes: u64,
+}
+
+impl Charge {
+    /// Charges bytes to an account.
+    ///
+    /// # Errors
+    /// `ENOMEM` past the ceiling, with nothing charged.
+    pub fn take(ledger: &Arc<Ledger>, bytes: u64) -> Result<Charge, Errno> {
+        ledger.charge(bytes)?;
+        Ok(Charge {
+            ledger: ledger.clone(),
+            bytes,
+        })
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.ledger.refund(self.bytes);
     }
 }

@@ -40,7 +40,7 @@ mod spec;
 mod value;
 
 pub use arena::Arena;
-pub use ledger::Ledger;
+pub use ledger::{Charge, Ledger};
 pub use map::{Bucket, Entry, Map, Operation, Reach, Side, finish_entry};
 pub use ring::{Record, RingInfo, Sample};
 pub use skep_sync::{Grace, Pass, Rcu};

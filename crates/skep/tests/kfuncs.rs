@@ -90,6 +90,9 @@ const CASES: &[(&str, &str, [u32; 2])] = &[
     ("programs/kfunc_world.bpf.o", "allowed_cpus", [1, 1]),
     ("programs/kfunc_world.bpf.o", "topmost_cgroup", [1011, 1011]),
     ("programs/kfunc_world.bpf.o", "threads_of_a_task", [1, 1]),
+    ("programs/storages.bpf.o", "socket_value", [1046, 1046]),
+    ("programs/storages.bpf.o", "task_value", [1046, 2193961]),
+    ("programs/storages.bpf.o", "cgroup_value", [1046, 2193961]),
     (
         "programs/quiet_helpers.bpf.o",
         "of_packets",
@@ -252,10 +255,38 @@ fn results_are_those_of_linux() {
             check(engine, ran, kernel.last_trap());
             // Every descriptor is closed, so nothing holds what the program left in its maps.
             assert_eq!(kernel.live_objects(), 0, "{file} {program} {engine}");
+            assert_eq!(kernel.object_memory(), 0, "{file} {program} {engine}");
+            assert_eq!(kernel.map_memory(), 0, "{file} {program} {engine}");
         }
         // Programs of CPUs count them, and Linux may have more than the two that we have.
         if let Some(linux) = linux.as_ref().filter(|l| l.possible_cpus() == Some(2)) {
             check("Linux", run(linux, &object, program, &|_| ()), None);
         }
     }
+}
+
+/// Where memory ends, no object is made, as the program is told; nothing stays behind.
+#[test]
+fn objects_of_programs_are_charged() {
+    let Ok(bytes) = std::fs::read(KERNEL_BTF) else {
+        return;
+    };
+    let btf = Arc::new(Btf::parse_on(bytes, None).expect("the kernel's types"));
+    let file = "programs/kfunc_graph.bpf.o";
+    let bytes = std::fs::read(root(file)).expect("the object is there");
+    let object = Object::open(&bytes, file).expect("an object");
+    let with = |memory: u64, after: &dyn Fn(&Kernel)| {
+        let builder = Kernel::builder().kernel_btf(btf.clone()).memory(memory);
+        let kernel = builder.build();
+        let results = run(&kernel, &object, "list_ends", &|_| after(&kernel));
+        assert_eq!(kernel.object_memory(), 0, "with {memory}");
+        assert_eq!(kernel.map_memory(), 0, "with {memory}");
+        results
+    };
+    let maps = std::cell::Cell::new(0);
+    let enough = with(u64::MAX, &|kernel| maps.set(kernel.map_memory()));
+    assert_eq!(enough, Ok([1333830462, 1333830462]));
+    // Two of the list's six objects of 32 bytes, and then no more.
+    assert_eq!(with(maps.get() + 64, &|_| {}), Ok([u32::MAX; 2]));
+    assert_eq!(with(maps.get() + 6 * 32, &|_| {}), enough);
 }

@@ -84,7 +84,11 @@ impl Kernel {
             None => Fields::default(),
         };
         spec.fields = fields.list;
-        let map = Map::with_ledger(spec, self.rcu.clone(), Ledger::under(self.memory.clone()))?;
+        let map = Map::with_ledger(
+            spec,
+            self.rcu.clone(),
+            Ledger::under(self.map_memory.clone()),
+        )?;
         let pager = map.arena().map(crate::memory::pager);
         let object = self.maps.register(|id| MapObject {
             id,

@@ -325,8 +325,9 @@ pub(crate) enum Owner {
     Object(Arc<ObjectFile>),
     /// The one inode that the files of all BPF objects share.
     Anonymous,
-    /// The task in whose name programs run, when it is none of the embedding program's.
-    CurrentTask,
+    /// The task in whose name programs run, or the topmost cgroup, when they are none of the
+    /// embedding program's.
+    KernelsOwn,
 }
 
 impl Owner {
@@ -335,7 +336,7 @@ impl Owner {
         match self {
             Owner::Object(file) => file.cookie,
             Owner::Anonymous => u64::MAX,
-            Owner::CurrentTask => u64::MAX - 1,
+            Owner::KernelsOwn => u64::MAX - 1,
         }
     }
 
