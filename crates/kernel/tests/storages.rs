@@ -8,41 +8,7 @@ mod common;
 
 use std::sync::Arc;
 
-use skep_btf::Btf;
 use skep_kernel::{Kernel, Role, Socket};
-
-/// A BTF with the structures that programs are given pointers to, each of one byte, of all
-/// kinds that have storages.
-fn kernel_btf() -> Btf {
-    let names = [
-        "char",
-        "task_struct",
-        "cgroup",
-        "inode",
-        "sock_common",
-        "sock",
-    ];
-    let (mut strings, mut types) = (vec![0u8], Vec::new());
-    for (number, name) in names.iter().enumerate() {
-        let at = strings.len() as u32;
-        strings.extend_from_slice(name.as_bytes());
-        strings.push(0);
-        let words = match number {
-            // An integer: name, kind, bytes, bits.
-            0 => vec![at, 1 << 24, 1, 8],
-            // A structure: name, kind and members, bytes; a member: name, type, offset.
-            _ => vec![at, 4 << 24 | 1, 1, 0, 1, 0],
-        };
-        types.extend(words.into_iter().flat_map(u32::to_ne_bytes));
-    }
-    let mut raw = vec![0x9f, 0xeb, 1, 0];
-    for w in [24, 0, types.len(), types.len(), strings.len()] {
-        raw.extend_from_slice(&(w as u32).to_ne_bytes());
-    }
-    raw.extend(types);
-    raw.extend(strings);
-    Btf::parse(&raw).expect("types")
-}
 
 const SETUP: &str = "\
 B = btf_load btf=in:9feb0100180000000000000020000000200000000a000000010000000000000104000000200000010500000000000001080000004000000100696e74006c6f6e6700 btf_size=66
@@ -75,7 +41,7 @@ const RUN: &str = "prog_test_run prog_fd=$P ctx_in=io:00*64 ctx_size_in=64";
 fn kernel(checking: bool) -> Kernel {
     Kernel::builder()
         .cpus(1)
-        .kernel_btf(Arc::new(kernel_btf()))
+        .kernel_btf(common::kernel_types())
         .checking(checking)
         .build()
 }

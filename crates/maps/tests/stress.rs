@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use skep_abi::{ElemFlags, Errno, MapFlags, MapType};
-use skep_maps::{Field, FieldKind, Held, Limits, Map, Rcu, Side, Spec};
+use skep_maps::{Field, FieldKind, Held, Limits, Map, Rcu, Sample, Side, Spec};
 
 const THREADS: u32 = 4;
 const ANY: ElemFlags = ElemFlags(0);
@@ -320,4 +320,129 @@ fn records_are_whole() {
     });
     map.consume(&mut body);
     assert_eq!(seen.load(Ordering::Relaxed), sent.load(Ordering::Relaxed));
+}
+
+/// Whoever writes whatever to the pages of a user ring buffer, readers get samples that lie in
+/// it, or errors.
+#[test]
+fn samples_of_a_hostile_producer_stand() {
+    let rcu = Arc::new(Rcu::default());
+    let map = map_with(&rcu, MapType::UserRingbuf, 0, 0, 4096);
+    let pages = map
+        .mmap(0, 4096, 3 * 4096, true)
+        .expect("the producer's pages");
+    let (read, refused) = (AtomicU64::new(0), AtomicU64::new(0));
+    // The writers go on as long as somebody reads.
+    let readers = AtomicU32::new(2);
+    on_threads(|thread| {
+        let mut state = u64::from(thread) + 11;
+        let mut round = 0;
+        while match thread {
+            0 | 1 => readers.load(Ordering::Relaxed) > 0,
+            _ => round < rounds(),
+        } {
+            round += 1;
+            let position = u64::from(next(&mut state) % 600) * 8;
+            match thread {
+                // Lengths with any flags, mostly where readers look next.
+                0 => {
+                    let flags = [0, 1 << 30, 1 << 31][next(&mut state) as usize % 3];
+                    let len = [8, 24, 4096, u32::MAX][next(&mut state) as usize % 4];
+                    let next_at = map.ring().map_or(0, |ring| ring.consumer);
+                    let at = match round % 4 {
+                        0 => position,
+                        _ => next_at,
+                    };
+                    let at = 4096 + at as usize % 4096;
+                    pages
+                        .store(at, u64::from(len & 0x3fff_ffff | flags))
+                        .expect("data");
+                }
+                1 => {
+                    let ahead = map.ring().map_or(0, |ring| ring.consumer);
+                    let nonsense = [ahead + position, ahead + 8, ahead + 4096, u64::MAX, 3];
+                    let at = next(&mut state) as usize % nonsense.len();
+                    pages.store(0, nonsense[at]).expect("a place to write");
+                }
+                _ => {
+                    let sample = map.drain_alone(|| match map.sample() {
+                        Ok(Sample::Record { addr, len, total }) => {
+                            assert!(map.owns(addr, u64::from(len).max(1), true), "{len}");
+                            map.release_sample(total);
+                            Ok(())
+                        }
+                        Ok(Sample::Dropped(total)) => {
+                            map.release_sample(total);
+                            Ok(())
+                        }
+                        Err(errno) => Err(errno),
+                    });
+                    match sample {
+                        Ok(Ok(())) => read.fetch_add(1, Ordering::Relaxed),
+                        Err(Errno::EBUSY)
+                        | Ok(Err(Errno::ENODATA | Errno::EINVAL | Errno::E2BIG)) => {
+                            if round % 64 == 0 {
+                                std::thread::yield_now();
+                            }
+                            refused.fetch_add(1, Ordering::Relaxed)
+                        }
+                        other => panic!("{other:?}"),
+                    };
+                }
+            }
+        }
+        if thread > 1 {
+            readers.fetch_sub(1, Ordering::Relaxed);
+        }
+    });
+    let (read, refused) = (read.into_inner(), refused.into_inner());
+    assert!(read > 0 && refused > 0, "{read} {refused}");
+}
+
+/// Pages of an arena are of one owner at a time, and all are paid back.
+#[test]
+fn arenas_stand() {
+    const PAGE: u64 = 4096;
+    let rcu = Arc::new(Rcu::default());
+    let mut spec = map_with(&rcu, MapType::Array, 4, 8, 1).spec().clone();
+    spec.map_type = MapType::Arena;
+    (spec.key_size, spec.value_size, spec.max_entries) = (0, 0, 64);
+    (spec.flags, spec.map_extra) = (MapFlags::MMAPABLE, 0x6f00_0000_0000);
+    let map = Map::new(spec, rcu).expect("an arena");
+    let arena = map.arena().expect("an arena");
+    let before = map.bytes();
+    let owners: Vec<AtomicU32> = (0..64).map(|_| AtomicU32::new(0)).collect();
+    let of = |address: u64| ((address - arena.user_start()) / PAGE) as usize;
+    on_threads(|thread| {
+        let mut state = u64::from(thread) + 13;
+        let mut mine: Vec<(u64, u32)> = Vec::new();
+        // Allocating asks the system for pages, so that there are fewer rounds.
+        for _ in 0..rounds() / 8 {
+            let count = 1 + next(&mut state) % 4;
+            let got = match mine.len() {
+                0..5 => arena.alloc(0, count, -1, 0),
+                _ => 0,
+            };
+            if got != 0 {
+                for page in of(got)..of(got) + count as usize {
+                    assert_eq!(owners[page].swap(thread + 1, Ordering::SeqCst), 0);
+                }
+                mine.push((got, count));
+            } else if !mine.is_empty() {
+                let (at, count) = mine.swap_remove(next(&mut state) as usize % mine.len());
+                assert!(arena.at(at, 0, 8).is_some());
+                for page in of(at)..of(at) + count as usize {
+                    assert_eq!(owners[page].swap(0, Ordering::SeqCst), thread + 1);
+                }
+                arena.free(at, count);
+            }
+        }
+        for (at, count) in mine {
+            for page in of(at)..of(at) + count as usize {
+                owners[page].store(0, Ordering::SeqCst);
+            }
+            arena.free(at, count);
+        }
+    });
+    assert_eq!(map.bytes(), before);
 }

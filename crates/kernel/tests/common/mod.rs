@@ -19,8 +19,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use skep_abi::{Backend, Buffers, Cmd, MapType, ProgType, attr, object_name};
+use skep_btf::Btf;
 use skep_isa::asm::{Symbols, assemble};
 
 /// Answers that differ from run to run.
@@ -383,4 +385,38 @@ pub fn scripts_in(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
         .collect();
     files.sort();
     files
+}
+
+/// A BTF with the structures that programs are given pointers to, each of one byte, of all
+/// kinds that have storages.
+#[allow(dead_code)]
+pub fn kernel_types() -> Arc<Btf> {
+    let names = [
+        "char",
+        "task_struct",
+        "cgroup",
+        "inode",
+        "sock_common",
+        "sock",
+    ];
+    let (mut strings, mut types) = (vec![0u8], Vec::new());
+    for (number, name) in names.iter().enumerate() {
+        let at = strings.len() as u32;
+        strings.extend_from_slice(name.as_bytes());
+        strings.push(0);
+        let words = match number {
+            // An integer: name, kind, bytes, bits.
+            0 => vec![at, 1 << 24, 1, 8],
+            // A structure: name, kind and members, bytes; a member: name, type, offset.
+            _ => vec![at, 4 << 24 | 1, 1, 0, 1, 0],
+        };
+        types.extend(words.into_iter().flat_map(u32::to_ne_bytes));
+    }
+    let mut raw = vec![0x9f, 0xeb, 1, 0];
+    for w in [24, 0, types.len(), types.len(), strings.len()] {
+        raw.extend_from_slice(&(w as u32).to_ne_bytes());
+    }
+    raw.extend(types);
+    raw.extend(strings);
+    Arc::new(Btf::parse(&raw).expect("types"))
 }
