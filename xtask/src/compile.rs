@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use skep_btf::{Btf, Kind, Type, dump};
+use skep_btf::{Btf, Kind, Type, TypeId, dump};
 use skep_loader::{Object, skeleton};
 
 use crate::{Outcome, project};
@@ -61,10 +61,13 @@ fn layouts(args: &[String], folder: &Path) -> Outcome {
     let btf = Btf::parse(&raw)?;
     let mut text = dump::c::all(&btf)?;
     let (mut sizes, mut offsets) = (0, 0);
-    for (id, name) in dump::c::composites(&btf) {
+    for (id, name) in dump::c::composites(&btf)? {
         let Some(ty) = btf.type_by_id(id) else {
             continue;
         };
+        if holds_arguments(ty, NESTING_MAX) {
+            continue;
+        }
         let size = ty.size().unwrap_or(0);
         let _ = writeln!(
             text,
@@ -88,6 +91,26 @@ fn layouts(args: &[String], folder: &Path) -> Outcome {
     );
     print!("{}", String::from_utf8_lossy(&done.stderr));
     Ok(done.status.success())
+}
+
+/// Whether a `va_list` is somewhere in a structure: each target's compiler has its own, which
+/// bpftool, and with it the dump, leaves to it.
+fn holds_arguments(ty: Type<'_>, depth: usize) -> bool {
+    let of = |id: TypeId| ty.btf().type_by_id(id);
+    match ty.kind() {
+        _ if depth == 0 => false,
+        Kind::Typedef if ty.name() == "__builtin_va_list" => true,
+        Kind::Struct | Kind::Union => ty
+            .members()
+            .filter_map(|member| of(member.ty))
+            .any(|ty| holds_arguments(ty, depth - 1)),
+        Kind::Array => ty
+            .array()
+            .and_then(|array| of(array.elem))
+            .is_some_and(|ty| holds_arguments(ty, depth - 1)),
+        Kind::Ptr | Kind::FuncProto => false,
+        _ => ty.target().is_some_and(|ty| holds_arguments(ty, depth - 1)),
+    }
 }
 
 /// Asserts where the members of a structure lie, those of nameless structures too.

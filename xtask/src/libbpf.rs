@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::{Outcome, bench, project};
 
 /// Builds `benches/libbpf-peers`, which links libbpf, and runs it: `open`, `load` or `link` over
-/// the paths (default: `programs/`), or `core` with generated types.
+/// the paths (default: `programs/`), `core` with generated types, or `dump` of both as text.
 ///
 /// # Errors
 /// When libbpf cannot be built (it wants a C compiler), or the kernel cannot be asked.
@@ -16,7 +16,7 @@ pub fn run(args: &[String]) -> Outcome {
     })?;
     let mut command = Command::new(built);
     command.args(args);
-    let objects = ["open", "load", "link"];
+    let objects = ["open", "load", "link", "dump"];
     let mode = args.first().map(String::as_str).unwrap_or_default();
     if objects.contains(&mode) && !args.iter().skip(1).any(|arg| arg.contains(['/', '.'])) {
         command.arg(project().join("programs"));

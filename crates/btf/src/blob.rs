@@ -153,12 +153,22 @@ impl Btf {
 
     /// The string at an offset of the string section; `None` when it is out of range.
     pub fn string(&self, offset: u32) -> Option<&str> {
+        core::str::from_utf8(self.string_at(offset)?).ok()
+    }
+
+    /// The bytes of a string, up to its NUL.
+    fn string_at(&self, offset: u32) -> Option<&[u8]> {
         let Some(own) = offset.checked_sub(self.first_string) else {
-            return self.base.as_ref()?.string(offset);
+            return self.base.as_ref()?.string_at(offset);
         };
         let own = usize::try_from(own).ok()?;
         let rest = self.string_bytes().get(own..)?;
-        CStr::from_bytes_until_nul(rest).ok()?.to_str().ok()
+        Some(CStr::from_bytes_until_nul(rest).ok()?.to_bytes())
+    }
+
+    /// As [`string`](Btf::string), whatever the bytes are; empty when it is out of range.
+    pub(crate) fn bytes_at(&self, offset: u32) -> &[u8] {
+        self.string_at(offset).unwrap_or(&[])
     }
 
     /// This blob's own string section.

@@ -61,6 +61,15 @@ pub struct Member<'a> {
     pub bitfield_size: u32,
 }
 
+/// A member whose name has not been read.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) name: u32,
+    pub(crate) ty: TypeId,
+    pub(crate) bit_offset: u32,
+    pub(crate) bitfield_size: u32,
+}
+
 /// A parameter of a function prototype. A last one with type `void` and no name is `...`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Param<'a> {
@@ -140,6 +149,11 @@ impl<'a> Type<'a> {
         self.btf.string(self.name_off).unwrap_or("")
     }
 
+    /// Its name as it is stored, empty when it has none.
+    pub(crate) fn name_bytes(&self) -> &'a [u8] {
+        self.btf.bytes_at(self.name_off)
+    }
+
     /// The offset of its name among the strings.
     pub fn name_off(&self) -> u32 {
         self.name_off
@@ -203,11 +217,24 @@ impl<'a> Type<'a> {
 
     /// The fields of a structure or union, in order; nothing for other kinds.
     pub fn members(&self) -> impl ExactSizeIterator<Item = Member<'a>> + use<'a> {
-        let (btf, flag) = (self.btf, self.kind_flag());
+        let btf = self.btf;
+        self.places().map(move |place| Member {
+            name: btf.string(place.name).unwrap_or(""),
+            ty: place.ty,
+            bit_offset: place.bit_offset,
+            bitfield_size: place.bitfield_size,
+        })
+    }
+
+    /// As [`members`](Type::members), with the offsets of the names.
+    pub(crate) fn places(
+        &self,
+    ) -> impl ExactSizeIterator<Item = Place> + DoubleEndedIterator + use<'a> {
+        let flag = self.kind_flag();
         self.list(self.kind.is_composite(), 12).map(move |record| {
             let offset = word(record, 2);
-            Member {
-                name: btf.string(word(record, 0)).unwrap_or(""),
+            Place {
+                name: word(record, 0),
                 ty: TypeId(word(record, 1)),
                 bit_offset: if flag { offset & 0x00ff_ffff } else { offset },
                 bitfield_size: if flag { offset >> 24 } else { 0 },
@@ -215,17 +242,24 @@ impl<'a> Type<'a> {
         })
     }
 
-    /// As [`members`](Type::members), without reading the names.
-    pub(crate) fn places(&self) -> impl ExactSizeIterator<Item = Member<'static>> + use<'a> {
-        let flag = self.kind_flag();
-        self.list(self.kind.is_composite(), 12).map(move |record| {
-            let offset = word(record, 2);
-            Member {
-                name: "",
-                ty: TypeId(word(record, 1)),
-                bit_offset: if flag { offset & 0x00ff_ffff } else { offset },
-                bitfield_size: if flag { offset >> 24 } else { 0 },
-            }
+    /// As [`params`](Type::params), with the offsets of the names.
+    pub(crate) fn raw_params(&self) -> impl DoubleEndedIterator<Item = (u32, TypeId)> + use<'a> {
+        self.list(self.kind == Kind::FuncProto, 8)
+            .map(|record| (word(record, 0), TypeId(word(record, 1))))
+    }
+
+    /// As [`enumerators`](Type::enumerators), with the offsets of the names.
+    pub(crate) fn raw_enumerators(&self) -> impl ExactSizeIterator<Item = (u32, u64)> + use<'a> {
+        let (signed, wide) = (self.kind_flag(), self.kind == Kind::Enum64);
+        let size = if wide { 12 } else { 8 };
+        self.list(self.kind.is_enum(), size).map(move |record| {
+            let low = word(record, 1);
+            let value = match (wide, signed) {
+                (true, _) => u64::from(low) | u64::from(word(record, 2)) << 32,
+                (false, true) => i64::from(low as i32) as u64,
+                (false, false) => u64::from(low),
+            };
+            (word(record, 0), value)
         })
     }
 
@@ -241,19 +275,10 @@ impl<'a> Type<'a> {
 
     /// The constants of an enumeration of either width; nothing for other kinds.
     pub fn enumerators(&self) -> impl ExactSizeIterator<Item = Enumerator<'a>> + use<'a> {
-        let (btf, signed, wide) = (self.btf, self.kind_flag(), self.kind == Kind::Enum64);
-        let size = if wide { 12 } else { 8 };
-        self.list(self.kind.is_enum(), size).map(move |record| {
-            let low = word(record, 1);
-            let value = match (wide, signed) {
-                (true, _) => u64::from(low) | u64::from(word(record, 2)) << 32,
-                (false, true) => i64::from(low as i32) as u64,
-                (false, false) => u64::from(low),
-            };
-            Enumerator {
-                name: btf.string(word(record, 0)).unwrap_or(""),
-                value,
-            }
+        let btf = self.btf;
+        self.raw_enumerators().map(move |(name, value)| Enumerator {
+            name: btf.string(name).unwrap_or(""),
+            value,
         })
     }
 

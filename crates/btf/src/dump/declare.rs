@@ -1,262 +1,218 @@
 //! How C writes that a name has a type: the base on the left, the rest wound around the name.
 
-use core::fmt::Write;
-
-use crate::blob::Btf;
 use crate::kind::{Kind, TypeId};
 use crate::view::Type;
 
-use super::c::DumpError;
+use super::c::{DumpError, Dumper};
+use super::spell::{put_number, put_suffix};
 
-/// What the compiler brings itself.
-pub(super) const BUILTIN: &str = "__builtin_va_list";
 /// How many pointers, arrays and modifiers one declaration can have.
-const LINKS_MAX: usize = 256;
+const LINKS_MAX: usize = 1024;
 /// How deep prototypes may lie inside prototypes.
-const PROTOTYPES_MAX: u32 = 16;
+const PROTOTYPES_MAX: usize = 32;
 
-/// A declaration: what stands before the name, the type on the left, the name and what
-/// stands around it.
-pub(super) struct Declaration<'a> {
-    /// `const`, `volatile`, and the attributes that follow the type.
-    pub(super) before: String,
-    pub(super) base: Type<'a>,
-    pub(super) after: String,
-    pub(super) declarator: String,
+/// What is declared.
+#[derive(Clone, Copy)]
+pub(super) struct Name<'a> {
+    pub(super) text: &'a [u8],
+    /// The how manieth of that name it is.
+    pub(super) number: u32,
 }
 
-/// How a type is spelled that has a name of its own.
-pub(super) trait Names {
-    /// `struct x`, `x_t`, `int`; `None` for a nameless structure or enumeration.
-    fn spelled(&self, ty: &Type<'_>) -> Option<String>;
-
-    /// A type is named among parameters, where a name that is not known yet would mean
-    /// something else.
-    fn in_parameter(&self, ty: &Type<'_>, spelled: &str);
-}
-
-/// Winds the type around a name, down to the base.
-pub(super) fn declare<'a>(
-    btf: &'a Btf,
-    names: &dyn Names,
-    mut id: TypeId,
-    name: &str,
-    depth: u32,
-) -> Result<Declaration<'a>, DumpError> {
-    let mut before = String::new();
-    let mut after = String::new();
-    let mut declarator = name.to_string();
-    for _ in 0..LINKS_MAX {
-        let ty = btf.type_by_id(id).ok_or(DumpError::NoType(id))?;
-        let next = ty.ref_type().unwrap_or_default();
-        id = match ty.kind() {
-            Kind::Ptr => {
-                let adorned = ["const", "volatile", "restrict", "__attribute__"]
-                    .iter()
-                    .any(|word| declarator.starts_with(word));
-                let spaced = adorned && declarator != name;
-                declarator.insert_str(0, if spaced { "* " } else { "*" });
-                next
-            }
-            Kind::Array => {
-                let array = ty.array().ok_or(DumpError::NoType(id))?;
-                wrap(&mut declarator);
-                let _ = write!(declarator, "[{}]", array.count);
-                array.elem
-            }
-            Kind::FuncProto => {
-                wrap(&mut declarator);
-                parameters(btf, names, &ty, &mut declarator, depth)?;
-                next
-            }
-            kind if kind.is_modifier() => {
-                let word = modifier(&ty);
-                match behind_modifiers(btf, next).map(|ty| ty.kind()) {
-                    // A pointer itself is adorned.
-                    Some(Kind::Ptr) => {
-                        let space = if declarator.is_empty() { "" } else { " " };
-                        declarator.insert_str(0, &format!("{word}{space}"));
-                    }
-                    Some(Kind::FuncProto) => {}
-                    _ if kind == Kind::TypeTag => {
-                        after.push(' ');
-                        after.push_str(&word);
-                    }
-                    _ if kind == Kind::Restrict => {}
-                    _ if before.contains(&word) => {}
-                    _ => {
-                        before.push_str(&word);
-                        before.push(' ');
-                    }
-                }
-                next
-            }
-            // Targets have ideas of their own of this one.
-            Kind::Typedef if ty.name() == BUILTIN => next,
-            _ => {
-                return Ok(Declaration {
-                    before,
-                    base: ty,
-                    after,
-                    declarator,
-                });
-            }
-        };
+impl<'a> From<&'a [u8]> for Name<'a> {
+    fn from(text: &'a [u8]) -> Name<'a> {
+        Name { text, number: 1 }
     }
-    Err(DumpError::TooDeep)
 }
 
-/// A declaration that needs no winding: a base, perhaps constant, stars, a name, and brackets.
-/// Nearly all are.
-pub(super) struct Plain<'a> {
-    pub(super) base: Type<'a>,
-    pub(super) is_const: bool,
-    stars: usize,
-    counts: [u32; 4],
-    arrays: usize,
+/// What a declaration is made of while it is written; declarations among parameters share it.
+#[derive(Default)]
+pub(super) struct Winding<'a> {
+    /// What is between the base and the name, the outermost first.
+    links: Vec<Type<'a>>,
+    /// What is still to be written behind the name.
+    behind: Vec<Behind<'a>>,
+    prototypes: usize,
 }
 
-impl<'a> Plain<'a> {
-    /// `None` for what has to be wound.
-    pub(super) fn of(btf: &'a Btf, mut id: TypeId) -> Option<Plain<'a>> {
-        let (mut stars, mut arrays, mut is_const) = (0, 0, false);
-        let mut counts = [0; 4];
-        for _ in 0..LINKS_MAX {
-            let ty = btf.type_by_id(id)?;
+/// An array's count or a function's parameters.
+struct Behind<'a> {
+    ty: Type<'a>,
+    /// What it is wound around is held together.
+    closes: bool,
+}
+
+impl<'a> Dumper<'a> {
+    /// Writes a declaration; a nameless base is written out.
+    pub(super) fn declaration(
+        &mut self,
+        mut id: TypeId,
+        name: Name<'a>,
+        level: usize,
+    ) -> Result<(), DumpError> {
+        let first = self.winding.links.len();
+        let base = loop {
+            let ty = self.btf.type_by_id(id).ok_or(DumpError::NoType(id))?;
             id = match ty.kind() {
-                Kind::Array if stars == 0 && !is_const => {
-                    let array = ty.array()?;
-                    *counts.get_mut(arrays)? = array.count;
-                    arrays += 1;
-                    array.elem
+                Kind::Array => ty.array().map_or(TypeId::VOID, |array| array.elem),
+                kind if kind == Kind::Ptr || kind == Kind::FuncProto || kind.is_modifier() => {
+                    ty.ref_type().unwrap_or_default()
                 }
-                Kind::Ptr if !is_const => {
-                    stars += 1;
-                    ty.ref_type()?
+                Kind::Func | Kind::Var | Kind::DataSec | Kind::DeclTag => {
+                    // Nothing of C has such a type.
+                    self.winding.links.truncate(first);
+                    return Ok(());
                 }
-                Kind::Const if !is_const => {
-                    is_const = true;
-                    ty.ref_type()?
-                }
-                Kind::Typedef if ty.name() == BUILTIN => return None,
-                Kind::Int
-                | Kind::Float
-                | Kind::Void
-                | Kind::Struct
-                | Kind::Union
-                | Kind::Enum
-                | Kind::Enum64
-                | Kind::Fwd
-                | Kind::Typedef => {
-                    return Some(Plain {
-                        base: ty,
-                        is_const,
-                        stars,
-                        counts,
-                        arrays,
-                    });
-                }
-                _ => return None,
+                _ => break ty,
             };
+            if self.winding.links.len() - first > LINKS_MAX {
+                return Err(DumpError::TooDeep);
+            }
+            self.winding.links.push(ty);
+        };
+        while let Some(word) = self.link(first).and_then(|ty| modifier(ty.kind())) {
+            self.winding.links.pop();
+            self.out.extend_from_slice(word);
+            self.out.push(b' ');
         }
-        None
+        self.base(&base, level)?;
+        self.wind(first, name, level)
     }
 
-    /// Writes what follows the base.
-    pub(super) fn finish(&self, name: &str, out: &mut String) {
-        if self.stars == 0 && self.arrays == 0 && name.is_empty() {
-            return;
+    /// The innermost link of this declaration.
+    fn link(&self, first: usize) -> Option<Type<'a>> {
+        self.winding.links.get(first..)?.last().copied()
+    }
+
+    /// What stands on the left.
+    fn base(&mut self, ty: &Type<'a>, level: usize) -> Result<(), DumpError> {
+        match ty.kind() {
+            Kind::Void => self.out.extend_from_slice(b"void"),
+            Kind::Struct | Kind::Union if ty.name_off() == 0 => self.composite(ty, level)?,
+            Kind::Enum | Kind::Enum64 if ty.name_off() == 0 => self.enumeration(ty, level),
+            Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Fwd => {
+                self.tag(ty);
+            }
+            Kind::Typedef => self.names.put(ty, &mut self.out),
+            _ => self.out.extend_from_slice(ty.name_bytes()),
         }
-        out.push(' ');
-        for _ in 0..self.stars {
-            out.push('*');
+        Ok(())
+    }
+
+    /// Writes what stands around the name.
+    fn wind(&mut self, first: usize, name: Name<'a>, level: usize) -> Result<(), DumpError> {
+        let first_behind = self.winding.behind.len();
+        let mut behind_star = false;
+        while self.winding.links.len() > first {
+            let Some(ty) = self.winding.links.pop() else {
+                break;
+            };
+            match ty.kind() {
+                Kind::Ptr => {
+                    self.out
+                        .extend_from_slice(if behind_star { b"*" } else { b" *" });
+                    behind_star = true;
+                }
+                Kind::Array | Kind::FuncProto => {
+                    // Arrays and functions cannot be constant; compilers say that they are.
+                    while self.link(first).is_some_and(|ty| ty.kind().is_modifier()) {
+                        self.winding.links.pop();
+                    }
+                    let around = self.link(first).map(|ty| ty.kind());
+                    let is_array = ty.kind() == Kind::Array;
+                    let closes = match around {
+                        None => false,
+                        Some(Kind::Array) if is_array => false,
+                        Some(_) => true,
+                    };
+                    if around.is_some() {
+                        let space = !is_array || (!name.text.is_empty() && !behind_star);
+                        if space {
+                            self.out.push(b' ');
+                        }
+                        if closes {
+                            self.out.push(b'(');
+                        }
+                        behind_star = true;
+                    }
+                    self.winding.behind.push(Behind { ty, closes });
+                }
+                Kind::TypeTag => {
+                    let (before, after): (&[u8], &[u8]) = match ty.kind_flag() {
+                        true => (b"", b""),
+                        false => (b"btf_type_tag(\"", b"\")"),
+                    };
+                    for part in [b" __attribute__((", before, ty.name_bytes(), after, b"))"] {
+                        self.out.extend_from_slice(part);
+                    }
+                    behind_star = false;
+                }
+                kind => {
+                    self.out.push(b' ');
+                    self.out.extend_from_slice(modifier(kind).unwrap_or(b""));
+                    behind_star = false;
+                }
+            }
         }
-        out.push_str(name);
-        for count in self.counts.iter().take(self.arrays) {
-            let _ = write!(out, "[{count}]");
+        if !name.text.is_empty() {
+            if !behind_star {
+                self.out.push(b' ');
+            }
+            self.out.extend_from_slice(name.text);
+            put_suffix(name.number, &mut self.out);
         }
+        while self.winding.behind.len() > first_behind {
+            let Some(Behind { ty, closes }) = self.winding.behind.pop() else {
+                break;
+            };
+            if closes {
+                self.out.push(b')');
+            }
+            match ty.array() {
+                Some(array) => {
+                    self.out.push(b'[');
+                    put_number(u64::from(array.count), &mut self.out);
+                    self.out.push(b']');
+                }
+                None => self.parameters(&ty, level)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn parameters(&mut self, proto: &Type<'a>, level: usize) -> Result<(), DumpError> {
+        if self.winding.prototypes == PROTOTYPES_MAX {
+            return Err(DumpError::TooDeep);
+        }
+        self.winding.prototypes += 1;
+        let many = proto.vlen();
+        let params = proto.raw_params();
+        self.out.push(b'(');
+        for ((name, ty), number) in params.zip(1..) {
+            if number > 1 {
+                self.out.extend_from_slice(b", ");
+            }
+            match ty {
+                // Of a function that takes nothing, compilers say that it takes `void`.
+                TypeId::VOID if many == 1 => self.out.extend_from_slice(b"void"),
+                TypeId::VOID if number == many => self.out.extend_from_slice(b"..."),
+                _ => self.declaration(ty, self.btf.bytes_at(name).into(), level)?,
+            }
+        }
+        if many == 0 {
+            self.out.extend_from_slice(b"void");
+        }
+        self.out.push(b')');
+        self.winding.prototypes -= 1;
+        Ok(())
     }
 }
 
-/// A pointer to an array or function has to be held together.
-fn wrap(declarator: &mut String) {
-    if declarator.starts_with('*') {
-        declarator.insert(0, '(');
-        declarator.push(')');
-    }
-}
-
-fn parameters(
-    btf: &Btf,
-    names: &dyn Names,
-    proto: &Type<'_>,
-    out: &mut String,
-    depth: u32,
-) -> Result<(), DumpError> {
-    let depth = depth
-        .checked_add(1)
-        .filter(|depth| *depth <= PROTOTYPES_MAX);
-    let depth = depth.ok_or(DumpError::TooDeep)?;
-    let mut params = proto.params().peekable();
-    if params.peek().is_none() {
-        out.push_str("(void)");
-        return Ok(());
-    }
-    let many = params.len();
-    out.push('(');
-    for (index, param) in params.enumerate() {
-        if index > 0 {
-            out.push_str(", ");
-        }
-        if param.ty == TypeId::VOID && index + 1 == many {
-            // C before its next version wants something before the dots.
-            out.push_str(if many == 1 { "void" } else { "..." });
-            continue;
-        }
-        // Names of parameters would only be in the way of macros and other names.
-        let parts = declare(btf, names, param.ty, "", depth)?;
-        out.push_str(&joined(&parts, names));
-    }
-    out.push(')');
-    Ok(())
-}
-
-/// The declaration of a parameter.
-fn joined(parts: &Declaration<'_>, names: &dyn Names) -> String {
-    let base = match names.spelled(&parts.base) {
-        Some(spelled) => {
-            names.in_parameter(&parts.base, &spelled);
-            spelled
-        }
-        None => nameless(&parts.base).to_string(),
-    };
-    let space = if parts.declarator.is_empty() { "" } else { " " };
-    let (before, after) = (&parts.before, &parts.after);
-    format!("{before}{base}{after}{space}{}", parts.declarator)
-}
-
-/// Stands for a type that C cannot name where it is used.
-fn nameless(ty: &Type<'_>) -> &'static str {
-    if ty.kind().is_enum() { "int" } else { "void" }
-}
-
-fn behind_modifiers(btf: &Btf, mut id: TypeId) -> Option<Type<'_>> {
-    for _ in 0..LINKS_MAX {
-        let ty = btf.type_by_id(id)?;
-        if !ty.kind().is_modifier() {
-            return Some(ty);
-        }
-        id = ty.ref_type()?;
-    }
-    None
-}
-
-fn modifier(ty: &Type<'_>) -> String {
-    match ty.kind() {
-        Kind::Const => "const".to_string(),
-        Kind::Volatile => "volatile".to_string(),
-        Kind::Restrict => "restrict".to_string(),
-        _ if ty.kind_flag() => format!("__attribute__(({}))", ty.name()),
-        _ => format!("__attribute__((btf_type_tag(\"{}\")))", ty.name()),
+fn modifier(kind: Kind) -> Option<&'static [u8]> {
+    match kind {
+        Kind::Const => Some(b"const"),
+        Kind::Volatile => Some(b"volatile"),
+        Kind::Restrict => Some(b"restrict"),
+        _ => None,
     }
 }

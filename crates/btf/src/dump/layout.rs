@@ -3,160 +3,155 @@
 
 use crate::blob::Btf;
 use crate::kind::{Kind, TypeId};
-use crate::view::{Member, Type};
+use crate::view::Type;
 
-/// The strictest alignment of a type, in bytes.
-const ALIGN_MAX: u32 = 16;
+/// The strictest alignment that a compiler gives by itself, in bytes.
+const ALIGN_MAX: u32 = 8;
 /// How many references are followed to what is behind modifiers and arrays.
 const REFERENCES_MAX: usize = 1024;
 
-/// Alignments of structures that are complete, by id; 0 while not known.
+/// The alignment of structures whose members are known, by id.
 pub(super) struct Layouts {
-    aligns: Vec<u8>,
+    notes: Vec<Note>,
 }
 
-/// The shape of one member.
-pub(super) struct Place {
-    /// Where it begins, in bits.
-    pub(super) at: u64,
-    /// How many bits it has.
-    pub(super) bits: u64,
-    /// Its alignment, in bits.
+#[derive(Clone, Copy, Default)]
+struct Note {
+    /// In bytes; 0 while it is not known.
+    align: u8,
+    packed: bool,
+}
+
+/// The shape of one member's type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Shape {
+    /// In bytes.
+    pub(super) size: u64,
+    /// In bytes.
     pub(super) align: u64,
-    /// The alignment of its type, in bits: another one for a bit field.
-    pub(super) own_align: u64,
-    /// Its width if it is a bit field.
-    pub(super) bitfield: Option<u32>,
 }
 
 impl Layouts {
     pub(super) fn new(btf: &Btf) -> Layouts {
         Layouts {
-            aligns: vec![0; btf.type_count() as usize],
+            notes: vec![Note::default(); btf.type_count() as usize],
         }
     }
 
-    /// Notes the alignment of a structure whose members are complete; answers whether it
-    /// must be packed, and where its members lie.
-    pub(super) fn complete(&mut self, ty: &Type<'_>) -> (bool, Vec<Place>) {
-        let places = ty.places().map(|member| self.place(ty.btf(), &member));
-        let places: Vec<Place> = places.collect();
-        let natural = places
-            .iter()
-            .map(|place| place.own_align)
-            .max()
-            .unwrap_or(8);
-        let size = u64::from(ty.size().unwrap_or(0)) * 8;
-        let packed = !size.is_multiple_of(natural)
-            || places.iter().any(|place| match place.bitfield {
-                Some(_) => natural_start(place, place.at) != place.at,
-                None => !place.at.is_multiple_of(place.align),
-            });
-        let align = if packed { 1 } else { natural / 8 };
-        if let Some(place) = self.aligns.get_mut(ty.id().0 as usize) {
-            *place = align as u8;
+    /// Notes the layout of a structure or union. Those that it holds have been noted.
+    pub(super) fn note(&mut self, ty: &Type<'_>) {
+        let (mut strictest, mut fits) = (1, true);
+        for member in ty.places() {
+            let align = self.shape(ty.btf(), member.ty).align;
+            strictest = align.max(strictest);
+            fits &=
+                member.bitfield_size != 0 || u64::from(member.bit_offset).is_multiple_of(align * 8);
         }
-        (packed, places)
+        fits &= u64::from(ty.size().unwrap_or(0)).is_multiple_of(strictest);
+        if let Some(note) = self.notes.get_mut(ty.id().0 as usize) {
+            note.packed = !fits && ty.kind() == Kind::Struct;
+            note.align = if fits { strictest as u8 } else { 1 };
+        }
     }
 
-    /// The alignment in bytes of a type that is nothing but itself.
-    fn align(&self, ty: &Type<'_>) -> u32 {
-        match ty.kind() {
-            Kind::Ptr => 8,
-            Kind::Struct | Kind::Union => {
-                let known = self.aligns.get(ty.id().0 as usize);
-                known.map_or(1, |align| u32::from(*align)).max(1)
-            }
-            Kind::Int | Kind::Float | Kind::Enum | Kind::Enum64 => {
-                let size = ty.size().unwrap_or(1).clamp(1, ALIGN_MAX);
-                if size.is_power_of_two() {
-                    size
-                } else {
-                    size.next_power_of_two() / 2
+    fn of(&self, ty: &Type<'_>) -> Note {
+        let note = self.notes.get(ty.id().0 as usize);
+        note.copied().unwrap_or_default()
+    }
+
+    /// Whether a structure has to say that it is packed.
+    pub(super) fn is_packed(&self, ty: &Type<'_>) -> bool {
+        self.of(ty).packed
+    }
+
+    /// The alignment of a structure, in bytes.
+    pub(super) fn align(&self, ty: &Type<'_>) -> u64 {
+        u64::from(self.of(ty).align.max(1))
+    }
+
+    /// Size and alignment of what a member has as its type.
+    pub(super) fn shape(&self, btf: &Btf, mut id: TypeId) -> Shape {
+        let mut count = 1u32;
+        let mut fits = true;
+        for _ in 0..REFERENCES_MAX {
+            let Some(ty) = btf.type_by_id(id) else { break };
+            let (size, align) = match ty.kind() {
+                Kind::Ptr => (8, 8),
+                Kind::Struct | Kind::Union => (ty.size_or_type(), self.align(&ty)),
+                Kind::Int | Kind::Float | Kind::Enum | Kind::Enum64 => {
+                    let size = ty.size_or_type();
+                    (size, u64::from(size.clamp(1, ALIGN_MAX)))
                 }
-            }
-            _ => 1,
+                Kind::Array => {
+                    let Some(array) = ty.array() else { break };
+                    match count.checked_mul(array.count) {
+                        Some(product) => count = product,
+                        None => fits = false,
+                    }
+                    id = array.elem;
+                    continue;
+                }
+                kind if kind.is_modifier() || kind == Kind::Typedef => {
+                    id = ty.ref_type().unwrap_or_default();
+                    continue;
+                }
+                _ => break,
+            };
+            let size = size.checked_mul(count).filter(|_| fits).unwrap_or(0);
+            return Shape {
+                size: u64::from(size),
+                align,
+            };
         }
-    }
-
-    /// Where a member lies.
-    fn place(&self, btf: &Btf, member: &Member<'_>) -> Place {
-        let (base, count) = behind(btf, member.ty);
-        let is_array = count.is_some();
-        let count = count.unwrap_or(1);
-        let align = u64::from(base.map_or(1, |base| self.align(&base))) * 8;
-        let one = match base.map(|base| (base.kind(), base.size())) {
-            Some((Kind::Ptr, _)) => 8,
-            Some((_, Some(size))) => size,
-            _ => 0,
-        };
-        let size = u64::from(one.checked_mul(count).unwrap_or(0)) * 8;
-        let mut place = Place {
-            at: u64::from(member.bit_offset),
-            bits: size,
-            align,
-            own_align: align,
-            bitfield: None,
-        };
-        if member.bitfield_size != 0 {
-            place.bitfield = Some(member.bitfield_size);
-        } else if !is_array && let Some(int) = base.and_then(|ty| ty.int()) {
-            // Compilers used to say with the type that a member has fewer bits.
-            if u64::from(int.bits) != size || int.bit_offset != 0 {
-                place.at += u64::from(int.bit_offset);
-                place.bitfield = Some(int.bits);
-            }
-        }
-        if let Some(bits) = place.bitfield {
-            place.bits = u64::from(bits);
-            place.align = size.max(8);
-        }
-        place
+        Shape { size: 0, align: 1 }
     }
 }
 
-/// Where a compiler puts a member if the bits before `from` are taken.
-pub(super) fn natural_start(place: &Place, from: u64) -> u64 {
-    let fits = |at: u64| at / place.align == (at + place.bits.max(1) - 1) / place.align;
-    match place.bitfield {
-        Some(_) if fits(from) => from,
-        _ => from.next_multiple_of(place.align),
-    }
-}
+/// The units in which a gap is filled, largest first.
+const UNITS: [(&str, u64); 4] = [("long", 64), ("int", 32), ("short", 16), ("char", 8)];
 
-/// What is behind modifiers, typedefs and arrays, and for arrays, how many of it there are.
-fn behind(btf: &Btf, mut id: TypeId) -> (Option<Type<'_>>, Option<u32>) {
-    let mut count: Option<u32> = None;
-    for _ in 0..REFERENCES_MAX {
-        let Some(ty) = btf.type_by_id(id) else { break };
-        let next = match ty.kind() {
-            Kind::Array => ty.array().map(|array| {
-                count = Some(count.unwrap_or(1).saturating_mul(array.count));
-                array.elem
-            }),
-            kind if kind.is_modifier() || kind == Kind::Typedef => ty.ref_type(),
-            _ => return (Some(ty), count),
-        };
-        match next {
-            Some(next) => id = next,
-            None => break,
+/// Says how a gap between two members is filled, as nameless bit fields of a type and a width.
+/// What a compiler leaves free by itself, to align `next`, need not be said. `in_bits`: the gap
+/// lies between bit fields, where a compiler leaves nothing free.
+pub(super) fn padding(
+    mut from: u64,
+    to: u64,
+    next_align: u64,
+    in_bits: bool,
+    mut say: impl FnMut(&'static str, u64) -> bool,
+) {
+    if from >= to {
+        return;
+    }
+    // The largest unit of which one can begin within the gap.
+    let start = |bits: &u64| from.next_multiple_of(*bits);
+    let unit = UNITS.iter().find(|(_, bits)| start(bits) <= to);
+    let Some(&(word, bits)) = unit else {
+        say("char", to - from);
+        return;
+    };
+    let aligned = start(&bits);
+    if aligned > from {
+        let (before, behind) = (aligned - from, to - aligned);
+        let by_itself = from.next_multiple_of(next_align.max(1) * 8) == aligned;
+        // A unit of which all fits into what is left would not move to its own start.
+        let must = in_bits || (behind == 0 && !by_itself) || (behind != 0 && behind <= before);
+        if must && !say(word, if in_bits { before } else { 0 }) {
+            return;
         }
+        from = aligned;
     }
-    (None, None)
-}
-
-/// The bits of a gap as nameless bit fields, each inside a unit of its type.
-pub(super) fn padding(mut from: u64, to: u64, mut say: impl FnMut(&'static str, u64)) {
-    const UNITS: [(&str, u64); 4] = [("long", 64), ("int", 32), ("short", 16), ("char", 8)];
     while from < to {
-        let whole = UNITS
-            .iter()
-            .find(|(_, bits)| from.is_multiple_of(*bits) && to - from >= *bits);
-        let (unit, bits) = match whole {
-            Some((unit, bits)) => (*unit, *bits),
-            None => ("char", (8 - from % 8).min(to - from)),
+        let left = to - from;
+        let (word, width) = if left >= bits {
+            (word, bits)
+        } else {
+            let smallest = UNITS.iter().rev().find(|(_, unit)| *unit >= left);
+            (smallest.map_or(word, |(word, _)| word), left)
         };
-        say(unit, bits);
-        from += bits;
+        if !say(word, width) {
+            return;
+        }
+        from += width;
     }
 }

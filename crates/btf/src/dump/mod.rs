@@ -2,6 +2,8 @@
 
 pub mod c;
 mod declare;
+mod define;
 mod layout;
 mod order;
 pub mod raw;
+mod spell;

@@ -1,199 +1,207 @@
-//! In which order C wants types: what is held by value before what holds it, and a name
-//! declared before it is pointed at.
+//! Which types have to be defined so that one of them can be, those that others hold first.
+//!
+//! The order is the one of libbpf, as it was observed: what holds another by value, or names
+//! it in a typedef, comes behind it; what only points at a structure does not wait for it.
 
 use crate::blob::Btf;
 use crate::kind::{Kind, TypeId};
 use crate::view::Type;
 
-/// How much of a type has to be known.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Need {
-    /// Its name.
-    Name,
-    /// Its layout.
-    Whole,
-}
+use super::c::DumpError;
+use super::layout::Layouts;
 
-/// What comes next in the text.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Event {
-    /// `struct x;`
-    Declare(TypeId),
-    /// The definition of a structure, union, enumeration or typedef.
-    Define(TypeId),
-    /// A nameless type is complete, so its alignment can be known.
-    Complete(TypeId),
-}
-
-/// What has been done for a type.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    None,
-    /// Its name is known, or being made known.
-    Named,
-    /// Its layout is being made known.
+    New,
     Begun,
-    Whole,
+    Done,
 }
 
 /// Walks what types need, deepest first, without recursion: a chain may be as long as the
-/// blob wishes. Each type is visited at most twice.
+/// blob wishes.
 pub(super) struct Order<'a> {
     btf: &'a Btf,
     states: Vec<State>,
-    /// The typedefs that have been written or begun.
-    typedefs: Vec<bool>,
-    stack: Vec<Frame>,
-    needs: Vec<(TypeId, Need)>,
+    /// The nameless enumerations that other types use, which are written there.
+    referred: Vec<bool>,
+    frames: Vec<Frame<'a>>,
+    /// What the types of all frames refer to.
+    needs: Vec<u32>,
 }
 
-struct Frame {
-    id: TypeId,
-    need: Need,
-    /// Whether it had not been met before.
-    fresh: bool,
-    /// The definition that it is part of.
-    owner: TypeId,
-    /// Where its own needs begin in the shared list, and which comes next.
+struct Frame<'a> {
+    ty: Type<'a>,
+    /// It is only pointed at.
+    behind: bool,
+    /// Something that it refers to is, or was already, in the order.
+    settled: bool,
+    /// Where its part of `needs` begins, and which comes next.
     first: usize,
     next: usize,
 }
 
 impl<'a> Order<'a> {
     pub(super) fn new(btf: &'a Btf) -> Order<'a> {
+        let mut states = vec![State::New; btf.type_count() as usize];
+        if let Some(void) = states.first_mut() {
+            *void = State::Done;
+        }
         Order {
             btf,
-            states: vec![State::None; btf.type_count() as usize],
-            typedefs: vec![false; btf.type_count() as usize],
-            stack: Vec::new(),
+            states,
+            referred: referred(btf),
+            frames: Vec::new(),
             needs: Vec::new(),
         }
     }
 
-    fn state(&self, id: TypeId) -> State {
-        let state = self.states.get(id.0 as usize);
-        state.copied().unwrap_or(State::Whole)
-    }
-
-    fn is_typedef_written(&self, id: TypeId) -> bool {
-        self.typedefs.get(id.0 as usize).copied().unwrap_or(true)
-    }
-
     fn set(&mut self, id: TypeId, state: State) {
         if let Some(place) = self.states.get_mut(id.0 as usize) {
-            *place = (*place).max(state);
+            *place = state;
         }
     }
 
-    /// Says what has to be written so that a type is known as a whole.
-    pub(super) fn whole(&mut self, id: TypeId, mut emit: impl FnMut(Event)) {
-        self.enter(id, Need::Whole, &mut emit);
-        while let Some(top) = self.stack.last_mut() {
-            match self.needs.get(top.next).copied() {
-                Some((id, need)) => {
+    /// Appends to `queue` what has to be defined, in order, for a type to be defined. Each step
+    /// is taken from `steps`.
+    pub(super) fn settle(
+        &mut self,
+        root: TypeId,
+        layouts: &mut Layouts,
+        steps: &mut usize,
+        queue: &mut Vec<TypeId>,
+    ) -> Result<(), DumpError> {
+        self.frames.clear();
+        self.needs.clear();
+        let mut answer = self.enter(root, false, queue)?;
+        loop {
+            *steps = steps.checked_sub(1).ok_or(DumpError::TooLong)?;
+            let Some(top) = self.frames.last_mut() else {
+                return Ok(());
+            };
+            if let Some(settled) = answer {
+                top.settled |= settled;
+            }
+            answer = match self.needs.get(top.next) {
+                Some(&id) => {
                     top.next += 1;
-                    self.enter(id, need, &mut emit);
+                    let behind = match top.ty.kind() {
+                        Kind::Ptr => true,
+                        Kind::Array | Kind::Struct | Kind::Union => false,
+                        _ => top.behind,
+                    };
+                    self.enter(TypeId(id), behind, queue)?
                 }
                 None => {
-                    let Frame {
-                        id,
-                        need,
-                        fresh,
-                        first,
-                        ..
-                    } = *top;
-                    self.needs.truncate(first);
-                    self.stack.pop();
-                    self.leave((id, need, fresh), &mut emit);
+                    self.needs.truncate(top.first);
+                    let frame = self.frames.pop();
+                    frame.map(|frame| self.leave(&frame, layouts, queue))
                 }
-            }
+            };
         }
     }
 
-    fn enter(&mut self, id: TypeId, need: Need, emit: &mut impl FnMut(Event)) {
-        let Some(ty) = self.btf.type_by_id(id) else {
-            return;
-        };
-        let state = self.state(id);
-        let known = match need {
-            Need::Name if ty.kind() == Kind::Typedef => self.is_typedef_written(id),
-            Need::Name => state >= State::Named,
-            Need::Whole => state >= State::Begun,
-        };
-        let owner = self.stack.last().map_or(TypeId::VOID, |top| top.owner);
-        let named = ty.kind().is_composite() && !ty.name().is_empty();
-        // What is written before the end of a definition that it points at wants its name,
-        // unless it is that definition.
-        if need == Need::Name && named && state < State::Whole && owner != id {
-            self.set(id, State::Named);
-            emit(Event::Declare(id));
-            return;
+    /// Whether a type is settled, or `None` when a frame has been made to find out.
+    fn enter(
+        &mut self,
+        id: TypeId,
+        behind: bool,
+        queue: &mut Vec<TypeId>,
+    ) -> Result<Option<bool>, DumpError> {
+        let state = self.states.get(id.0 as usize).copied();
+        let state = state.ok_or(DumpError::NoType(id))?;
+        if state == State::Done {
+            return Ok(Some(true));
         }
-        if known {
-            return;
+        let ty = self.btf.type_by_id(id).ok_or(DumpError::NoType(id))?;
+        let kind = ty.kind();
+        let is_named = ty.name_off() != 0;
+        let only_pointed_at = kind.is_composite() && behind && is_named;
+        if state == State::Begun && !only_pointed_at {
+            return Err(DumpError::Cycle(id));
         }
-        self.set(
-            id,
-            if need == Need::Whole {
-                State::Begun
-            } else {
-                State::Named
-            },
-        );
-        if need == Need::Name
-            && let Some(place) = self.typedefs.get_mut(id.0 as usize)
-        {
-            *place = true;
+        match kind {
+            _ if only_pointed_at => return Ok(Some(false)),
+            Kind::Enum | Kind::Enum64 | Kind::Fwd => {
+                let is_referred = self.referred.get(id.0 as usize).copied();
+                if is_named || is_referred == Some(false) {
+                    queue.push(id);
+                }
+                self.set(id, State::Done);
+                return Ok(Some(true));
+            }
+            Kind::Ptr
+            | Kind::Array
+            | Kind::Struct
+            | Kind::Union
+            | Kind::Typedef
+            | Kind::FuncProto
+            | Kind::Const
+            | Kind::Volatile
+            | Kind::Restrict
+            | Kind::TypeTag => {}
+            // Numbers need nothing, and the rest is not of C.
+            _ => {
+                self.set(id, State::Done);
+                return Ok(Some(false));
+            }
         }
         let first = self.needs.len();
-        self.push_needs(&ty, need);
-        let writes = named || ty.kind() == Kind::Typedef;
-        self.stack.push(Frame {
-            id,
-            need,
-            fresh: state == State::None,
-            owner: if writes { id } else { owner },
+        match kind {
+            Kind::Struct | Kind::Union => {
+                self.set(id, State::Begun);
+                self.needs.extend(ty.places().map(|member| member.ty.0));
+            }
+            Kind::Array => self.needs.extend(ty.array().map(|array| array.elem.0)),
+            Kind::FuncProto => {
+                self.needs.extend(ty.ref_type().map(|id| id.0));
+                self.needs.extend(ty.raw_params().map(|(_, id)| id.0));
+            }
+            _ => self.needs.extend(ty.ref_type().map(|id| id.0)),
+        }
+        self.frames.push(Frame {
+            ty,
+            behind,
+            settled: false,
             first,
             next: first,
         });
+        Ok(None)
     }
 
-    fn push_needs(&mut self, ty: &Type<'_>, need: Need) {
+    fn leave(&mut self, frame: &Frame<'a>, layouts: &mut Layouts, queue: &mut Vec<TypeId>) -> bool {
+        let (ty, id) = (&frame.ty, frame.ty.id());
         match ty.kind() {
             Kind::Struct | Kind::Union => {
-                self.needs.extend(ty.places().map(|m| (m.ty, Need::Whole)));
+                layouts.note(ty);
+                if ty.name_off() != 0 {
+                    queue.push(id);
+                }
             }
-            Kind::Array => self.needs.extend(ty.array().map(|a| (a.elem, Need::Whole))),
-            Kind::Ptr => self.needs.extend(ty.ref_type().map(|id| (id, Need::Name))),
-            Kind::FuncProto => {
-                self.needs.extend(ty.ref_type().map(|id| (id, Need::Name)));
-                self.needs.extend(ty.params().map(|p| (p.ty, Need::Name)));
+            // It can wait, as can what it stands for.
+            Kind::Typedef if frame.behind && !frame.settled => return false,
+            Kind::Typedef => queue.push(id),
+            Kind::Ptr => {
+                self.set(id, State::Done);
+                return frame.settled;
             }
-            // A typedef can be written before what it means is complete, and may have to be.
-            Kind::Typedef if need == Need::Whole => {
-                let target = ty.ref_type().unwrap_or_default();
-                let parts = [(ty.id(), Need::Name), (target, Need::Whole)];
-                self.needs.extend(parts);
-            }
-            Kind::Func | Kind::Var | Kind::DataSec | Kind::DeclTag => {}
-            _ => self.needs.extend(ty.ref_type().map(|id| (id, need))),
+            _ => return frame.settled,
         }
+        self.set(id, State::Done);
+        true
     }
+}
 
-    fn leave(&mut self, (id, need, fresh): (TypeId, Need, bool), emit: &mut impl FnMut(Event)) {
-        let Some(ty) = self.btf.type_by_id(id) else {
-            return;
-        };
-        if need == Need::Whole {
-            self.set(id, State::Whole);
-        }
-        match ty.kind() {
-            Kind::Struct | Kind::Union if ty.name().is_empty() => emit(Event::Complete(id)),
-            Kind::Struct | Kind::Union => emit(Event::Define(id)),
-            Kind::Enum | Kind::Enum64 if fresh => emit(Event::Define(id)),
-            Kind::Typedef if need == Need::Name => emit(Event::Define(id)),
-            Kind::Fwd if fresh => emit(Event::Declare(id)),
-            _ => {}
-        }
+/// What other types use, other than as what a function returns, which libbpf does not count.
+fn referred(btf: &Btf) -> Vec<bool> {
+    let mut referred = vec![false; btf.type_count() as usize];
+    for ty in (1..btf.type_count()).filter_map(|id| btf.type_by_id(id)) {
+        let returned = ty.kind() == Kind::FuncProto;
+        let _ = ty.each_reference(|word, id| {
+            if let Some(place) = referred.get_mut(id as usize) {
+                *place |= !returned || word != 2;
+            }
+            Ok::<(), core::convert::Infallible>(())
+        });
     }
+    referred
 }
