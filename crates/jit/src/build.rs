@@ -3,16 +3,17 @@
 
 mod arena;
 mod call;
+mod memory;
 mod shape;
 
 use std::collections::BTreeMap;
 
-use skep_isa::{AluOp, AtomicOp, Cond, Op as Isa, Operand, Reg, Size, SwapKind, Width};
+use skep_isa::{AluOp, Cond, Op as Isa, Operand, Reg, Size, SwapKind, Width};
 
 use crate::error::Unsupported;
 use crate::ir::{BinOp, Block, Body, Func, Op, Term, Test, Val};
 pub(crate) use shape::{Code, Slot, Slots, Source, params};
-use shape::{MAX_VARS, function_at, reg, shape, target};
+use shape::{function_at, reg, shape, target};
 
 /// The helpers that get special care.
 mod helper {
@@ -59,7 +60,7 @@ pub(crate) fn build(
         slots,
         func,
         block: Block(0),
-        vars: vec![None; MAX_VARS],
+        vars: vec![None; slots.vars()],
         accesses: Vec::new(),
         zero: Val(0),
         window: None,
@@ -68,7 +69,7 @@ pub(crate) fn build(
     };
     // Block 0 only holds the arguments, so that a loop may lead to the first instruction.
     for i in 0..5u8 {
-        if shape.live[0] >> (i + 1) & 1 != 0 {
+        if shape.is_live(0, usize::from(i) + 1) {
             let param = b.emit(Op::Param(i));
             b.vars[usize::from(i) + 1] = Some(param);
         }
@@ -94,15 +95,14 @@ pub(crate) fn build(
     for &block in order.iter().filter(|block| **block != 0) {
         b.block = Block(block as u32);
         let preds = b.func.blocks[block].preds.clone();
-        let live = shape.live[block - 1];
         match preds.as_slice() {
             [only] if out[only.at()].is_some() => {
                 b.vars = out[only.at()].clone().unwrap_or_default();
                 b.learn(*only);
             }
             _ => {
-                for var in 0..MAX_VARS {
-                    b.vars[var] = (live >> var & 1 != 0).then(|| {
+                for var in 0..slots.vars() {
+                    b.vars[var] = shape.is_live(block - 1, var).then(|| {
                         let phi = b.emit(Op::Phi);
                         placed.push((block, var, phi));
                         phi
@@ -309,136 +309,11 @@ impl Builder<'_> {
                 let v = self.emit(Op::Packet { size, ctx, offset });
                 self.returned(v);
             }
-            Isa::Load {
-                size,
-                signed,
-                dst,
-                base,
-                off,
-            } => {
-                if let Some(var) = self.slots.at(at) {
-                    let v = self.vars[var].unwrap_or(self.zero);
-                    let v = if signed {
-                        self.emit(Op::Sext {
-                            from: size,
-                            width: Width::W64,
-                            a: v,
-                        })
-                    } else {
-                        v
-                    };
-                    self.write(dst, v);
-                    return Ok(());
-                }
-                let addr = self.read(base);
-                let off = off.into();
-                if self.source.executable.probed.binary_search(&at).is_ok() {
-                    let v = self.emit(Op::Probe {
-                        size,
-                        signed,
-                        addr,
-                        off,
-                        kept: None,
-                    });
-                    self.write(dst, v);
-                    return Ok(());
-                }
-                let v = self.emit(Op::Load {
-                    size,
-                    signed,
-                    addr,
-                    off,
-                });
-                self.accesses.push((at, v));
-                self.write(dst, v);
-            }
-            Isa::LoadAcquire {
-                size,
-                dst,
-                base,
-                off,
-            } => {
-                // Plain loads are acquiring on x86-64.
-                let addr = self.read(base);
-                let v = self.emit(Op::Load {
-                    size,
-                    signed: false,
-                    addr,
-                    off: off.into(),
-                });
-                self.emit(Op::Ordered);
-                self.write(dst, v);
-            }
-            Isa::Store {
-                size,
-                base,
-                off,
-                src,
-            } => {
-                let value = self.operand(src);
-                if let Some(var) = self.slots.at(at) {
-                    self.vars[var] = Some(match size {
-                        Size::B64 => value,
-                        _ => self.emit(Op::Zext {
-                            from: size,
-                            a: value,
-                        }),
-                    });
-                    return Ok(());
-                }
-                let addr = self.read(base);
-                let v = self.emit(Op::Store {
-                    size,
-                    addr,
-                    off: off.into(),
-                    value,
-                    faults: false,
-                });
-                self.accesses.push((at, v));
-            }
-            Isa::StoreRelease {
-                size,
-                base,
-                off,
-                src,
-            } => {
-                let (addr, value) = (self.read(base), self.read(src));
-                self.emit(Op::Ordered);
-                self.emit(Op::Store {
-                    size,
-                    addr,
-                    off: off.into(),
-                    value,
-                    faults: false,
-                });
-            }
-            Isa::Atomic {
-                size,
-                op,
-                fetch,
-                base,
-                off,
-                src,
-            } => {
-                let (addr, operand) = (self.read(base), self.read(src));
-                let expected = self.vars[0].unwrap_or(self.zero);
-                let off = off.into();
-                let v = self.emit(Op::Atomic {
-                    size,
-                    op,
-                    fetch,
-                    addr,
-                    off,
-                    operand,
-                    expected,
-                    faults: false,
-                });
-                match op {
-                    AtomicOp::Cmpxchg => self.write(Reg::R0, v),
-                    _ if fetch => self.write(src, v),
-                    _ => {}
-                }
-            }
+            Isa::Load { .. }
+            | Isa::LoadAcquire { .. }
+            | Isa::Store { .. }
+            | Isa::StoreRelease { .. }
+            | Isa::Atomic { .. } => self.access(at, op),
             Isa::CallHelper { id } => self.helper(at, id),
             Isa::CallSub { delta } => {
                 let found = function_at(self.source.executable, target(at, delta));

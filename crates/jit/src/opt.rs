@@ -9,11 +9,12 @@ mod dead;
 mod direct;
 mod promote;
 mod reduce;
+mod schedule;
 mod simplify;
 mod sink;
 mod unroll;
 
-pub(crate) use bits::significant;
+pub(crate) use bits::{length, possible};
 pub(crate) use charge::charge;
 pub(crate) use direct::direct;
 pub(crate) use promote::{plainly_promotable, promotable};
@@ -42,12 +43,13 @@ pub(crate) fn optimise(func: &mut Func) {
     }
     sink::sink(func);
     depths(func);
+    schedule::schedule(func);
 }
 
 /// Finds the addresses on the frame, for a function that is only looked at.
 pub(crate) fn find_frame(func: &mut Func) {
     const ROUNDS: usize = 3;
-    let mut known = vec![64; func.ops.len()];
+    let mut known = vec![u64::MAX; func.ops.len()];
     for _ in 0..ROUNDS {
         let changed = simplify::simplify(func, &mut known);
         dead::remove(func);
@@ -60,7 +62,7 @@ pub(crate) fn find_frame(func: &mut Func) {
 
 /// Simplifies until nothing changes.
 pub(crate) fn settle(func: &mut Func) {
-    let mut known = significant(func);
+    let mut known = possible(func);
     for _ in 0..ROUNDS {
         let mut changed = simplify::simplify(func, &mut known);
         dead::remove(func);

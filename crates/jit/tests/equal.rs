@@ -78,6 +78,22 @@ fn programs() {
         "r2 = 0x1122334455667788 ll; *(u64 *)(r1 +0) = r2; r2 = 0x99aabbccddeeff01 ll; *(u64 *)(r1 +8) = r2; r2 = -3; *(u64 *)(r1 +16) = r2; *(u64 *)(r1 +24) = r2; r0 = -2; r2 = r1; r3 = 16; l: r4 = *(u16 *)(r2 +0); r0 += r4; r2 += 2; r3 += -1; if r3 != 0 goto l; exit",
         "r2 = 0x1122334455667788 ll; *(u64 *)(r1 +0) = r2; r2 = 0x99aabbccddeeff01 ll; *(u64 *)(r1 +8) = r2; r2 = -3; *(u64 *)(r1 +16) = r2; *(u64 *)(r1 +24) = r2; r0 = -2; r3 = 0; l: r2 = r1; r2 += r3; r4 = *(u16 *)(r2 +0); w0 += w4; r3 += 2; if r3 != 32 goto l; exit",
         "r2 = 0x1122334455667788 ll; *(u64 *)(r1 +0) = r2; r2 = 0x99aabbccddeeff01 ll; *(u64 *)(r1 +8) = r2; r2 = -3; *(u64 *)(r1 +16) = r2; *(u64 *)(r1 +24) = r2; r0 = 0; r2 = *(u16 *)(r1 +0); r0 += r2; r2 = *(u16 *)(r1 +2); r0 += r2; r2 = *(u16 *)(r1 +4); r0 += r2; *(u16 *)(r1 +0) = r0; r2 = *(u16 *)(r1 +6); r0 += r2; exit",
+        // One of 32 numbers, which are added at once.
+        "r2 = 0x1122334455667788 ll; r3 = 0; l: r4 = r1; r4 += r3; *(u64 *)(r4 +0) = r2; r2 *= 7; r3 += 8; if r3 != 64 goto l; w0 = 7; r3 = 0; m: r2 = r1; r2 += r3; r4 = *(u16 *)(r2 +0); r4 = be16 r4; w0 += w4; r3 += 2; if r3 != 64 goto m; exit",
+        "r2 = 0x1122334455667788 ll; r3 = 0; l: r4 = r1; r4 += r3; *(u64 *)(r4 +0) = r2; r2 *= 7; r3 += 8; if r3 != 64 goto l; r0 = 7; r3 = 0; m: r2 = r1; r2 += r3; r4 = *(u16 *)(r2 +0); r0 += r4; r3 += 2; if r3 != 64 goto m; exit",
+        // A polynomial that some lowest bits do not touch, and one that they do.
+        "r2 = *(u32 *)(r1 +0); w2 ^= 0x12345679; r3 = 8; l: r4 = r2; r4 &= 1; w4 = -w4; w4 &= -306674912; w2 >>= 1; w2 ^= w4; r3 += -1; if r3 != 0 goto l; r0 = r2; exit",
+        "r2 = *(u32 *)(r1 +0); w2 ^= 0x12345679; r3 = 8; l: r4 = r2; r4 &= 1; w4 = -w4; w4 &= 0x10003; w2 <<= 1; w2 ^= w4; r3 += -1; if r3 != 0 goto l; r0 = r2; exit",
+        "r2 = *(u64 *)(r1 +0); r2 += 0x12345679; r3 = 8; l: r4 = r2; r4 &= 1; r4 = -r4; r5 = 0xd800000000000000 ll; r4 &= r5; r2 >>= 1; r2 ^= r4; r3 += -1; if r3 != 0 goto l; r0 = r2; exit",
+        // Masks of what cannot be set, and of what can.
+        "r2 = *(u64 *)(r1 +0); r2 += 77; r2 &= 16; r0 = r2; r0 += 8; r0 &= 31; r2 += 16; r2 &= 31; r0 <<= 8; r0 |= r2; exit",
+        "r2 = *(u32 *)(r1 +0); w2 += -77; w3 = w2; w3 <<= 4; w3 |= 3; w3 &= 7; r0 = 0; if w3 & 4 goto l; r0 = 1; l: w2 >>= 3; if w2 & 0x10000000 goto m; r0 += 2; m: w2 >>= 30; if w2 & 1 goto n; r0 += 4; n: r0 += r3; exit",
+        "r2 = *(u64 *)(r1 +0); r2 += -77; r2 >>= 40; r2 >>= 30; r3 = -1; r3 >>= 3; r3 >>= 4; r3 <<= 2; r3 <<= 1; w4 = -1; w4 >>= 30; w4 <<= 31; r0 = r2; r0 += r3; r0 += r4; exit",
+        // Small products, with something added.
+        "r2 = *(u64 *)(r1 +0); r2 += 0x7fffffff; r0 = r2; r0 *= 5; r0 += -9; r3 = r2; w3 *= 9; w3 += 0x7fffffff; r4 = r2; r4 *= 3; r0 ^= r3; r0 ^= r4; w2 *= 3; r0 += r2; exit",
+        // Slots of the frame that are accessed in several sizes.
+        "*(u64 *)(r10 -8) = -3; r2 = 7; *(u32 *)(r10 -8) = r2; r0 = *(u64 *)(r10 -8); r3 = *(s8 *)(r10 -8); r4 = *(u32 *)(r10 -8); r0 += r3; r0 += r4; exit",
+        "*(u64 *)(r10 -8) = 5; r3 = 9; l: r2 = *(u16 *)(r10 -8); r2 *= 77; *(u16 *)(r10 -8) = r2; r3 += -1; if r3 != 0 goto l; r0 = *(u64 *)(r10 -8); exit",
         // Loops: sums, two values that change places, a counter down.
         "r0 = 0; r2 = 10; l: r0 += r2; r2 += -1; if r2 != 0 goto l; exit",
         "r0 = 1; r2 = 2; r3 = 7; l: r4 = r0; r0 = r2; r2 = r4; r3 += -1; if r3 != 0 goto l; r0 <<= 4; r0 |= r2; exit",

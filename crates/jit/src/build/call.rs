@@ -80,7 +80,7 @@ impl Builder<'_> {
             plane,
         } = place;
         let index = match self.slots.at(at) {
-            Some(var) => self.vars[var].unwrap_or(self.zero),
+            Some(var) => self.of_slot(var, Size::B32, false),
             None => {
                 let index = self.emit(Op::Load {
                     size: Size::B32,

@@ -13,11 +13,11 @@ use crate::error::Unsupported;
 /// Registers that are variables: r0 to r9. Promoted slots follow.
 pub(super) const REGS: usize = 10;
 
-/// Variables that fit the masks of liveness.
-pub(super) const MAX_VARS: usize = 64;
+/// The most variables of all blocks of a function together, beyond the few that each may have.
+const MAX_VARS: usize = 1 << 15;
 
-/// A piece of the frame that is only accessed whole: bytes above the frame pointer (so
-/// negative), and its size.
+/// A piece of the frame that is only accessed from its start on: bytes above the frame pointer
+/// (so negative), and the size of its longest accesses.
 pub(crate) type Slot = (i32, Size);
 
 /// Everything that is known before a function is built.
@@ -73,20 +73,57 @@ pub(super) fn arg_count(id: i32) -> u8 {
     })
 }
 
+/// Registers read and written by an instruction, as masks, and the promoted slots.
+#[derive(Default)]
+struct Uses {
+    registers: (u64, u64),
+    slots: (Option<usize>, Option<usize>),
+}
+
 /// Variables read and written by an instruction.
-fn uses(source: &Source<'_>, slots: &Slots, at: u32, op: &Isa) -> (u64, u64) {
-    let r = |reg: Reg| {
-        if reg.index() < REGS {
-            1u64 << reg.index()
-        } else {
-            0
-        }
+fn uses(source: &Source<'_>, slots: &Slots, at: u32, op: &Isa) -> Uses {
+    let o = |operand: Operand| match operand {
+        Operand::Reg(reg) => bit(reg),
+        Operand::Imm(_) => 0,
     };
+    let slot = slots.at(at);
+    match (*op, slot) {
+        (Isa::Load { dst, .. }, Some(_)) => Uses {
+            registers: (0, bit(dst)),
+            slots: (slot, None),
+        },
+        // Of a slot that is only written in part, the rest stays.
+        (Isa::Store { src, size, .. }, Some(var)) => Uses {
+            registers: (o(src), 0),
+            slots: (slot.filter(|_| slots.size(var) != Some(size)), slot),
+        },
+        // The key of a lookup may be in a promoted slot.
+        (Isa::CallHelper { .. }, Some(_)) => Uses {
+            registers: registers(source, at, op),
+            slots: (slot, None),
+        },
+        _ => Uses {
+            registers: registers(source, at, op),
+            slots: (None, None),
+        },
+    }
+}
+
+fn bit(reg: Reg) -> u64 {
+    if reg.index() < REGS {
+        1 << reg.index()
+    } else {
+        0
+    }
+}
+
+/// Registers read and written by an instruction that accesses no promoted slot.
+fn registers(source: &Source<'_>, at: u32, op: &Isa) -> (u64, u64) {
+    let r = bit;
     let o = |operand: Operand| match operand {
         Operand::Reg(reg) => r(reg),
         Operand::Imm(_) => 0,
     };
-    let slot = slots.at(at).map(|var| 1u64 << var);
     const CLOBBERED: u64 = 0x3f;
     match *op {
         Isa::Alu { dst, src, .. } => (r(dst) | o(src), r(dst)),
@@ -97,15 +134,8 @@ fn uses(source: &Source<'_>, slots: &Slots, at: u32, op: &Isa) -> (u64, u64) {
         | Isa::PercpuAddr { dst, src } => (r(src), r(dst)),
         Isa::LoadImm64 { dst, .. } | Isa::LoadPseudo { dst, .. } => (0, r(dst)),
         Isa::Packet { index, .. } => (r(reg(6)) | index.map_or(0, r), CLOBBERED),
-        Isa::Load { dst, base, .. } => match slot {
-            Some(var) => (var, r(dst)),
-            None => (r(base), r(dst)),
-        },
-        Isa::LoadAcquire { dst, base, .. } => (r(base), r(dst)),
-        Isa::Store { base, src, .. } => match slot {
-            Some(var) => (o(src), var),
-            None => (r(base) | o(src), 0),
-        },
+        Isa::Load { dst, base, .. } | Isa::LoadAcquire { dst, base, .. } => (r(base), r(dst)),
+        Isa::Store { base, src, .. } => (r(base) | o(src), 0),
         Isa::StoreRelease { base, src, .. } => (r(base) | r(src), 0),
         Isa::Atomic {
             base,
@@ -124,11 +154,7 @@ fn uses(source: &Source<'_>, slots: &Slots, at: u32, op: &Isa) -> (u64, u64) {
         }
         Isa::Branch { dst, src, .. } => (r(dst) | o(src), 0),
         Isa::Jump { .. } | Isa::MayGoto { .. } | Isa::Nospec => (0, 0),
-        Isa::CallHelper { id } => {
-            // The key of a lookup may be in a promoted slot.
-            let key = slot.unwrap_or(0);
-            (((1 << arg_count(id)) - 1) << 1 | key, CLOBBERED)
-        }
+        Isa::CallHelper { id } => (((1 << arg_count(id)) - 1) << 1, CLOBBERED),
         Isa::CallSub { delta } => {
             let reads = function_at(source.executable, target(at, delta))
                 .and_then(|f| source.reads.get(f).copied());
@@ -157,8 +183,21 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
-    /// How many slots can be promoted in one function.
-    pub(crate) const MAX: usize = MAX_VARS - REGS;
+    /// How many slots can be promoted in a function of so many blocks.
+    pub(crate) fn most(blocks: usize) -> usize {
+        const FEW: usize = 54;
+        (MAX_VARS / blocks.max(1)).max(FEW)
+    }
+
+    /// The size of the slot that is this variable.
+    pub(super) fn size(&self, var: usize) -> Option<Size> {
+        Some(self.slots.get(var.checked_sub(REGS)?)?.1)
+    }
+
+    /// How many variables there are.
+    pub(super) fn vars(&self) -> usize {
+        REGS + self.slots.len()
+    }
 
     pub(super) fn at(&self, insn: u32) -> Option<usize> {
         self.by_insn.get(&insn).map(|index| REGS + index)
@@ -170,8 +209,16 @@ pub(super) struct Shape {
     /// For each block its instructions as a range of [`Code::ops`].
     pub(super) ranges: Vec<(usize, usize)>,
     pub(super) succs: Vec<[Option<usize>; 2]>,
-    /// Variables whose value matters at its start.
-    pub(super) live: Vec<u64>,
+    /// Variables whose value matters at the start of each block, as masks of so many words.
+    live: Vec<u64>,
+    words: usize,
+}
+
+impl Shape {
+    /// Whether the value of a variable matters at the start of a block.
+    pub(super) fn is_live(&self, block: usize, var: usize) -> bool {
+        self.live[block * self.words + var / 64] >> (var % 64) & 1 != 0
+    }
 }
 
 pub(super) fn shape(source: &Source<'_>, slots: &Slots, code: &Code) -> Result<Shape, Unsupported> {
@@ -236,32 +283,47 @@ pub(super) fn shape(source: &Source<'_>, slots: &Slots, code: &Code) -> Result<S
             _ => [Some(find(after, at)?), None],
         });
     }
-    let mut gens = Vec::new();
-    for &(start, end) in &ranges {
-        let (mut reads, mut writes) = (0u64, 0u64);
+    let words = slots.vars().div_ceil(64);
+    let (mut reads, mut writes) = (vec![0; ranges.len() * words], vec![0; ranges.len() * words]);
+    for (block, &(start, end)) in ranges.iter().enumerate() {
+        let reads = &mut reads[block * words..][..words];
+        let writes = &mut writes[block * words..][..words];
         for (at, op) in &code.ops[start..end] {
-            let (r, w) = uses(source, slots, *at, op);
-            reads |= r & !writes;
-            writes |= w;
+            let Uses { registers, slots } = uses(source, slots, *at, op);
+            reads[0] |= registers.0 & !writes[0];
+            writes[0] |= registers.1;
+            if let Some(var) = slots.0 {
+                reads[var / 64] |= 1 << (var % 64) & !writes[var / 64];
+            }
+            if let Some(var) = slots.1 {
+                writes[var / 64] |= 1 << (var % 64);
+            }
         }
-        gens.push((reads, writes));
     }
-    let mut live: Vec<u64> = vec![0; ranges.len()];
+    let mut live: Vec<u64> = vec![0; ranges.len() * words];
     let mut changed = true;
     while changed {
         changed = false;
         for block in (0..ranges.len()).rev() {
-            let out = succs[block].iter().flatten().fold(0, |m, s| m | live[*s]);
-            let (reads, writes) = gens[block];
-            let now = reads | (out & !writes);
-            changed |= now != live[block];
-            live[block] = now;
+            for word in 0..words {
+                let at = block * words + word;
+                let next = |s: &usize| live[s * words + word];
+                let out = succs[block]
+                    .iter()
+                    .flatten()
+                    .map(next)
+                    .fold(0, |m, s| m | s);
+                let now = reads[at] | (out & !writes[at]);
+                changed |= now != live[at];
+                live[at] = now;
+            }
         }
     }
     Ok(Shape {
         ranges,
         succs,
         live,
+        words,
     })
 }
 

@@ -42,7 +42,13 @@ pub(crate) fn plainly_promotable(code: &Code, probed: &[u32]) -> Option<Slots> {
         }
         found.add(off.into(), size, at);
     }
-    Some(found.slots())
+    let jumps = code.ops.iter().filter(|(_, op)| {
+        matches!(
+            op,
+            Isa::Jump { .. } | Isa::Branch { .. } | Isa::MayGoto { .. }
+        )
+    });
+    Some(found.slots(2 * jumps.count() + 1))
 }
 
 /// Accesses to the frame by their places.
@@ -56,17 +62,15 @@ struct Accesses {
 impl Accesses {
     fn add(&mut self, start: i32, size: Size, insn: u32) {
         let place = self.places.entry(start).or_insert((size, Vec::new()));
-        if place.0 == size {
-            place.1.push(insn);
-        } else {
-            let bytes = size.bytes().max(place.0.bytes());
-            self.bad.push((start, start + bytes as i32));
+        if size.bytes() > place.0.bytes() {
+            place.0 = size;
         }
+        place.1.push(insn);
     }
 
-    /// The places that can be promoted: those that overlap others in no other way than wholly.
-    /// When there are too many, those with the most accesses.
-    fn slots(self) -> Slots {
+    /// The places that can be promoted: those that overlap no others.
+    /// When there are too many for so many blocks, those with the most accesses.
+    fn slots(self, blocks: usize) -> Slots {
         let ranges: Vec<(i32, i32)> = self
             .places
             .iter()
@@ -84,7 +88,7 @@ impl Accesses {
             best.push(((start, size), insns));
         }
         best.sort_by_key(|(_, insns)| std::cmp::Reverse(insns.len()));
-        best.truncate(Slots::MAX);
+        best.truncate(Slots::most(blocks));
         let mut slots = Slots::default();
         for (index, (slot, insns)) in best.into_iter().enumerate() {
             slots.slots.push(slot);
@@ -129,7 +133,7 @@ pub(crate) fn promotable(built: &mut Built) -> Slots {
             None => found.bad.push((start, start + size.bytes() as i32)),
         }
     }
-    found.slots()
+    found.slots(built.func.blocks.len())
 }
 
 /// Whether an address on the frame is used for anything but a direct access.

@@ -112,6 +112,28 @@ fn sum(func: &Func, v: Val) -> Option<(Width, [Val; 2])> {
     }
 }
 
+/// Whether a value is a phi and a short number in memory: many of those are added at once.
+pub(super) fn sums(func: &Func, v: Val) -> bool {
+    let number = |v: Val| {
+        let load = match func.op(v) {
+            Op::Swap { size: Size::B16, a } => a,
+            _ => v,
+        };
+        matches!(
+            func.op(load),
+            Op::Load {
+                size: Size::B16,
+                signed: false,
+                ..
+            }
+        )
+    };
+    sum(func, v).is_some_and(|(_, [a, b])| {
+        let is_phi = |v: Val| func.op(v) == Op::Phi;
+        is_phi(a) && number(b) || is_phi(b) && number(a)
+    })
+}
+
 /// The summand that a value is, when it is used for nothing else.
 fn term(func: &Func, known: &Known<'_>, v: Val) -> Option<Term> {
     let (swapped, load) = match func.op(v) {
@@ -297,7 +319,14 @@ impl Emitter<'_> {
         let mut sums: [Option<Val>; 2] = [None; 2];
         for load in loads {
             let word = self.push(*load);
-            let upper = self.with(AluOp::Rsh, word, shift);
+            // What is rotated into the upper bits is not in the mask.
+            let count = self.push(Op::Const(64 - shift));
+            let upper = self.push(Op::Bin {
+                op: BinOp::Rotl,
+                width: Width::W64,
+                a: word,
+                b: count,
+            });
             for (sum, part) in sums.iter_mut().zip([word, upper]) {
                 let part = self.with(AluOp::And, part, mask);
                 *sum = Some(match *sum {

@@ -2,9 +2,10 @@
 
 mod arith;
 
-use skep_isa::{Cond, Size, SwapKind, Width, meaning};
+use skep_isa::{AluOp, Cond, Size, SwapKind, Width, meaning};
 
-use crate::ir::{Block, Func, Op, Term, Test, Val};
+use super::bits::length;
+use crate::ir::{BinOp, Block, Func, Op, Term, Test, Val, bits};
 
 /// What becomes of a value.
 enum Better {
@@ -36,9 +37,9 @@ impl Better {
     }
 }
 
-/// One round over all instructions; whether anything changed. `known` tells how many bits of
-/// each value count, which stays true whatever a value is replaced by.
-pub(crate) fn simplify(func: &mut Func, known: &mut Vec<u8>) -> bool {
+/// One round over all instructions; whether anything changed. `known` tells which bits of
+/// each value can be set, which stays true whatever a value is replaced by.
+pub(crate) fn simplify(func: &mut Func, known: &mut Vec<u64>) -> bool {
     let mut round = Round {
         alias: (0..func.ops.len() as u32).map(Val).collect(),
         uses: use_counts(func),
@@ -73,19 +74,20 @@ pub(crate) fn simplify(func: &mut Func, known: &mut Vec<u8>) -> bool {
                 kept.push(v);
             }
         }
-        let body = &mut func.blocks[block.at()];
-        body.insts = kept;
-        body.term
-            .visit(&mut |operand| *operand = round.find(*operand));
-        let better = match &mut body.term {
+        let mut term = func.blocks[block.at()].term;
+        term.visit(&mut |operand| *operand = round.find(*operand));
+        let better = match &mut term {
             Term::Branch { test, then, other } => {
                 let (then, other) = (*then, *other);
-                round.test(&func.ops, test);
+                round.test(func, test);
+                kept.append(&mut round.fresh);
                 known_test(&func.ops, test)
                     .map(|holds| if holds { (then, other) } else { (other, then) })
             }
             _ => None,
         };
+        let body = &mut func.blocks[block.at()];
+        (body.insts, body.term) = (kept, term);
         if let Some((taken, not)) = better {
             func.blocks[block.at()].term = Term::Jump(taken);
             forget_edge(func, block, not);
@@ -169,7 +171,7 @@ fn known_test(ops: &[Op], test: &Test) -> Option<bool> {
 struct Round {
     alias: Vec<Val>,
     uses: Vec<u32>,
-    known: Vec<u8>,
+    known: Vec<u64>,
     /// Instructions to put before the one that is looked at.
     fresh: Vec<Val>,
     changed: bool,
@@ -183,21 +185,35 @@ impl Round {
         v
     }
 
-    fn known(&self, v: Val) -> u8 {
-        self.known.get(v.at()).copied().unwrap_or(64)
+    /// Which bits of a value can be set.
+    fn possible(&self, v: Val) -> u64 {
+        self.known.get(v.at()).copied().unwrap_or(u64::MAX)
     }
 
-    fn constant(&mut self, func: &mut Func, value: u64) -> Val {
-        let v = func.push(Op::Const(value));
+    /// How many bits of a value count.
+    fn known(&self, v: Val) -> u8 {
+        length(self.possible(v))
+    }
+
+    /// A new value, which is used once.
+    fn fresh(&mut self, func: &mut Func, op: Op) -> Val {
+        let v = func.push(op);
         self.alias.push(v);
         self.uses.push(1);
-        self.known.push(64 - value.leading_zeros() as u8);
+        self.known.push(u64::MAX);
         self.fresh.push(v);
         v
     }
 
-    /// The constant of a comparison goes to the right.
-    fn test(&self, ops: &[Op], test: &mut Test) {
+    fn constant(&mut self, func: &mut Func, value: u64) -> Val {
+        let v = self.fresh(func, Op::Const(value));
+        self.known[v.at()] = value;
+        v
+    }
+
+    /// The constant of a comparison goes to the right, and bits are asked of what has them first.
+    fn test(&mut self, func: &mut Func, test: &mut Test) {
+        let ops = &func.ops;
         if constant(ops, test.a).is_some() && constant(ops, test.b).is_none() {
             std::mem::swap(&mut test.a, &mut test.b);
             test.cond = swapped(test.cond);
@@ -205,6 +221,43 @@ impl Round {
         if test.width == Width::W32 {
             test.a = low(ops, test.a, 32);
             test.b = low(ops, test.b, 32);
+        }
+        if test.cond == Cond::Set
+            && let Some(mask) = constant(ops, test.b)
+        {
+            self.bits_of(func, test, meaning::mov(test.width, mask));
+        }
+    }
+
+    /// Whether one of some bits is set: of an earlier value, and of one before a shift.
+    fn bits_of(&mut self, func: &mut Func, test: &mut Test, mut mask: u64) {
+        let all = meaning::mov(test.width, u64::MAX);
+        let asked = mask;
+        loop {
+            test.a = self.seen(&func.ops, test.a, mask);
+            let Op::Bin {
+                op: BinOp::Alu(AluOp::Rsh),
+                width,
+                a,
+                b,
+            } = func.op(test.a)
+            else {
+                break;
+            };
+            let Some(count) = func.constant(b).map(|c| c & u64::from(bits(width) - 1)) else {
+                break;
+            };
+            // What would come from above the width is zero.
+            let before = mask << count & all;
+            let whole = mask << count >> count == mask;
+            let short = test.width == Width::W32 || before >> 31 == 0;
+            if width != test.width || !whole || !short || before == 0 {
+                break;
+            }
+            (mask, test.a) = (before, a);
+        }
+        if mask != asked {
+            test.b = self.constant(func, mask);
         }
     }
 
@@ -257,7 +310,7 @@ impl Round {
                     return Better::Is(t);
                 }
                 let before = test;
-                self.test(&func.ops, &mut test);
+                self.test(func, &mut test);
                 match known_test(&func.ops, &test) {
                     Some(true) => Better::Is(t),
                     Some(false) => Better::Is(f),
@@ -315,11 +368,7 @@ impl Round {
         match func.op(addr) {
             Op::Frame(o) if o != 0 => match o.checked_add(off) {
                 Some(off) => {
-                    let base = func.push(Op::Frame(0));
-                    self.alias.push(base);
-                    self.uses.push(1);
-                    self.known.push(64);
-                    self.fresh.push(base);
+                    let base = self.fresh(func, Op::Frame(0));
                     (base, off)
                 }
                 None => (addr, off),
@@ -336,7 +385,7 @@ impl Round {
         if u32::from(self.known(a)) <= width {
             return Better::Is(a);
         }
-        match low(&func.ops, a, width) {
+        match self.seen(&func.ops, a, meaning::truncate(from, u64::MAX)) {
             inner if inner != a => Better::By(Op::Zext { from, a: inner }),
             _ => Better::Same,
         }

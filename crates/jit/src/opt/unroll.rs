@@ -3,10 +3,13 @@
 use skep_isa::{AluOp, Cond, Width, meaning};
 
 use super::blocks::always;
+use super::reduce::sums;
 use crate::ir::{BinOp, Block, Func, Op, Term, Test, Val};
 
 /// The most instructions that a loop has after unrolling.
 const MAX_INSTS: usize = 72;
+/// The most of a loop that adds short numbers, many of which are then added at once.
+const MAX_SUMMING: usize = 256;
 /// The most rounds that are followed to see how many there are.
 const MAX_TRIPS: u64 = 1 << 16;
 
@@ -44,14 +47,19 @@ fn unroll_block(func: &mut Func, block: Block) -> bool {
         .iter()
         .filter(|v| !matches!(func.op(**v), Op::Phi | Op::Const(_) | Op::Frame(_)))
         .count();
+    let summing = body.insts.iter().any(|v| sums(func, *v));
     let Some(counted) = trips(func, block, test, stays, back) else {
         return false;
     };
     compare_at_end(func, block, &counted, stays);
     let trips = counted.trips;
-    let fits = |rounds: &u64| trips % rounds == 0 && size as u64 * rounds <= MAX_INSTS as u64;
+    let (most, tries): (_, &[u64]) = match summing {
+        true => (MAX_SUMMING, &[32, 16, 8, 4, 2]),
+        false => (MAX_INSTS, &[8, 4, 2]),
+    };
+    let fits = |rounds: &u64| trips % rounds == 0 && size as u64 * rounds <= most as u64;
     let all = Some(trips).filter(|t| (2..=16).contains(t) && fits(t));
-    let Some(rounds) = all.or_else(|| [8, 4, 2].into_iter().find(fits)) else {
+    let Some(rounds) = all.or_else(|| tries.iter().copied().find(fits)) else {
         return false;
     };
     repeat(func, block, back, rounds);

@@ -5,21 +5,25 @@
 
 mod arith;
 mod blocks;
+mod call;
 mod compare;
 mod memory;
 
-use skep_isa::{AluOp, AtomicOp, Cond, Size, Width};
+use std::collections::BTreeMap;
+
+use skep_isa::{AtomicOp, Cond, Size, Width};
 
 use super::Options;
 use super::asm::{Cc, cc};
-use super::mir::{Addr, Arg, Base, Callee, M, MBlock, MFunc, Role, Src, UnOp, V};
-use crate::ir::{BinOp, Block, Func, Op, Val};
-use crate::opt::{significant, use_counts};
+use super::mir::{Addr, Arg, Base, M, MBlock, MFunc, Role, Src, UnOp, V};
+use crate::ir::{Block, Func, Op, Val};
+use crate::opt::{length, possible, use_counts};
 
 /// Lowers a function.
 pub(crate) fn lower(func: &mut Func, options: &Options, functions: usize) -> MFunc {
     let uses = use_counts(func);
-    let known = significant(func);
+    let known = possible(func);
+    let known = known.into_iter().map(length).collect();
     let mut homes = vec![(Block(0), 0); func.ops.len()];
     let mut epoch = vec![0; func.ops.len()];
     for (i, body) in func.blocks.iter().enumerate() {
@@ -32,7 +36,7 @@ pub(crate) fn lower(func: &mut Func, options: &Options, functions: usize) -> MFu
             }
         }
     }
-    let address_only = address_only(func);
+    let address_only = memory::address_only(func);
     let mut l = Lower {
         demanded: vec![false; func.ops.len()],
         next: func.ops.len() as u32,
@@ -44,6 +48,8 @@ pub(crate) fn lower(func: &mut Func, options: &Options, functions: usize) -> MFu
         address_only,
         out: Vec::new(),
         block: Block(0),
+        in_loop: false,
+        shared: BTreeMap::new(),
         movbe: options.features.movbe,
         hardened: options.hardened,
         lines: options.lines,
@@ -54,55 +60,6 @@ pub(crate) fn lower(func: &mut Func, options: &Options, functions: usize) -> MFu
         has_may_goto: false,
     };
     l.run()
-}
-
-/// Which values are only used as addresses, or in sums and small multiples that are.
-fn address_only(func: &mut Func) -> Vec<bool> {
-    let mut only = vec![true; func.ops.len()];
-    let mut parts: Vec<(Val, [Val; 2])> = Vec::new();
-    for i in 0..func.blocks.len() {
-        for &v in &func.blocks[i].insts {
-            match func.ops[v.at()] {
-                Op::Load { .. } => {}
-                Op::Probe { kept, .. } => kept.iter().for_each(|o| only[o.at()] = false),
-                Op::Store { value, .. } => only[value.at()] = false,
-                Op::Atomic {
-                    operand, expected, ..
-                } => {
-                    only[operand.at()] = false;
-                    only[expected.at()] = false;
-                }
-                Op::Phi => func.phis[v.at()].iter().for_each(|o| only[o.at()] = false),
-                Op::Bin {
-                    op: BinOp::Alu(AluOp::Add),
-                    width: Width::W64,
-                    a,
-                    b,
-                } => {
-                    parts.push((v, [a, b]));
-                }
-                Op::Bin {
-                    op: BinOp::Alu(AluOp::Lsh),
-                    width: Width::W64,
-                    a,
-                    b,
-                } if matches!(func.constant(b), Some(1..=3)) => {
-                    parts.push((v, [a, b]));
-                }
-                mut op => op.visit(&mut |o| only[o.at()] = false),
-            }
-        }
-        let mut term = func.blocks[i].term;
-        term.visit(&mut |o| only[o.at()] = false);
-    }
-    // Users come after what they use, so that one walk from the end is enough; sums over
-    // back edges go through phis.
-    for (v, operands) in parts.into_iter().rev() {
-        if !only[v.at()] {
-            operands.iter().for_each(|o| only[o.at()] = false);
-        }
-    }
-    only
 }
 
 struct Lower<'a> {
@@ -120,6 +77,9 @@ struct Lower<'a> {
     /// The instructions of the present block, last first.
     out: Vec<M>,
     block: Block,
+    in_loop: bool,
+    /// The registers of constants, which are made where the function begins.
+    shared: BTreeMap<u64, V>,
     movbe: bool,
     /// Whether offsets in addresses stay those of the program.
     hardened: bool,
@@ -190,6 +150,15 @@ impl Lower<'_> {
 
     /// The virtual register of a value, which is computed before what was pushed last.
     fn v(&mut self, v: Val) -> V {
+        // Loops find constants in registers that all of their uses share.
+        if self.in_loop
+            && let Op::Const(value) | Op::Map { handle: value, .. } = self.func.op(v)
+        {
+            let next = self.next;
+            let register = *self.shared.entry(value).or_insert(next);
+            self.next = self.next.max(register + 1);
+            return register;
+        }
         self.demanded[v.at()] = true;
         v.0
     }
@@ -415,68 +384,15 @@ impl Lower<'_> {
                     expected,
                 });
             }
-            Op::Helper { id, args, .. } if self.is_loop(id, args) => {
-                let [rounds, function, ctx, flags, _] = args;
-                let function = self.func.constant(function).unwrap_or(0) as u32;
-                let given = [
-                    self.arg(rounds),
-                    Arg::Any,
-                    self.arg(ctx),
-                    self.arg(flags),
-                    Arg::Any,
-                ];
-                self.call(Callee::Loop(function), given, dst);
-            }
-            Op::Direct {
-                function,
-                object,
-                args,
-                count,
-            } => {
-                let mut given = [Arg::Any; 5];
-                for (slot, arg) in given.iter_mut().skip(1).zip(args).take(count.into()) {
-                    *slot = self.arg(arg);
-                }
-                self.call(Callee::Direct { function, object }, given, dst);
-            }
+            Op::Helper { .. }
+            | Op::Direct { .. }
+            | Op::Local { .. }
+            | Op::TailCall { .. }
+            | Op::Packet { .. } => self.called(dst, op),
             Op::Charge(amount) => {
                 self.has_calls = true;
                 self.has_stops = true;
                 self.push(M::Charge { amount });
-            }
-            Op::Helper { id, args, count } => {
-                let mut given = [Arg::Any; 5];
-                for (slot, arg) in given.iter_mut().zip(args).take(count.into()) {
-                    *slot = self.arg(arg);
-                }
-                self.call(Callee::Helper(id), given, dst);
-            }
-            Op::Local {
-                function,
-                args,
-                reads,
-            } => {
-                let mut given = [Arg::Any; 5];
-                for (i, (slot, arg)) in given.iter_mut().zip(args).enumerate() {
-                    if reads >> i & 1 != 0 {
-                        *slot = self.arg(arg);
-                    }
-                }
-                self.call(Callee::Local(function), given, dst);
-            }
-            Op::TailCall { args: [a, b, c] } => {
-                let given = [self.arg(a), self.arg(b), self.arg(c), Arg::Any, Arg::Any];
-                self.call(Callee::TailCall, given, dst);
-            }
-            Op::Packet { size, ctx, offset } => {
-                let given = [
-                    self.arg(ctx),
-                    self.arg(offset),
-                    Arg::Any,
-                    Arg::Any,
-                    Arg::Any,
-                ];
-                self.call(Callee::Packet(size.bytes()), given, dst);
             }
             Op::CpuId => {
                 self.has_calls = true;
@@ -484,22 +400,6 @@ impl Lower<'_> {
             }
             Op::Barrier => self.push(M::Barrier),
         }
-    }
-
-    /// Whether a call is `bpf_loop` with a function that is known here.
-    fn is_loop(&self, id: i32, args: [Val; 5]) -> bool {
-        const LOOP: i32 = skep_catalog::helper_id::LOOP as i32;
-        let known = self.func.constant(args[1]);
-        id == LOOP && known.is_some_and(|function| (1..self.functions as u64).contains(&function))
-    }
-
-    fn call(&mut self, callee: Callee, args: [Arg; 5], dst: V) {
-        self.has_calls = true;
-        self.has_stops |= matches!(
-            callee,
-            Callee::Helper(_) | Callee::TailCall | Callee::Packet(_)
-        );
-        self.push(M::Call { callee, args, dst });
     }
 }
 

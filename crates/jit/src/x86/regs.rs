@@ -354,7 +354,7 @@ fn places(wants: &mut Wants, spare: bool, held: bool) -> Places {
     let (mut slots, mut saved, mut in_memory) = (0, 0u32, 0.0);
     for &v in order.iter() {
         let ranges = &l.ranges[v as usize];
-        let free = |r: R| {
+        let free = |r: R, ranges: &Ranges| {
             let taken = &taken[usize::from(r)];
             ranges.iter().all(|(start, end)| {
                 let before = taken.partition_point(|(s, _)| s < end).checked_sub(1);
@@ -362,14 +362,18 @@ fn places(wants: &mut Wants, spare: bool, held: bool) -> Places {
             })
         };
         let mut score = [0.0; 16];
+        // Who wants the same register most of those that have none yet.
+        let mut partner: Option<(f64, V)> = None;
         for (times, hint) in &hints[v as usize] {
             match hint {
                 Wish::In(_, wanted) => score[usize::from(*wanted)] += times,
-                Wish::Same(_, other) => {
-                    if let Loc::R(r) = locs[*other as usize] {
-                        score[usize::from(r)] += times;
+                Wish::Same(_, other) => match locs[*other as usize] {
+                    Loc::R(r) => score[usize::from(r)] += times,
+                    Loc::None if partner.is_none_or(|(most, _)| *times > most) => {
+                        partner = Some((*times, *other));
                     }
-                }
+                    _ => {}
+                },
             }
         }
         // Whether one is free takes longer to find out than which is best, so they are asked in
@@ -393,8 +397,18 @@ fn places(wants: &mut Wants, spare: bool, held: bool) -> Places {
             ranked[at] = (value, r);
             count += 1;
         }
-        let mut ranked = ranked.iter().take(count).map(|(_, r)| *r);
-        let best = ranked.find(|r| free(*r));
+        let partner = partner.map(|(_, other)| &l.ranges[other as usize]);
+        let partner = partner.filter(|other| !overlap(ranges, other));
+        let mut free_ones = ranked.iter().take(count).filter(|(_, r)| free(*r, ranges));
+        let best = free_ones.next().map(|&(value, first)| {
+            let Some(partner) = partner.filter(|partner| !free(first, partner)) else {
+                return first;
+            };
+            // Of those that are as good, one that the partner can have, too.
+            let mut as_good = free_ones.take_while(|(other, _)| *other == value);
+            let shared = as_good.find(|(_, r)| free(*r, partner));
+            shared.map_or(first, |(_, r)| *r)
+        });
         locs[v as usize] = match (best, l.constant[v as usize]) {
             (Some(r), _) => {
                 take(&mut taken[usize::from(r)], ranges);

@@ -45,11 +45,6 @@ impl Round {
         if let Some(rotated) = rotation(&func.ops, op, width, a, b) {
             return Better::By(rotated);
         }
-        if op == AluOp::Xor
-            && let Some(selected) = self.xor_selected(func, width, a, b)
-        {
-            return Better::By(selected);
-        }
         let Some(c) = cb else {
             if a == b && matches!(op, AluOp::Xor | AluOp::Sub) {
                 return Better::By(Op::Const(0));
@@ -77,7 +72,7 @@ impl Round {
                     let f = self.constant(func, 0);
                     Better::By(Op::Select { test, t, f })
                 }
-                None => self.masked(width, a, c),
+                None => self.masked(func, width, a, c),
             },
             (AluOp::Sub, c) => {
                 let minus = match width {
@@ -100,54 +95,122 @@ impl Round {
                 bin(AluOp::And, a, b)
             }
             (AluOp::Add, c) => self.sum(func, width, a, c),
-            (AluOp::Rsh | AluOp::Arsh, c) => shifted_back(&func.ops, op, width, a, c),
+            (AluOp::Rsh | AluOp::Arsh, c) => match shifted_back(&func.ops, op, width, a, c) {
+                Better::Same if op == AluOp::Rsh => self.shifted(func, op, width, a, b),
+                better => better,
+            },
+            (AluOp::Lsh, _) => self.shifted(func, op, width, a, b),
             _ => Better::Same,
         }
     }
 
-    /// `y ^ (test ? c : 0)` as a selection between `y ^ c` and `y`.
-    fn xor_selected(&mut self, func: &mut Func, width: Width, a: Val, b: Val) -> Option<Op> {
-        for (y, selected) in [(a, b), (b, a)] {
-            if let Op::Select { test, t, f } = func.op(selected)
-                && self.uses.get(selected.at()) == Some(&1)
-                && func.constant(f) == Some(0)
-                && func.constant(t).is_some()
-                && (width == Width::W64 || self.known(y) <= 32)
-            {
-                let op = Op::Bin {
-                    op: BinOp::Alu(AluOp::Xor),
-                    width,
-                    a: y,
-                    b: t,
-                };
-                let t = func.push(op);
-                self.alias.push(t);
-                self.uses.push(1);
-                self.known.push(64);
-                self.fresh.push(t);
-                return Some(Op::Select { test, t, f: y });
-            }
-        }
-        None
-    }
-
-    pub(super) fn masked(&self, width: Width, a: Val, mask: u64) -> Better {
-        let known = self.known(a);
-        let all = if known >= 64 {
-            u64::MAX
-        } else {
-            (1 << known) - 1
-        };
-        if mask & all == all && (width == Width::W64 || known <= 32) {
+    fn masked(&mut self, func: &mut Func, width: Width, a: Val, mask: u64) -> Better {
+        let can = self.possible(a);
+        if can & !mask == 0 {
             return Better::Is(a);
+        }
+        if can & mask == 0 {
+            return Better::By(Op::Const(0));
         }
         let zext = |from| Better::By(Op::Zext { from, a });
         match mask {
-            0xff => zext(Size::B8),
-            0xffff => zext(Size::B16),
-            0xffff_ffff => zext(Size::B32),
-            _ => Better::Same,
+            0xff => return zext(Size::B8),
+            0xffff => return zext(Size::B16),
+            0xffff_ffff => return zext(Size::B32),
+            _ => {}
         }
+        let a = match self.seen(&func.ops, a, mask) {
+            inner if inner != a => inner,
+            _ => return Better::Same,
+        };
+        let b = self.constant(func, mask);
+        let op = BinOp::Alu(AluOp::And);
+        Better::By(Op::Bin { op, width, a, b })
+    }
+
+    /// A value that is earlier and agrees in all bits of the mask.
+    pub(super) fn seen(&self, ops: &[Op], mut v: Val, mask: u64) -> Val {
+        let without = |v: Val| self.possible(v) & mask == 0;
+        loop {
+            v = match ops[v.at()] {
+                Op::Zext { from, a } if mask >> (from.bytes() * 8 - 1) <= 1 => a,
+                Op::Sext { from, a, .. } if mask >> (from.bytes() * 8 - 1) <= 1 => a,
+                Op::Bin {
+                    op: BinOp::Alu(AluOp::Xor | AluOp::Or),
+                    width,
+                    a,
+                    b,
+                } if width == Width::W64 || mask >> 32 == 0 => match (without(a), without(b)) {
+                    (_, true) => a,
+                    (true, _) => b,
+                    _ => return v,
+                },
+                Op::Bin {
+                    op: BinOp::Alu(AluOp::And),
+                    width,
+                    a,
+                    b,
+                } if width == Width::W64 || mask >> 32 == 0 => match constant(ops, b) {
+                    Some(c) if mask & !c == 0 => a,
+                    _ => return v,
+                },
+                _ => return v,
+            };
+        }
+    }
+
+    /// A shift of a shift is one, and that of `x ^ (test ? c : 0)` by `n` is
+    /// `(x >> n) ^ (test ? c >> n : 0)`: who needs it then waits for one step less.
+    fn shifted(&mut self, func: &mut Func, op: AluOp, width: Width, v: Val, n: Val) -> Better {
+        let Op::Bin {
+            op: BinOp::Alu(before),
+            width: inner,
+            a: x,
+            b: y,
+        } = func.op(v)
+        else {
+            return Better::Same;
+        };
+        let (true, Some(count)) = (inner == width, func.constant(n)) else {
+            return Better::Same;
+        };
+        let count = count & u64::from(bits(width) - 1);
+        if before == op
+            && let Some(so_far) = func.constant(y)
+        {
+            let total = (so_far & u64::from(bits(width) - 1)) + count;
+            if total >= bits(width).into() {
+                return Better::By(Op::Const(0));
+            }
+            let (op, b) = (BinOp::Alu(op), self.constant(func, total));
+            return Better::By(Op::Bin { op, width, a: x, b });
+        }
+        let once = |this: &Self, v: Val| this.uses.get(v.at()) == Some(&1);
+        if before != AluOp::Xor || !once(self, v) {
+            return Better::Same;
+        }
+        for (x, selected) in [(x, y), (y, x)] {
+            if let Op::Select { test, t, f } = func.op(selected)
+                && once(self, selected)
+                && let (Some(t), Some(f)) = (func.constant(t), func.constant(f))
+            {
+                let [t, f] = [t, f].map(|c| self.constant(func, meaning::alu(width, op, c, count)));
+                let b = self.fresh(func, Op::Select { test, t, f });
+                let op = BinOp::Alu(op);
+                let a = self.fresh(
+                    func,
+                    Op::Bin {
+                        op,
+                        width,
+                        a: x,
+                        b: n,
+                    },
+                );
+                let op = BinOp::Alu(AluOp::Xor);
+                return Better::By(Op::Bin { op, width, a, b });
+            }
+        }
+        Better::Same
     }
 
     fn sum(&mut self, func: &mut Func, width: Width, a: Val, c: u64) -> Better {

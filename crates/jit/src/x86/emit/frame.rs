@@ -28,7 +28,7 @@ impl Emit<'_, '_> {
                 continue;
             }
             if heads[i] && block.depth > 0 {
-                self.asm.align(10);
+                self.asm.align(15);
                 // Jumps go behind the filling.
                 self.asm.bind(self.labels[i]);
             }

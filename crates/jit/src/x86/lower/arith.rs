@@ -97,6 +97,15 @@ impl Lower<'_> {
                 if op == AluOp::Add && is_wide && self.sum(dst, a, b) {
                     return;
                 }
+                if op == AluOp::Add
+                    && self.uses[a.at()] == 1
+                    && self.homes[a.at()].0 == self.block
+                    && let Some(disp) = self.imm(b, width)
+                    && !self.hardened
+                    && self.multiple_and(dst, width, a, disp)
+                {
+                    return;
+                }
                 // Logic on numbers without upper halves needs no wide form.
                 let small = self.known[a.at()] <= 32 && self.known[b.at()] <= 32;
                 let logic = matches!(op, AluOp::Or | AluOp::And | AluOp::Xor);
@@ -123,6 +132,7 @@ impl Lower<'_> {
                     b,
                 });
             }
+            AluOp::Mul if self.multiple_and(dst, width, Val(dst), 0) => {}
             AluOp::Mul => {
                 let b = self.src(b, width, at);
                 let a = self.v(a);

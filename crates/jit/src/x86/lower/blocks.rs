@@ -53,6 +53,7 @@ impl Lower<'_> {
         self.block = block;
         self.out.clear();
         let body = self.func.blocks[block.at()].clone();
+        self.in_loop = body.depth > 0;
         let successors: Vec<Block> = body.term.successors().into_iter().flatten().collect();
         let mut succs: Vec<u32> = successors.iter().map(|b| b.0).collect();
         // Copies of a conditional edge go to a block of their own, unless the block is the
@@ -174,15 +175,16 @@ impl Lower<'_> {
                 }
             }
         }
-        if self.has_may_goto
-            && let Some(first) = out.first_mut()
-        {
-            let at = first
-                .insts
-                .iter()
-                .position(|m| !matches!(m, M::Params { .. }))
-                .unwrap_or(0);
-            first.insts.insert(at, M::Allow);
+        if let Some(first) = out.first_mut() {
+            let behind = |m: &M| !matches!(m, M::Params { .. });
+            let at = first.insts.iter().position(behind).unwrap_or(0);
+            let constants = self.shared.iter();
+            let constants = constants.map(|(value, dst)| M::Imm {
+                dst: *dst,
+                value: *value,
+            });
+            let allowance = self.has_may_goto.then_some(M::Allow);
+            first.insts.splice(at..at, constants.chain(allowance));
         }
         MFunc {
             blocks: out,

@@ -3,10 +3,59 @@
 use skep_isa::{AluOp, Size, Width};
 
 use super::Lower;
-use crate::ir::{BinOp, Op, Val};
+use crate::ir::{BinOp, Func, Op, Val};
 use crate::opt::low;
 use crate::x86::asm::Group1;
 use crate::x86::mir::{Addr, Base, M, Src, V};
+
+/// Which values are only used as addresses, or in sums and small multiples that are.
+pub(super) fn address_only(func: &mut Func) -> Vec<bool> {
+    let mut only = vec![true; func.ops.len()];
+    let mut parts: Vec<(Val, [Val; 2])> = Vec::new();
+    for i in 0..func.blocks.len() {
+        for &v in &func.blocks[i].insts {
+            match func.ops[v.at()] {
+                Op::Load { .. } => {}
+                Op::Probe { kept, .. } => kept.iter().for_each(|o| only[o.at()] = false),
+                Op::Store { value, .. } => only[value.at()] = false,
+                Op::Atomic {
+                    operand, expected, ..
+                } => {
+                    only[operand.at()] = false;
+                    only[expected.at()] = false;
+                }
+                Op::Phi => func.phis[v.at()].iter().for_each(|o| only[o.at()] = false),
+                Op::Bin {
+                    op: BinOp::Alu(AluOp::Add),
+                    width: Width::W64,
+                    a,
+                    b,
+                } => {
+                    parts.push((v, [a, b]));
+                }
+                Op::Bin {
+                    op: BinOp::Alu(AluOp::Lsh),
+                    width: Width::W64,
+                    a,
+                    b,
+                } if matches!(func.constant(b), Some(1..=3)) => {
+                    parts.push((v, [a, b]));
+                }
+                mut op => op.visit(&mut |o| only[o.at()] = false),
+            }
+        }
+        let mut term = func.blocks[i].term;
+        term.visit(&mut |o| only[o.at()] = false);
+    }
+    // Users come after what they use, so that one walk from the end is enough; sums over
+    // back edges go through phis.
+    for (v, operands) in parts.into_iter().rev() {
+        if !only[v.at()] {
+            operands.iter().for_each(|o| only[o.at()] = false);
+        }
+    }
+    only
+}
 
 impl Lower<'_> {
     /// An address in the form that the machine adds up.
@@ -75,17 +124,25 @@ impl Lower<'_> {
         (!self.hardened || i8::try_from(b).is_ok()).then_some(sum)
     }
 
-    /// A value that is only used in addresses as another one and a constant.
+    /// A value as another one and a constant: it need not be known yet where it is an address.
     pub(super) fn plus(&self, v: Val) -> Option<(Val, i32)> {
         match self.func.op(v) {
             Op::Bin {
                 op: BinOp::Alu(AluOp::Add),
-                width: Width::W64,
+                width,
                 a,
                 b,
-            } if self.address_only[v.at()] || self.uses[v.at()] == 1 => {
+            } => {
                 let c = self.func.constant(b)?;
-                Some((a, i32::try_from(c as i64).ok()?))
+                // Counters have their own last use before their step.
+                let alone = self.address_only[v.at()] || self.uses[v.at()] == 1;
+                if !alone && self.func.op(a) == Op::Phi {
+                    return None;
+                }
+                // A narrow sum is the wide one where nothing is carried out of it.
+                let whole = width == Width::W64 || (c < 1 << 31 && self.known[a.at()] < 32);
+                let c = i32::try_from(c as i64).ok()?;
+                whole.then_some((a, c))
             }
             _ => None,
         }
@@ -105,6 +162,43 @@ impl Lower<'_> {
             },
             _ => None,
         }
+    }
+
+    /// A product of a value with three, five or nine, which is a sum: the value and the shift.
+    pub(super) fn odd_multiple(&self, v: Val, width: Width) -> Option<(Val, u8)> {
+        match self.func.op(v) {
+            Op::Bin {
+                op: BinOp::Alu(AluOp::Mul),
+                width: inner,
+                a,
+                b,
+            } if inner == width => {
+                let shift = match self.func.constant(b)? {
+                    3 => 1,
+                    5 => 2,
+                    9 => 3,
+                    _ => return None,
+                };
+                Some((a, shift))
+            }
+            _ => None,
+        }
+    }
+
+    /// A few times a value, and a constant, in one instruction.
+    pub(super) fn multiple_and(&mut self, dst: V, width: Width, v: Val, disp: i32) -> bool {
+        let Some((x, shift)) = self.odd_multiple(v, width) else {
+            return false;
+        };
+        let x = self.v(x);
+        let addr = Addr {
+            base: Base::V(x),
+            index: Some((x, shift)),
+            disp,
+        };
+        let wide = width == Width::W64;
+        self.push(M::Lea { dst, wide, addr });
+        true
     }
 
     /// A sum that one `lea` computes.
