@@ -1,9 +1,11 @@
-//! Makes the skeleton of the firewall, so that the library can name what it has.
+//! Makes the skeletons of the objects that are used here, so that Rust can name what they have.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let object = "../programs/xdp_firewall.bpf.o";
-    println!("cargo:rerun-if-changed={object}");
     let out = std::env::var("OUT_DIR")?;
-    skep::write_skeleton(object.as_ref(), out.as_ref())?;
+    for name in ["xdp_firewall", "globals"] {
+        let object = format!("../programs/{name}.bpf.o");
+        println!("cargo:rerun-if-changed={object}");
+        skep::write_skeleton(object.as_ref(), out.as_ref())?;
+    }
     Ok(())
 }

@@ -16,6 +16,7 @@
 
 pub mod attr;
 mod capabilities;
+mod cells;
 pub mod context;
 mod errno;
 pub mod flags;
@@ -27,6 +28,7 @@ mod numbers;
 mod seam;
 
 pub use capabilities::Capabilities;
+pub use cells::Cells;
 pub use errno::Errno;
 pub use flags::{ElemFlags, LogLevel, MapFlags, ProgFlags, TestRunFlags};
 pub use layout::{Name, check_attr_size, object_name};

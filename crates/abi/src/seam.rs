@@ -86,9 +86,10 @@ pub trait Mapping: Send + Sync {
     }
     /// Where it lies.
     fn address(&self) -> u64;
-    /// Copies bytes out; `EFAULT` beyond the end.
+    /// Copies bytes out, aligned words at once; `EFAULT` beyond the end.
     fn read(&self, offset: usize, out: &mut [u8]) -> Result<(), Errno>;
-    /// Copies bytes in; `EFAULT` beyond the end, or where nothing may be written.
+    /// Copies bytes in, aligned words at once; `EFAULT` beyond the end, or where nothing may be
+    /// written.
     fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Errno>;
     /// Reads an aligned word, and sees what was written before it; `EFAULT`, `EINVAL`.
     fn load(&self, offset: usize) -> Result<u64, Errno>;

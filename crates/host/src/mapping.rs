@@ -1,9 +1,9 @@
 //! `mmap(2)` of a descriptor of the running kernel.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-use skep_abi::{Errno, Mapping};
+use skep_abi::{Cells, Errno, Mapping};
 
 /// Memory shared with the kernel; unmapped when dropped.
 pub(crate) struct Shared {
@@ -71,14 +71,29 @@ impl Shared {
         if !offset.is_multiple_of(8) {
             return Err(Errno::EINVAL);
         }
-        // SAFETY: the word lies in the mapping, is aligned because the mapping is, and others
-        // who share it access it atomically.
-        Ok(unsafe { &*self.base.add(offset).cast::<AtomicU64>() })
+        Ok(self.cell64(offset))
+    }
+}
+
+impl Cells for Shared {
+    fn cell8(&self, at: usize) -> &AtomicU8 {
+        // SAFETY: the callers have checked that it lies inside; every access is atomic.
+        unsafe { &*self.base.add(at).cast() }
     }
 
-    fn byte(&self, offset: usize) -> &AtomicU8 {
-        // SAFETY: the callers have checked that the byte lies in the mapping.
-        unsafe { &*self.base.add(offset).cast::<AtomicU8>() }
+    fn cell16(&self, at: usize) -> &AtomicU16 {
+        // SAFETY: as above; it is aligned, as the mapping is to a page.
+        unsafe { &*self.base.add(at).cast() }
+    }
+
+    fn cell32(&self, at: usize) -> &AtomicU32 {
+        // SAFETY: as above.
+        unsafe { &*self.base.add(at).cast() }
+    }
+
+    fn cell64(&self, at: usize) -> &AtomicU64 {
+        // SAFETY: as above.
+        unsafe { &*self.base.add(at).cast() }
     }
 }
 
@@ -100,17 +115,13 @@ impl Mapping for Shared {
 
     fn read(&self, offset: usize, out: &mut [u8]) -> Result<(), Errno> {
         self.check(offset, out.len(), false)?;
-        for (i, byte) in out.iter_mut().enumerate() {
-            *byte = self.byte(offset + i).load(Ordering::Relaxed);
-        }
+        self.copy_out(offset, out);
         Ok(())
     }
 
     fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Errno> {
         self.check(offset, bytes.len(), true)?;
-        for (i, byte) in bytes.iter().enumerate() {
-            self.byte(offset + i).store(*byte, Ordering::Relaxed);
-        }
+        self.copy_in(offset, bytes);
         Ok(())
     }
 

@@ -34,6 +34,7 @@ mod program;
 mod relocs;
 mod resolve;
 mod section_table;
+mod shared;
 pub mod skeleton;
 mod struct_ops;
 mod struct_ops_value;

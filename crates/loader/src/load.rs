@@ -4,7 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use skep_abi::{Backend, Errno, Mapping};
+use skep_abi::{Backend, Errno};
 use skep_btf::Btf;
 use skep_isa::Insn;
 
@@ -18,6 +18,7 @@ use crate::modules::{Module, ModuleBtf};
 use crate::object::Object;
 use crate::prog_load::{LogOptions, ProgramLoad};
 use crate::program::{ProgIndex, Program};
+use crate::shared::Mappings;
 use crate::{pins, resolve, struct_ops_value};
 
 /// What a load depends on besides the object and the kernel.
@@ -70,8 +71,7 @@ pub struct Loaded<'k> {
     pub(crate) btf: Option<Fd<'k>>,
     btf_refused: Option<Errno>,
     maps: Vec<MapState<'k>>,
-    /// The arenas that were made here, as this side sees them.
-    arenas: Vec<(MapIndex, Shared)>,
+    pub(crate) mappings: Mappings,
     programs: Vec<Option<Fd<'k>>>,
     kernel_btf: OnceCell<Option<Arc<Btf>>>,
     pub(crate) modules: OnceCell<Vec<Module<'k>>>,
@@ -101,15 +101,6 @@ fn is_made(def: &MapDef) -> bool {
 /// The kernel, with a name in debug output.
 #[derive(Clone, Copy)]
 pub(crate) struct Kernel<'k>(pub(crate) &'k dyn Backend);
-
-/// Memory that the kernel shares, by its place in debug output.
-struct Shared(Box<dyn Mapping>);
-
-impl core::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{:#x}+{:#x}", self.0.address(), self.0.len())
-    }
-}
 
 impl core::fmt::Debug for Kernel<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -204,7 +195,7 @@ impl<'k> Loaded<'k> {
             btf: None,
             btf_refused: None,
             maps: object.maps.iter().map(|_| MapState::Left).collect(),
-            arenas: Vec::new(),
+            mappings: Mappings::of(object.maps.len()),
             programs: object.programs.iter().map(|_| None).collect(),
             kernel_btf: OnceCell::new(),
             modules: OnceCell::new(),
@@ -240,14 +231,6 @@ impl<'k> Loaded<'k> {
             MapState::Created(fd) => Some(fd),
             _ => None,
         }
-    }
-
-    /// An arena's memory, when it was created here: its variables, as the object lays them out,
-    /// and behind them what programs and this side put there. It stays mapped as long as the
-    /// object is loaded.
-    pub fn arena(&self, map: MapIndex) -> Option<&dyn Mapping> {
-        let found = self.arenas.iter().find(|(index, _)| *index == map);
-        found.map(|(_, shared)| &*shared.0)
     }
 
     /// Why a map could not be made.
@@ -428,7 +411,7 @@ impl<'k> Loaded<'k> {
         let fd = create::map(backend, def, initial, self.btf.as_ref(), &self.options)?;
         if def.is_arena() {
             let memory = create::arena(backend, def, &fd, &self.options)?;
-            self.arenas.push((index, Shared(memory)));
+            self.mappings.note(index, memory);
         }
         pins::pin(backend, def, &fd, &self.options)?;
         Ok(Some(fd))

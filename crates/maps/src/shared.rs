@@ -9,8 +9,10 @@
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
-use skep_abi::{Errno, Mapping};
+use skep_abi::{Cells, Errno, Mapping};
 
 use crate::ledger::Ledger;
 use crate::region::PAGE;
@@ -215,11 +217,41 @@ impl View {
         }
     }
 
-    fn check(&self, offset: usize, len: usize) -> Result<(), Errno> {
+    fn check(&self, offset: usize, len: usize, writes: bool) -> Result<(), Errno> {
         match offset.checked_add(len) {
-            Some(end) if end <= self.len => Ok(()),
+            Some(end) if end <= self.len && (self.writable || !writes) => Ok(()),
             _ => Err(Errno::EFAULT),
         }
+    }
+
+    fn word(&self, offset: usize, writes: bool) -> Result<&AtomicU64, Errno> {
+        self.check(offset, 8, writes && offset.is_multiple_of(8))?;
+        match offset.is_multiple_of(8) {
+            true => Ok(self.cell64(offset)),
+            false => Err(Errno::EINVAL),
+        }
+    }
+}
+
+impl Cells for View {
+    fn cell8(&self, at: usize) -> &AtomicU8 {
+        // SAFETY: the callers have checked that it lies inside; every access is atomic.
+        unsafe { &*self.base.add(at).cast() }
+    }
+
+    fn cell16(&self, at: usize) -> &AtomicU16 {
+        // SAFETY: as above; it is aligned, as the mapping is to a page.
+        unsafe { &*self.base.add(at).cast() }
+    }
+
+    fn cell32(&self, at: usize) -> &AtomicU32 {
+        // SAFETY: as above.
+        unsafe { &*self.base.add(at).cast() }
+    }
+
+    fn cell64(&self, at: usize) -> &AtomicU64 {
+        // SAFETY: as above.
+        unsafe { &*self.base.add(at).cast() }
     }
 }
 
@@ -233,59 +265,23 @@ impl Mapping for View {
     }
 
     fn read(&self, offset: usize, out: &mut [u8]) -> Result<(), Errno> {
-        self.check(offset, out.len())?;
-        for (i, byte) in out.iter_mut().enumerate() {
-            // SAFETY: the byte lies in the mapping.
-            let cell = unsafe {
-                &*self
-                    .base
-                    .add(offset + i)
-                    .cast::<std::sync::atomic::AtomicU8>()
-            };
-            *byte = cell.load(std::sync::atomic::Ordering::Relaxed);
-        }
+        self.check(offset, out.len(), false)?;
+        self.copy_out(offset, out);
         Ok(())
     }
 
     fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Errno> {
-        self.check(offset, bytes.len())?;
-        if !self.writable {
-            return Err(Errno::EFAULT);
-        }
-        for (i, byte) in bytes.iter().enumerate() {
-            // SAFETY: the byte lies in the mapping, which may be written.
-            let cell = unsafe {
-                &*self
-                    .base
-                    .add(offset + i)
-                    .cast::<std::sync::atomic::AtomicU8>()
-            };
-            cell.store(*byte, std::sync::atomic::Ordering::Relaxed);
-        }
+        self.check(offset, bytes.len(), true)?;
+        self.copy_in(offset, bytes);
         Ok(())
     }
 
     fn load(&self, offset: usize) -> Result<u64, Errno> {
-        self.check(offset, 8)?;
-        if !offset.is_multiple_of(8) {
-            return Err(Errno::EINVAL);
-        }
-        // SAFETY: the word lies in the mapping and is aligned, as the mapping is to a page.
-        let word = unsafe { &*self.base.add(offset).cast::<std::sync::atomic::AtomicU64>() };
-        Ok(word.load(std::sync::atomic::Ordering::Acquire))
+        Ok(self.word(offset, false)?.load(Acquire))
     }
 
     fn store(&self, offset: usize, value: u64) -> Result<(), Errno> {
-        self.check(offset, 8)?;
-        if !offset.is_multiple_of(8) {
-            return Err(Errno::EINVAL);
-        }
-        if !self.writable {
-            return Err(Errno::EFAULT);
-        }
-        // SAFETY: as in `load`, and the mapping may be written.
-        let word = unsafe { &*self.base.add(offset).cast::<std::sync::atomic::AtomicU64>() };
-        word.store(value, std::sync::atomic::Ordering::Release);
+        self.word(offset, true)?.store(value, Release);
         Ok(())
     }
 }

@@ -424,22 +424,22 @@ fn arenas_stand() {
                 _ => 0,
             };
             if got != 0 {
-                for page in of(got)..of(got) + count as usize {
-                    assert_eq!(owners[page].swap(thread + 1, Ordering::SeqCst), 0);
+                for owner in owners.iter().skip(of(got)).take(count as usize) {
+                    assert_eq!(owner.swap(thread + 1, Ordering::SeqCst), 0);
                 }
                 mine.push((got, count));
             } else if !mine.is_empty() {
                 let (at, count) = mine.swap_remove(next(&mut state) as usize % mine.len());
                 assert!(arena.at(at, 0, 8).is_some());
-                for page in of(at)..of(at) + count as usize {
-                    assert_eq!(owners[page].swap(0, Ordering::SeqCst), thread + 1);
+                for owner in owners.iter().skip(of(at)).take(count as usize) {
+                    assert_eq!(owner.swap(0, Ordering::SeqCst), thread + 1);
                 }
                 arena.free(at, count);
             }
         }
         for (at, count) in mine {
-            for page in of(at)..of(at) + count as usize {
-                owners[page].store(0, Ordering::SeqCst);
+            for owner in owners.iter().skip(of(at)).take(count as usize) {
+                owner.store(0, Ordering::SeqCst);
             }
             arena.free(at, count);
         }

@@ -27,7 +27,7 @@ pub use build::write_skeleton;
 pub use helpers::{helper_name, helpers};
 pub use map::{
     Map, OfObject, PerCpuMap, Plain, Prog, RawMap, plain_at, plain_at_mut, read_variable,
-    set_initial, typed_map,
+    set_initial, typed_map, write_variable,
 };
 pub use skep_abi as abi;
 pub use skep_kernel::{Credentials, Kernel, Runner};

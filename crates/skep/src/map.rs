@@ -361,14 +361,15 @@ pub fn set_initial<T: Plain>(object: &mut Object, map: usize, offset: usize, val
     }
 }
 
-/// The value that a variable of a loaded object has now.
+/// The value that a variable of a loaded object has now. Where programs and this side share the
+/// section ([`Loaded::memory`]), an aligned word is never seen half written.
 ///
 /// # Errors
 /// `ENOENT` when its section was not loaded; what the kernel answers.
 pub fn read_variable<T: Plain>(loaded: &Loaded<'_>, map: usize, offset: usize) -> Result<T, Errno> {
-    if let Some(arena) = loaded.arena(MapIndex(map)) {
+    if let Some(memory) = loaded.memory(MapIndex(map)) {
         let mut bytes = vec![0; T::SIZE];
-        arena.read(offset, &mut bytes)?;
+        memory.read(offset, &mut bytes)?;
         return Ok(T::read(&bytes));
     }
     let size = loaded
@@ -380,4 +381,21 @@ pub fn read_variable<T: Plain>(loaded: &Loaded<'_>, map: usize, offset: usize) -
     let value = raw.lookup(&0u32.to_le_bytes(), size as usize)?;
     let bytes = value.ok_or(Errno::ENOENT)?;
     Ok(T::read(plain_at(&bytes, offset)))
+}
+
+/// Gives a variable of a loaded object another value, which programs see at once.
+///
+/// # Errors
+/// `EFAULT` for constants; `ENODEV` when the section cannot be shared, for then its other
+/// variables would have to be written along with this one.
+pub fn write_variable<T: Plain>(
+    loaded: &Loaded<'_>,
+    map: usize,
+    offset: usize,
+    value: &T,
+) -> Result<(), Errno> {
+    let memory = loaded.memory(MapIndex(map)).ok_or(Errno::ENODEV)?;
+    let mut bytes = vec![0; T::SIZE];
+    value.write(&mut bytes);
+    memory.write(offset, &bytes)
 }

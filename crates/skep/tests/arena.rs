@@ -374,7 +374,7 @@ fn everybody_at_once() {
     loaded.keep(index, load.expect("an answer").outcome.expect("a program"));
     let fd = loaded.program(index).expect("a descriptor").raw();
     let (map, _) = object.variable("salt").expect("a variable");
-    let memory = loaded.arena(map).expect("memory");
+    let memory = loaded.memory(map).expect("memory");
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -426,7 +426,7 @@ fn variables_are_shared() {
         assert_eq!(total_now(), Ok(1000), "{name}");
         assert_eq!(run().retval, 100 * 100 + 1, "{name}");
         assert_eq!(total_now(), Ok(1100), "{name}");
-        let memory = loaded.arena(MapIndex(map.0)).expect("memory");
+        let memory = loaded.memory(MapIndex(map.0)).expect("memory");
         memory.store(total.start, 5).expect("the variable");
         assert_eq!(run().retval, 200 * 100 + 2, "{name}");
         assert_eq!(total_now(), Ok(105), "{name}");

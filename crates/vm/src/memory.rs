@@ -8,6 +8,7 @@
 mod attempt;
 mod code;
 mod fault;
+mod number;
 mod registry;
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
@@ -18,6 +19,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use skep_isa::AtomicOp;
 
 use crate::host::Host;
+use number::Number;
 
 pub(crate) use attempt::can_attempt;
 pub(crate) use code::{At, Code};
@@ -183,22 +185,6 @@ impl Drop for Stack {
     }
 }
 
-/// Numbers that are plain bytes.
-pub(crate) trait Plain: Copy + Into<u64> {
-    /// The low bits of a register.
-    fn low(register: u64) -> Self;
-}
-
-macro_rules! plain {
-    ($($t:ty)*) => { $(impl Plain for $t {
-        #[inline(always)]
-        fn low(register: u64) -> Self {
-            register as $t
-        }
-    })* };
-}
-plain!(u8 u16 u32 u64);
-
 /// How accesses are allowed; the two ways are compiled separately.
 pub(crate) trait Access: Copy {
     /// Whether anything is checked.
@@ -217,7 +203,7 @@ pub(crate) trait Access: Copy {
 
     /// Reads a number.
     #[inline(always)]
-    fn load<T: Plain>(
+    fn load<T: Number>(
         self,
         host: &dyn Host,
         stack: &Stack,
@@ -225,9 +211,8 @@ pub(crate) trait Access: Copy {
         addr: u64,
     ) -> Result<u64, Denied> {
         self.permit(host, stack, frame, addr, size_of::<T>() as u64, false)?;
-        // SAFETY: `permit` allowed the read; every bit pattern is a number; unaligned
-        // reads are allowed.
-        Ok(unsafe { with_exposed_provenance::<T>(addr as usize).read_unaligned() }.into())
+        // SAFETY: `permit` allowed the read.
+        Ok(unsafe { T::read(addr) })
     }
 
     /// Reads a number where it may be that nothing can be read; that is `otherwise` then.
@@ -281,7 +266,7 @@ pub(crate) trait Access: Copy {
 
     /// Writes the low bits of a register.
     #[inline(always)]
-    fn store<T: Plain>(
+    fn store<T: Number>(
         self,
         host: &dyn Host,
         stack: &Stack,
@@ -290,8 +275,8 @@ pub(crate) trait Access: Copy {
         value: u64,
     ) -> Result<(), Denied> {
         self.permit(host, stack, frame, addr, size_of::<T>() as u64, true)?;
-        // SAFETY: `permit` allowed the write; unaligned writes are allowed.
-        unsafe { with_exposed_provenance_mut::<T>(addr as usize).write_unaligned(T::low(value)) };
+        // SAFETY: `permit` allowed the write.
+        unsafe { T::write(addr, value) };
         Ok(())
     }
 

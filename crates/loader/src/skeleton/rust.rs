@@ -1,6 +1,6 @@
 //! Skeletons in Rust, for programs that depend on the `skep` crate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use skep_abi::MapType;
@@ -317,10 +317,12 @@ fn setters(object: &Object, types: &mut Types<'_>) -> String {
     out
 }
 
-/// Methods that read variables of a loaded object.
+/// Methods that read and write variables of a loaded object. Constants are frozen.
 fn getters(object: &Object, types: &mut Types<'_>) -> String {
     let mut out = String::new();
-    for (index, name, ty, offset) in all_variables(object, types) {
+    let all = all_variables(object, types);
+    let mut taken: BTreeSet<String> = all.iter().map(|(_, name, ..)| ident(name)).collect();
+    for (index, name, ty, offset) in all {
         let _ = write!(
             out,
             "\n    /// The value that variable `{name}` has now.\n    ///\n    /// # Errors\n    \
@@ -328,6 +330,22 @@ fn getters(object: &Object, types: &mut Types<'_>) -> String {
              pub fn {}(&self) -> Result<{ty}, skep::abi::Errno> {{\n        \
              skep::read_variable(&self.0, {index}, {offset})\n    }}\n",
             ident(&name)
+        );
+        if object.maps.get(index).is_none_or(MapDef::is_frozen) {
+            continue;
+        }
+        let mut put = format!("put_{name}");
+        while !taken.insert(ident(&put)) {
+            put.push('_');
+        }
+        let _ = write!(
+            out,
+            "\n    /// Gives variable `{name}` another value, which programs see at once.\n    \
+             ///\n    /// # Errors\n    \
+             /// `ENODEV` when the kernel does not share the section.\n    \
+             pub fn {}(&self, value: &{ty}) -> Result<(), skep::abi::Errno> {{\n        \
+             skep::write_variable(&self.0, {index}, {offset}, value)\n    }}\n",
+            ident(&put)
         );
     }
     out
