@@ -1,12 +1,15 @@
 //! `cargo xtask compile`: what C compilers make of the C that skep writes. Types dumped as C must
-//! have the sizes and offsets that BTF states; skeletons must compile against libbpf.
+//! have the sizes and offsets that BTF states; a program must be able to name every function of the
+//! kernel, as that declares it; skeletons must compile against libbpf.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use skep_btf::{Btf, Kind, Type, TypeId, dump};
-use skep_loader::{Object, skeleton};
+use skep_kernel::Kernel;
+use skep_loader::{LoadOptions, Object, skeleton};
 
 use crate::{Outcome, project};
 
@@ -19,8 +22,8 @@ fn compiler(names: &[&'static str]) -> Option<&'static str> {
     names.iter().find(answers).copied()
 }
 
-/// Compiles both, or what is named: `layouts [FILE of types]`, `skeletons [OBJECT…]`. What has no
-/// compiler here is left out, and said.
+/// Compiles all, or what is named: `layouts [FILE of types]`, `functions`, `skeletons [OBJECT…]`.
+/// What has no compiler here is left out, and said.
 ///
 /// # Errors
 /// For files that cannot be read, or another word.
@@ -34,7 +37,11 @@ pub fn run(args: &[String]) -> Outcome {
     let good = match what {
         "layouts" => layouts(rest, &folder),
         "skeletons" => skeletons(rest, &folder),
-        "" => layouts(&[], &folder).and_then(|good| Ok(skeletons(&[], &folder)? && good)),
+        "functions" => functions(&folder),
+        "" => layouts(&[], &folder).and_then(|good| {
+            let functions = functions(&folder)?;
+            Ok(skeletons(&[], &folder)? && functions && good)
+        }),
         other => Err(format!("there is nothing called `{other}` to compile").into()),
     };
     std::fs::remove_dir_all(&folder)?;
@@ -91,6 +98,67 @@ fn layouts(args: &[String], folder: &Path) -> Outcome {
     );
     print!("{}", String::from_utf8_lossy(&done.stderr));
     Ok(done.status.success())
+}
+
+/// Compiles a program that names every function of the kernel, with the kernel's types as C and the
+/// headers of `include/`, and loads it: the loader holds each against the kernel's own types.
+fn functions(folder: &Path) -> Outcome {
+    let Some(clang) = compiler(&["clang", "clang-19"]) else {
+        println!("functions: left out, for there is no clang here");
+        return Ok(true);
+    };
+    let Ok(raw) = std::fs::read("/sys/kernel/btf/vmlinux") else {
+        println!("functions: left out, for this kernel shows no types");
+        return Ok(true);
+    };
+    let btf = Arc::new(Btf::parse(&raw)?);
+    let (before, behind) = dump::c::HEADER;
+    let types = dump::c::all(&btf)?;
+    std::fs::write(folder.join("vmlinux.h"), format!("{before}{types}{behind}"))?;
+    let mut text = String::from(
+        "#include \"vmlinux.h\"\n#include <bpf/bpf_kfuncs.h>\n\
+         char names_license[] SEC(\"license\") = \"GPL\";\n",
+    );
+    let all = skep_catalog::kfuncs();
+    let declared = skep_catalog::kfunc_declarations().iter();
+    let names = declared.filter(|(name, _)| all.iter().any(|kfunc| kfunc.name == *name));
+    let mut count = 0;
+    for (name, _) in names {
+        let _ = writeln!(
+            text,
+            "SEC(\"syscall\") int names_{name}(void *ctx) {{ return bpf_ksym_exists({name}); }}"
+        );
+        count += 1;
+    }
+    let (source, object) = (
+        folder.join("functions.bpf.c"),
+        folder.join("functions.bpf.o"),
+    );
+    std::fs::write(&source, text)?;
+    let mut command = Command::new(clang);
+    command.args([
+        "-target", "bpf", "-mcpu=v3", "-O2", "-g", "-Wall", "-Werror", "-I",
+    ]);
+    command.arg(project().join("include")).arg("-I").arg(folder);
+    let done = command
+        .arg("-c")
+        .arg(&source)
+        .arg("-o")
+        .arg(&object)
+        .output()?;
+    print!("{}", String::from_utf8_lossy(&done.stderr));
+    if !done.status.success() {
+        println!("functions: refused");
+        return Ok(false);
+    }
+    let object = Object::open(&std::fs::read(&object)?, "functions")?;
+    let kernel = Kernel::builder().kernel_btf(btf).build();
+    let loaded = object.load(&kernel, LoadOptions::default());
+    match &loaded {
+        Ok(_) => println!("functions: {count} named, as the kernel declares them"),
+        Err(error) => println!("functions: {error}"),
+    }
+    Ok(loaded.is_ok())
 }
 
 /// Whether a `va_list` is somewhere in a structure: each target's compiler has its own, which

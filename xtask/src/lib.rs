@@ -10,6 +10,7 @@ pub mod conformance;
 pub mod corpus;
 pub mod exactness;
 pub mod headers;
+pub mod kfuncs;
 pub mod libbpf;
 pub mod loom;
 pub mod mapmodel;

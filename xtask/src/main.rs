@@ -4,8 +4,8 @@
 use std::process::ExitCode;
 
 use xtask::{
-    Outcome, ask, bench, btf, ci, compile, conformance, exactness, libbpf, loom, mapmodel, oracle,
-    prove, record, sanitize, smith, speed, tables, tidy,
+    Outcome, ask, bench, btf, ci, compile, conformance, exactness, kfuncs, libbpf, loom, mapmodel,
+    oracle, prove, record, sanitize, smith, speed, tables, tidy,
 };
 
 const USAGE: &str = "\
@@ -21,6 +21,7 @@ cargo xtask record [PATH…]        writes down what the running kernel answers
        --missing                  only what has no answer yet
 cargo xtask gen                   writes the generated tables and headers
        --check                    only says whether they are fresh
+cargo xtask kfuncs                writes how C declares the functions of the running kernel
 cargo xtask exactness             writes docs/exactness.md: skep against the recorded answers
 cargo xtask loom                  all interleavings of small scenes of crates/sync
 cargo xtask sanitize              tests of maps on many threads, under sanitizers (nightly)
@@ -44,6 +45,7 @@ cargo xtask bench run [NAME…]     how long programs run in each engine
        --docs                     writes docs/speed.md and its picture
 cargo xtask compile               layouts of the kernel's types as C, skeletons against libbpf
        layouts [FILE]             only types, of this file
+       functions                  only the declarations of the kernel's functions
        skeletons [PATH…]          only skeletons, of these objects
 cargo xtask conformance DIR       runs a suite of instruction set test vectors (*.data)
 cargo xtask bench btf [FILE]      what parsing, dumping, joining types takes, in skep and libbpf
@@ -86,6 +88,7 @@ fn run() -> Outcome {
         "gen" => tables::run(&rest),
         "tidy" => tidy::run(),
         "exactness" => exactness::run(),
+        "kfuncs" => kfuncs::run(&rest),
         "libbpf" => libbpf::run(&rest),
         "loom" => loom::run(),
         "sanitize" => sanitize::run(&rest),

@@ -26,7 +26,8 @@ fn page() -> PathBuf {
 pub fn run(args: &[String]) -> Outcome {
     let files = [
         (page(), support()),
-        (headers::path(), headers::helper_defs()),
+        (headers::helpers_path(), headers::helper_defs()),
+        (headers::kfuncs_path(), headers::kfuncs()),
     ];
     let check = args.iter().any(|arg| arg == "--check");
     let mut fresh = true;

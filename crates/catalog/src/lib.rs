@@ -24,6 +24,7 @@ mod helper_c_rows;
 pub mod helper_id;
 mod helper_rows;
 mod kfunc;
+mod kfunc_c_rows;
 mod kfunc_rows;
 mod lsm;
 mod map;
@@ -61,6 +62,13 @@ pub fn c_prototype(id: u32) -> Option<(&'static str, &'static str)> {
     helper_c_rows::C_PROTOTYPES
         .get(id.checked_sub(1)? as usize)
         .copied()
+}
+
+/// How C declares each function of the kernel that programs call, but those of modules: its name,
+/// and the declaration.
+#[must_use]
+pub fn kfunc_declarations() -> &'static [(&'static str, &'static str)] {
+    kfunc_c_rows::KFUNC_C
 }
 
 /// The prototype of the helper with this number in a program of this kind.

@@ -68,6 +68,17 @@ pub fn roots(btf: &Btf, ids: impl Iterator<Item = TypeId>) -> Result<String, Dum
     })
 }
 
+/// Writes how C declares a name of this type, on one line but for nameless structures: a variable,
+/// or with a `FUNC_PROTO` a function.
+///
+/// # Errors
+/// As [`all`]; what the type refers to is not looked at.
+pub fn declaration(btf: &Btf, ty: TypeId, name: &str) -> Result<String, DumpError> {
+    let mut dumper = Dumper::new(btf);
+    dumper.declaration(ty, name.as_bytes().into(), 0)?;
+    Ok(String::from_utf8_lossy(&dumper.out).into_owned())
+}
+
 /// What [`all`] calls each structure and union that has a name, by id: `struct x`, and
 /// `struct x___2` for the second of that name.
 ///
