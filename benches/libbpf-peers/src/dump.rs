@@ -19,18 +19,29 @@ unsafe extern "C" {
 /// libbpf's view of a blob, and perhaps of what it stands on.
 pub struct Theirs {
     pub btf: *mut lb::btf,
-    base: Option<Box<Theirs>>,
+    base: Vec<Theirs>,
 }
 
 impl Theirs {
+    /// Takes what libbpf made.
+    pub fn own(btf: *mut lb::btf) -> Theirs {
+        let base = Vec::new();
+        Theirs { btf, base }
+    }
+
+    /// Keeps what it refers to.
+    pub fn keep(&mut self, base: Theirs) {
+        self.base.push(base);
+    }
+
     /// `None` when libbpf does not take it.
     pub fn parse(raw: &[u8], base: Option<Theirs>) -> Option<Theirs> {
         let size = u32::try_from(raw.len()).ok()?;
-        let base = base.map(Box::new);
         let on = base.as_ref().map_or(std::ptr::null_mut(), |base| base.btf);
         // SAFETY: the pointer and the length are of one slice, which libbpf copies; the base
         // is kept as long as what stands on it.
         let btf = unsafe { lb::btf__new_split(raw.as_ptr().cast::<c_void>(), size, on) };
+        let base = base.into_iter().collect();
         (!btf.is_null()).then_some(Theirs { btf, base })
     }
 
@@ -45,7 +56,7 @@ impl Drop for Theirs {
     fn drop(&mut self) {
         // SAFETY: it came from libbpf and is freed once, before its base.
         unsafe { lb::btf__free(self.btf) }
-        self.base = None;
+        self.base.clear();
     }
 }
 

@@ -106,7 +106,7 @@ impl Made {
             let named = is_promised || source.chance(750);
             return self.composite(source, named);
         }
-        match source.below(17) {
+        match source.below(18) {
             0 | 1 => {
                 let (name, size, encoding) = source.one_of(INTS);
                 let data = encoding << 24 | size * 8;
@@ -167,6 +167,13 @@ impl Made {
                 self.add(id, Kind::FuncProto, (0, 1), false);
             }
             15 => {
+                let all: Vec<TypeId> = self.rows.iter().map(|row| row.id).collect();
+                if let Some(on) = source.pick(&all) {
+                    let id = self.builder.decl_tag("hot", on, -1);
+                    self.add(id, Kind::DeclTag, (0, 1), false);
+                }
+            }
+            16 => {
                 let protos = self.rows.iter().filter(|row| row.kind == Kind::FuncProto);
                 let protos: Vec<TypeId> = protos.map(|row| row.id).collect();
                 if let Some(proto) = source.pick(&protos) {

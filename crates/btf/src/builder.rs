@@ -66,6 +66,18 @@ impl Builder {
         }
     }
 
+    /// Lets names that the base has be found there, not added again. Linear in its strings.
+    pub(crate) fn share_strings(&mut self, base: &Btf) {
+        let mut at = 0u32;
+        for text in base.string_bytes().split(|byte| *byte == 0) {
+            if let Ok(text) = core::str::from_utf8(text) {
+                self.interned.entry(text.to_string()).or_insert(at);
+            }
+            at = at.saturating_add(u32::try_from(text.len()).unwrap_or(u32::MAX));
+            at = at.saturating_add(1);
+        }
+    }
+
     /// The offset of a string, added if this builder did not add it before.
     /// The empty string is 0.
     pub fn string(&mut self, text: &str) -> u32 {
