@@ -32,6 +32,7 @@ impl World {
             inner: None,
             btf: None,
             map_extra: 0,
+        for_unprivileged: false,
         }))
     }
 }

@@ -22,6 +22,7 @@ pub mod smith;
 pub mod speed;
 pub mod tables;
 pub mod tidy;
+pub mod xlated;
 
 use std::path::{Path, PathBuf};
 

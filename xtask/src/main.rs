@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use xtask::{
     Outcome, ask, bench, btf, ci, compile, conformance, exactness, kfuncs, libbpf, loom, mapmodel,
-    oracle, prove, record, sanitize, smith, speed, tables, tidy,
+    oracle, prove, record, sanitize, smith, speed, tables, tidy, xlated,
 };
 
 const USAGE: &str = "\
@@ -69,6 +69,10 @@ cargo xtask prove                 is the arithmetic of the verifier sound? write
        --whole                    with every step inside the question, none as a lemma
        --only TEXT                operators whose name has it; nothing is written down
        --limit S --python PATH    seconds a question (default 60), where the solvers are
+cargo xtask xlated [PATH…]        what skep and Linux show as rewritten programs
+       --recorded                 with the recorded ones, not those of the running kernel
+       --record                   writes down what the running kernel shows
+       --show N                   differing programs shown (default 10)
 cargo xtask speed [PATH…]         how long skep and Linux take to verify the largest programs
 ";
 
@@ -96,6 +100,7 @@ fn run() -> Outcome {
         "oracle" => oracle::run(&rest),
         "prove" => prove::run(&rest),
         "record" => record::run(&rest),
+        "xlated" => xlated::run(&rest),
         _ => {
             print!("{USAGE}");
             Ok(matches!(command.as_str(), "help" | "--help" | "-h"))

@@ -17,6 +17,8 @@
 
 mod avail;
 mod avail_rows;
+pub mod convert;
+mod convert_rows;
 mod ctx;
 mod ctx_rows;
 mod helper;

@@ -21,6 +21,16 @@ impl Kernel {
         view: &mut attr::ObjGetInfo,
         memory: &mut dyn UserMemory,
     ) -> Result<(), Errno> {
+        self.info_for(view, memory, self.allows(Capabilities::BPF))
+    }
+
+    /// The same, for somebody who may see programs' instructions or not.
+    pub(crate) fn info_for(
+        &self,
+        view: &mut attr::ObjGetInfo,
+        memory: &mut dyn UserMemory,
+        sees_code: bool,
+    ) -> Result<(), Errno> {
         let size = match self.fds.get(view.bpf_fd())? {
             File::Map(file) => {
                 self.caller_info(view, MapInfo::SIZE, memory)?;
@@ -29,7 +39,7 @@ impl Kernel {
             }
             File::Prog(prog) => {
                 let given = ProgInfo::prefix(&self.caller_info(view, ProgInfo::SIZE, memory)?);
-                let info = self.prog_info(&prog, &given, memory)?;
+                let info = self.prog_info(&prog, &given, memory, sees_code)?;
                 reply(view, info.bytes(), memory)?
             }
             // Linux knows no information about files of other kinds.
@@ -67,6 +77,7 @@ impl Kernel {
         prog: &Program,
         given: &ProgInfo,
         memory: &mut dyn UserMemory,
+        sees_code: bool,
     ) -> Result<ProgInfo, Errno> {
         let mut info = ProgInfo::new();
         info.set_prog_type(prog.prog_type)
@@ -89,7 +100,7 @@ impl Kernel {
             .flat_map(|m| m.id.number().to_ne_bytes())
             .collect();
         info.set_nr_map_ids(fill(&ids, 4, given.map_ids(), given.nr_map_ids(), memory)?);
-        if !self.allows(Capabilities::BPF) {
+        if !sees_code {
             return Ok(info);
         }
         let insns: Vec<u8> = prog
@@ -113,7 +124,9 @@ impl Kernel {
         self.fill_native(prog, given, &mut info, memory)?;
         info.set_jited_line_info_rec_size(8);
         info.set_func_info_rec_size(8).set_line_info_rec_size(16);
-        let (func, line) = (trimmed(&prog.func_info, 8), trimmed(&prog.line_info, 16));
+        let shown = &prog.executable.shown;
+        let func = moved(&prog.func_info, 8, &shown.functions);
+        let line = moved(&prog.line_info, 16, &shown.lines);
         info.set_func_info(given.func_info())
             .set_line_info(given.line_info());
         info.set_nr_func_info(fill(
@@ -171,8 +184,9 @@ impl Kernel {
             later.map_or(native.code.len(), |l| l.place)
         };
         let records = trimmed(&prog.line_info, 16);
-        let lines: Vec<u8> = records
-            .chunks(16)
+        let left = prog.executable.shown.lines.iter();
+        let lines: Vec<u8> = left
+            .filter_map(|(number, _)| records.chunks(16).nth(*number as usize))
             .flat_map(|record| address(line(record)).to_ne_bytes())
             .collect();
         info.set_jited_prog_insns(given.jited_prog_insns())
@@ -267,6 +281,24 @@ fn trimmed(records: &Records, size: usize) -> Vec<u8> {
         .chunks(step)
         .flat_map(|r| r.get(..size).unwrap_or_default().to_vec())
         .collect()
+}
+
+/// The records that are left, cut to the size that this kernel knows, with where they begin in
+/// the rewritten program.
+fn moved(records: &Records, size: usize, left: &[(u32, u32)]) -> Vec<u8> {
+    let all = trimmed(records, size);
+    let mut out = Vec::with_capacity(left.len() * size);
+    for (number, begins) in left {
+        if let Some(rest) = all
+            .chunks(size)
+            .nth(*number as usize)
+            .and_then(|r| r.get(4..))
+        {
+            out.extend_from_slice(&begins.to_ne_bytes());
+            out.extend_from_slice(rest);
+        }
+    }
+    out
 }
 
 fn reply(view: &attr::ObjGetInfo, info: &[u8], memory: &mut dyn UserMemory) -> Result<u32, Errno> {

@@ -28,6 +28,7 @@ mod heap;
 mod helpers;
 mod id;
 mod info;
+mod inside;
 mod keeper;
 mod kernel;
 mod log;
@@ -36,6 +37,7 @@ mod map;
 mod memory;
 mod name;
 mod objects;
+
 mod prog;
 mod run;
 mod stats;
@@ -45,6 +47,7 @@ mod timers;
 
 pub use config::Builder;
 pub use helpers::{executable_kfuncs, not_executable};
+pub use inside::Inside;
 pub use kernel::Kernel;
 pub use map::MapUsage;
 pub use objects::{HostObject, Role, Socket};

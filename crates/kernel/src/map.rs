@@ -55,6 +55,8 @@ pub(crate) struct MapObject {
     operations: AtomicU64,
     /// Answers for an arena when programs meet pages that the user made.
     _pager: Option<skep_vm::Pager>,
+    /// Its maker's programs are guarded against speculation.
+    pub(crate) for_unprivileged: bool,
 }
 
 /// The kind of programs that may call each other through one prog array.
@@ -118,6 +120,7 @@ impl MapObject {
                 Some(arena) => arena.user_start(),
                 None => spec.map_extra,
             },
+            for_unprivileged: self.for_unprivileged,
         }
     }
 

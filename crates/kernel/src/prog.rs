@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use skep_abi::{Errno, ProgFlags, attr};
-use skep_isa::{Insn, mode, pseudo};
+use skep_isa::{Insn, pseudo};
 use skep_verifier::{Executable, TargetProgram};
 use skep_vm::world::World;
 
@@ -218,76 +218,38 @@ impl Program {
         self.executable.max_ctx_offset as usize
     }
 
-    /// The instructions as the kernel shows them: references to maps carry map ids.
+    /// The instructions as the kernel shows them: references to maps carry map ids, and addresses
+    /// of variables in an arena are plain numbers.
     pub(crate) fn shown_insns(&self) -> Vec<Insn> {
-        let mut insns = self.executable.insns.clone();
-        self.show_arena(&mut insns);
-        for insn in &mut insns {
-            let map_load = insn.code == LD_IMM64 && matches!(insn.src, 1 | 2);
-            if map_load
-                && let Some(id) = usize::try_from(insn.imm)
-                    .ok()
-                    .and_then(|i| self.executable.maps.get(i))
-            {
-                insn.imm = id.0 as i32;
-            }
-            let called = self.executable.kfuncs.iter().find(|(number, _)| {
-                insn.code == CALL && insn.src == 0 && *number as i32 == insn.imm
-            });
-            if let Some((_, btf_id)) = called {
-                (insn.src, insn.imm) = (KFUNC_CALL, *btf_id as i32);
-            }
-        }
-        insns
-    }
-}
-
-impl Program {
-    /// Writes what has to do with the program's arena as Linux shows it: modes of its own where an
-    /// access is sign-extending or atomic, and addresses of variables as plain numbers.
-    fn show_arena(&self, insns: &mut [Insn]) {
-        let executable = &self.executable;
-        for at in &executable.in_arena {
-            if let Some(insn) = insns.get_mut(*at as usize) {
-                insn.code = match insn.mode() {
-                    mode::MEMSX => insn.code & !MODE | PROBE_MEM32SX,
-                    mode::ATOMIC => insn.code & !MODE | PROBE_ATOMIC,
-                    _ => insn.code,
-                };
-            }
-        }
         let maps = self.maps.read().unwrap_or_else(PoisonError::into_inner);
         let arena = maps
             .iter()
             .find_map(|map| Some((map.id.number(), map.map.arena()?)));
-        let Some((id, arena)) = arena else { return };
+        let mut insns = self.executable.shown.insns.clone();
         for at in 1..insns.len() {
             let Some([first, second]) = insns.get_mut(at - 1..=at) else {
                 continue;
             };
-            let of_arena = usize::try_from(first.imm)
-                .ok()
-                .and_then(|index| executable.maps.get(index))
-                .is_some_and(|map| map.0 == id);
-            if first.code == LD_IMM64 && first.src == pseudo::MAP_VALUE && of_arena {
+            if first.code != LD_IMM64 || !matches!(first.src, pseudo::MAP_FD | pseudo::MAP_VALUE) {
+                continue;
+            }
+            let index = usize::try_from(first.imm).ok();
+            let Some(id) = index.and_then(|index| self.executable.maps.get(index)) else {
+                continue;
+            };
+            first.imm = id.0 as i32;
+            if let (pseudo::MAP_VALUE, Some((of, arena))) = (first.src, &arena)
+                && *of == id.0
+            {
                 let offset = u64::from(second.imm.cast_unsigned());
                 let address = arena.user_start().wrapping_add(offset);
                 (first.src, first.imm) = (0, address as i32);
                 second.imm = (address >> 32) as i32;
             }
         }
+        insns
     }
 }
-
-/// The bits of an instruction that say how it accesses memory, and ways that only Linux's
-/// rewritten programs have.
-const MODE: u8 = 0xe0;
-const PROBE_MEM32SX: u8 = 0xc0;
-const PROBE_ATOMIC: u8 = 0xe0;
-
-/// The opcode of a call, and its source for a function of the kernel.
-const CALL: u8 = 0x85;
-const KFUNC_CALL: u8 = 2;
 
 /// The opcode of a 64-bit immediate load.
 pub(crate) const LD_IMM64: u8 = 0x18;

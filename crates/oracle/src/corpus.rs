@@ -40,3 +40,8 @@ pub fn name(project: &Path, path: &Path) -> String {
 pub fn recorded(project: &Path) -> PathBuf {
     project.join("filetests").join("recorded")
 }
+
+/// Where the recorded rewritten programs lie in a project.
+pub fn rewritten(project: &Path) -> PathBuf {
+    project.join("filetests").join("rewritten")
+}

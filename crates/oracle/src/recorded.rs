@@ -190,7 +190,7 @@ impl Book {
 }
 
 /// The file that a case is written to: the folder below `filetests`, or the top folder.
-fn concept(name: &str) -> &str {
+pub(crate) fn concept(name: &str) -> &str {
     let below = name.strip_prefix("filetests/").unwrap_or(name);
     match below.split_once('/') {
         Some((folder, _)) => folder,

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use skep_abi::{Capabilities, Errno};
 use skep_btf::Btf;
 use skep_kernel::{Credentials, Kernel};
+use skep_loader::inspect;
 
 use crate::ask::Unasked;
-use crate::subject::{Subject, Work};
+use crate::subject::{LookingWork, Subject, Work};
 
 /// The count of CPUs of every kernel that is asked.
 const CPUS: u32 = 2;
@@ -53,6 +54,10 @@ impl Subject for Skep {
 
     /// A panic of skep is a failure to ask, so that one report names every trouble.
     fn with(&self, capabilities: Capabilities, work: Work<'_>) -> Result<(), Unasked> {
+        self.with_look(capabilities, &mut |kernel, _| work(kernel))
+    }
+
+    fn with_look(&self, capabilities: Capabilities, work: LookingWork<'_>) -> Result<(), Unasked> {
         let credentials = match capabilities {
             Capabilities::ALL => Credentials::root(),
             some => Credentials::with(some),
@@ -65,7 +70,8 @@ impl Subject for Skep {
             builder = builder.kernel_btf(btf);
         }
         let kernel = builder.build();
-        let done = catch_unwind(AssertUnwindSafe(|| work(&kernel))).map_err(|_| Unasked {
+        let look = |fd| inspect::prog_details(&kernel.inside(), fd);
+        let done = catch_unwind(AssertUnwindSafe(|| work(&kernel, &look))).map_err(|_| Unasked {
             what: "skep panicked".to_owned(),
             errno: Errno::EFAULT,
         });

@@ -1,7 +1,10 @@
 //! Who is asked: a kernel that takes cases, each with the rights the case wants.
 
+use std::sync::{Mutex, PoisonError, mpsc};
+
 use skep_abi::{Backend, Capabilities, Errno};
 use skep_host::{AllowUnprivileged, Host};
+use skep_loader::inspect::{self, ProgDetails};
 
 use crate::answer::Answer;
 use crate::ask::{Unasked, ask};
@@ -17,6 +20,13 @@ pub trait Subject: Sync {
     /// # Errors
     /// When such a caller cannot be had.
     fn with(&self, capabilities: Capabilities, work: Work<'_>) -> Result<(), Unasked>;
+
+    /// The same, with somebody who can look at the programs that are loaded meanwhile, whatever
+    /// the caller itself may see.
+    ///
+    /// # Errors
+    /// When such a caller cannot be had.
+    fn with_look(&self, capabilities: Capabilities, work: LookingWork<'_>) -> Result<(), Unasked>;
 
     /// The answer to one case.
     ///
@@ -37,6 +47,11 @@ pub trait Subject: Sync {
 
 /// What is done with a kernel, once.
 pub type Work<'a> = &'a mut (dyn FnMut(&dyn Backend) + Send);
+
+/// What a program is that has this descriptor.
+pub type Look<'a> = &'a dyn Fn(u32) -> Result<ProgDetails, Errno>;
+/// What is done with a kernel, once, by somebody who can look.
+pub type LookingWork<'a> = &'a mut (dyn FnMut(&dyn Backend, Look<'_>) + Send);
 
 /// The running kernel.
 #[derive(Debug)]
@@ -103,5 +118,33 @@ impl Subject for Linux {
         let needs_switch = !capabilities.allow(Capabilities::BPF);
         let _switch = (needs_switch && self.may_switch).then(AllowUnprivileged::new);
         skep_host::with_capabilities(capabilities, || work(&self.host)).map_err(failed)
+    }
+
+    fn with_look(&self, capabilities: Capabilities, work: LookingWork<'_>) -> Result<(), Unasked> {
+        if capabilities == Capabilities::ALL {
+            work(&self.host, &|fd| inspect::prog_details(&self.host, fd));
+            return Ok(());
+        }
+        // The thread of the caller loses its rights, so another one looks.
+        let (ask, asked) = mpsc::channel();
+        let (answer, answered) = mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for fd in asked {
+                    let Ok(()) = answer.send(inspect::prog_details(&self.host, fd)) else {
+                        return;
+                    };
+                }
+            });
+            // Both ends go when the work is done, and the thread with them.
+            let ends = Mutex::new((ask, answered));
+            self.with(capabilities, &mut |kernel| {
+                work(kernel, &|fd| {
+                    let (ask, answered) = &*ends.lock().unwrap_or_else(PoisonError::into_inner);
+                    ask.send(fd).map_err(|_| Errno::EIO)?;
+                    answered.recv().map_err(|_| Errno::EIO)?
+                });
+            })
+        })
     }
 }

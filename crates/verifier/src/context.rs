@@ -101,6 +101,23 @@ pub struct InsnAux {
     pub on_arena: bool,
     /// The same instruction computes on numbers, too, of which all bits count.
     pub on_number: bool,
+    /// What a kernel's function is told besides its arguments: the size of what it allocates, or
+    /// where in an object its node lies.
+    pub kfunc_fact: u32,
+}
+
+/// Bits of [`AluSanitation::state`].
+pub mod alu_state {
+    /// The offset is in the source register.
+    pub const SANITIZE_SRC: u32 = 1;
+    /// The offset is in the destination register.
+    pub const SANITIZE_DST: u32 = 2;
+    /// The offset is negative.
+    pub const NEG_VALUE: u32 = 4;
+    /// Nothing here is a pointer.
+    pub const NON_POINTER: u32 = 8;
+    /// The offset is a constant.
+    pub const IMMEDIATE: u32 = 16;
 }
 
 /// Which map a call uses over all paths.

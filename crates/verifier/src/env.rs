@@ -38,6 +38,9 @@ pub struct MapFacts {
     pub btf: Option<(Arc<Btf>, u32, u32)>,
     /// The map-specific extra word of creation.
     pub map_extra: u64,
+    /// Whether it was made by somebody whose programs are guarded against speculation, so that
+    /// an index into it is masked.
+    pub for_unprivileged: bool,
 }
 
 /// The four separate facts that Linux derives from capabilities or a token.
@@ -296,6 +299,21 @@ pub struct Executable {
     pub exception_callback: Option<u32>,
     /// The abstract states for the checking interpreter, when asked for.
     pub recorded: Vec<RecordedState>,
+    /// The program as Linux shows it after its own rewrites.
+    pub shown: Shown,
+}
+
+/// A program as Linux shows it: with contexts and sockets as that kernel has them, and with what
+/// its engine needs. Loads of maps have an index into [`Executable::maps`], calls of the kernel's
+/// functions the number of a helper or a BTF id; addresses of the kernel are zero.
+#[derive(Clone, Debug, Default)]
+pub struct Shown {
+    /// The instructions.
+    pub insns: Vec<Insn>,
+    /// The records of `func_info` that are left: their numbers, and where each begins.
+    pub functions: Vec<(u32, u32)>,
+    /// The same of `line_info`.
+    pub lines: Vec<(u32, u32)>,
 }
 
 /// One abstract state that the verifier passed through, as numbers and kinds only.

@@ -231,6 +231,7 @@ fn map_facts(text: &str) -> MapFacts {
         inner: None,
         btf: None,
         map_extra: 0,
+        for_unprivileged: false,
     }
 }
 

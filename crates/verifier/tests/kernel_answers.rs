@@ -115,6 +115,7 @@ fn map(id: u32, line: &str, blobs: &[Arc<Btf>]) -> (MapFacts, Vec<u8>) {
         inner: None,
         btf,
         map_extra: 0,
+        for_unprivileged: false,
     };
     (
         facts,

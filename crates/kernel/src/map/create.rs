@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex};
 
-use skep_abi::{Errno, MapFlags, MapType, attr};
+use skep_abi::{Capabilities, Errno, MapFlags, MapType, attr};
 use skep_maps::{Ledger, Limits, Map, Spec};
 
 use super::fields::Fields;
@@ -90,7 +90,9 @@ impl Kernel {
             Ledger::under(self.map_memory.clone()),
         )?;
         let pager = map.arena().map(crate::memory::pager);
+        let for_unprivileged = !self.allows(Capabilities::PERFMON);
         let object = self.maps.register(|id| MapObject {
+            for_unprivileged,
             id,
             name,
             map,

@@ -133,6 +133,7 @@ impl Verifier<'_> {
             _ => ("bpf_rb_node", "bpf_rb_root"),
         };
         let at = elements.node;
+        self.aux_mut().kfunc_fact = at;
         let wanted = self.own_type_name(elements.ty);
         if reg.aux != elements.ty {
             let have = self.own_type_name(reg.aux);

@@ -123,6 +123,7 @@ impl Verifier<'_> {
             self.check_percpu(&btf, ty)?;
             flags = flags.with(Flags::PERCPU);
         }
+        self.aux_mut().kfunc_fact = ty.size().unwrap_or(0);
         Ok(Reg {
             flags,
             aux: id,

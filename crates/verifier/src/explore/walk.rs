@@ -88,7 +88,8 @@ impl Verifier<'_> {
             self.say_before_step(&mut print_state);
             self.record_state();
             let at = self.insn_idx as usize;
-            self.aux[at].seen = true;
+            // What only a mispredicted branch reaches is dead code all the same.
+            self.aux[at].seen |= !self.cur.speculative;
             self.prev_insn_idx = self.insn_idx;
             let next = if self.cur.speculative && self.aux[at].nospec {
                 Next::PathEnds

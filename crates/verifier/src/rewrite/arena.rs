@@ -5,7 +5,7 @@
 //! the low half only: one instruction may meet addresses on one path and numbers on another.
 
 use skep_abi::MapFlags;
-use skep_isa::{alu as op, class};
+use skep_isa::{Insn, alu as op, class};
 
 use crate::context::Verifier;
 use crate::rewrite::draft::{Draft, Step};
@@ -17,26 +17,38 @@ const TO_KERNEL: i32 = 1;
 
 /// Makes 32-bit instructions of casts and of arithmetic.
 pub fn convert(v: &Verifier<'_>, draft: &mut Draft) {
+    for step in draft.steps.iter_mut().filter(|step| step.kept) {
+        let before = step.insn;
+        // Linux takes numbers for addresses here, of which the verifier then knows something
+        // wrong.
+        if !v.aux[step.old as usize].on_number {
+            convert_one(v, step.old, &mut step.insn);
+        }
+        let shifts = matches!(before.op(), op::LSH | op::RSH | op::ARSH);
+        if step.insn.code != before.code && shifts && !before.is_src_reg() {
+            // A distance that has become too long goes around, as on the machine.
+            step.insn.imm &= 31;
+        }
+    }
+}
+
+/// What Linux makes of the instruction that was at `old`.
+pub fn convert_one(v: &Verifier<'_>, old: u32, insn: &mut Insn) {
+    let aux = &v.aux[old as usize];
+    if insn.class() != class::ALU64 {
+        return;
+    }
+    let is_cast = insn.op() == op::MOV && insn.is_src_reg() && insn.off == CAST;
+    if !is_cast && !aux.on_arena {
+        return;
+    }
     let Some(arena) = v.arena() else { return };
     let keeps_user = MapFlags(arena.flags).contains(MapFlags::NO_USER_CONV);
-    for step in draft.steps.iter_mut().filter(|step| step.kept) {
-        let insn = &mut step.insn;
-        let aux = &v.aux[step.old as usize];
-        if insn.class() != class::ALU64 {
-            continue;
-        }
-        let is_cast = insn.op() == op::MOV && insn.is_src_reg() && insn.off == CAST;
-        if is_cast && (insn.imm == TO_KERNEL || keeps_user) {
-            (insn.off, insn.imm) = (0, 0);
-            insn.code = insn.code & !0x7 | class::ALU;
-        } else if aux.on_arena && !aux.on_number {
-            // Linux does so for numbers, too, of which the verifier then knows something wrong.
-            insn.code = insn.code & !0x7 | class::ALU;
-            if matches!(insn.op(), op::LSH | op::RSH | op::ARSH) && !insn.is_src_reg() {
-                // A distance that has become too long goes around, as on the machine.
-                insn.imm &= 31;
-            }
-        }
+    if is_cast && (insn.imm == TO_KERNEL || keeps_user) {
+        (insn.off, insn.imm) = (0, 0);
+        insn.code = insn.code & !0x7 | class::ALU;
+    } else if aux.on_arena {
+        insn.code = insn.code & !0x7 | class::ALU;
     }
 }
 

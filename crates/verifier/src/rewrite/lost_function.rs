@@ -16,18 +16,13 @@ const INLINED_LOOP_GROWTH: u32 = 18;
 /// The place that the load of the function at `to`, by its old place, leads to: in the new
 /// layout, and as Linux counts it, in whose layout loops are inlined.
 pub fn place(v: &Verifier<'_>, draft: &Draft, to: u32, places: &[u32]) -> (u32, u32) {
-    let target = settle(v, i64::from(to));
-    // Which old instruction is there when all dead ones are gone.
-    let alive = |at: &u32| v.aux.get(*at as usize).is_some_and(|aux| aux.seen);
     let end = v.insns.len() as u32;
-    let index = usize::try_from(target).unwrap_or(usize::MAX);
-    let old = (0..end).filter(alive).nth(index);
-    let beyond = u32::try_from(target.saturating_sub((0..end).filter(alive).count() as i64));
+    let (old, beyond) = leads_to(v, to);
     let place = match old {
         Some(old) => places.get(old as usize).copied().unwrap_or_default(),
         None => {
             let last = places.last().copied().unwrap_or_default();
-            last.saturating_add(beyond.unwrap_or_default())
+            last.saturating_add(beyond)
         }
     };
     let before = |step: &&Step| step.kept && step.old < old.unwrap_or(end);
@@ -35,6 +30,19 @@ pub fn place(v: &Verifier<'_>, draft: &Draft, to: u32, places: &[u32]) -> (u32, 
     let inlined = inlined.filter(|step| extra_stack::inlines_loop(v, step.old));
     let growth = (inlined.count() as u32).saturating_mul(INLINED_LOOP_GROWTH);
     (place, place.saturating_add(growth))
+}
+
+/// Which instruction the load of the function at `to` leads to, both by their old places; or how
+/// many instructions beyond the end.
+pub fn leads_to(v: &Verifier<'_>, to: u32) -> (Option<u32>, u32) {
+    let target = settle(v, i64::from(to));
+    // Which old instruction is there when all dead ones are gone.
+    let alive = |at: &u32| v.aux.get(*at as usize).is_some_and(|aux| aux.seen);
+    let end = v.insns.len() as u32;
+    let index = usize::try_from(target).unwrap_or(usize::MAX);
+    let old = (0..end).filter(alive).nth(index);
+    let beyond = target.saturating_sub((0..end).filter(alive).count() as i64);
+    (old, u32::try_from(beyond).unwrap_or_default())
 }
 
 /// Takes the dead stretches out one by one, from the front, and follows where `to` is.

@@ -7,6 +7,7 @@ pub mod ctx_convert;
 pub mod dead;
 pub mod draft;
 pub mod extra_stack;
+pub mod linux;
 pub mod lost_function;
 
 use skep_catalog::helper_id::TAIL_CALL;
@@ -34,13 +35,15 @@ pub fn run(v: &mut Verifier<'_>) -> Res<Executable> {
         dead::trap(v, &mut draft);
     }
     kfuncs::check_left(v, &draft)?;
+    let shown = linux::show(v, &draft);
     ctx_convert::run(v, &mut draft)?;
     arena::convert(v, &mut draft);
     check_tail_calls(v, &draft)?;
     barrier::insert(v, &mut draft);
-    let executable = assemble::run(v, &draft);
+    let mut executable = assemble::run(v, &draft)?;
+    executable.shown = shown;
     extra_stack::settle(v, &draft);
-    executable
+    Ok(executable)
 }
 
 /// A tail call whose index must be masked against speculation needs to know its one map.

@@ -82,8 +82,9 @@ impl Verifier<'_> {
                 self.step_ld_imm(insn)?;
                 // The second slot is part of the instruction.
                 let second = self.insn_idx as usize + 1;
+                let speculative = self.cur.speculative;
                 if let Some(aux) = self.aux.get_mut(second) {
-                    aux.seen = true;
+                    aux.seen |= !speculative;
                 }
                 Ok(Next::Insn(self.insn_idx + 2))
             }

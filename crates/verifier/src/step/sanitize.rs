@@ -6,18 +6,9 @@ use skep_isa::Insn;
 use skep_isa::field::alu as op;
 
 use crate::access::map_value::Indirect;
-use crate::context::{AluSanitation, Res, Stop, Verifier};
+use crate::context::{AluSanitation, Res, Stop, Verifier, alu_state};
 use crate::refuse;
 use crate::state::{Kind, Reg};
-
-/// Bits of [`AluSanitation::state`].
-mod alu_state {
-    pub const SANITIZE_SRC: u32 = 1;
-    pub const SANITIZE_DST: u32 = 2;
-    pub const NEG_VALUE: u32 = 4;
-    pub const NON_POINTER: u32 = 8;
-    pub const IMMEDIATE: u32 = 16;
-}
 
 /// Why masking is not possible.
 enum Reason {

@@ -1,0 +1,399 @@
+//! What Linux 6.18 makes of an accepted program, which is what `bpf(2)` shows of it.
+//!
+//! The program that runs here is another one: it has none of what only Linux's own engine and
+//! structures need. But users count in the instructions that the kernel shows: source lines,
+//! functions, profiles. So those are the same ones, up to the addresses of the kernel's functions
+//! and variables.
+
+mod arithmetic;
+mod call;
+mod ctx;
+mod fastcall;
+mod info;
+mod kfunc;
+mod lookup;
+mod loops;
+mod mask;
+mod packet;
+
+use skep_isa::{Insn, alu, class, jmp, mode, pseudo, size, src};
+
+use crate::context::Verifier;
+use crate::env::Shown;
+use crate::rewrite::draft::{Draft, Step};
+use crate::rewrite::{arena, extra_stack, lost_function};
+use crate::setup::flow;
+
+/// The register that only rewritten programs use.
+const AX: u8 = 11;
+/// The frame pointer.
+const FP: u8 = 10;
+
+/// The program as Linux shows it.
+pub fn show(v: &Verifier<'_>, draft: &Draft) -> Shown {
+    let draft = fastcall::without_spills(v, draft);
+    let draft = draft.as_ref();
+    let functions = functions(v, draft);
+    let mut writer = Writer {
+        v,
+        out: Vec::with_capacity(draft.step_of.len() + draft.step_of.len() / 4),
+        places: Vec::with_capacity(draft.step_of.len() + 1),
+        jumps: Vec::new(),
+        alone: functions.iter().filter(|f| f.number.is_some()).count() <= 1,
+        functions,
+        starts: Vec::new(),
+        knows_times: ctx::knows_times(v),
+    };
+    for step in &draft.steps {
+        writer.step(draft, step);
+    }
+    writer.places.push(writer.out.len() as u32);
+    writer.land();
+    if extra_stack::throws_uncaught(v, draft) {
+        writer.out.push(mov_reg(0, 1));
+        writer.out.push(exit());
+    }
+    let alive = info::Alive::of(draft);
+    let place = |old| start(&writer.starts, &writer.places, old);
+    Shown {
+        functions: info::functions(v, &alive, place),
+        lines: info::lines(v, &alive, place),
+        insns: writer.out,
+    }
+}
+
+/// What is needed of one function.
+#[derive(Clone, Copy, Default)]
+struct Function {
+    /// Its number when those that are gone no longer count.
+    number: Option<u32>,
+    /// Its first instruction that is left, by its old place.
+    begins: u32,
+    /// It has loops that `may_goto` bounds.
+    bounded: bool,
+    /// A call of `bpf_loop` in it becomes a loop.
+    inlines: bool,
+}
+
+fn functions(v: &Verifier<'_>, draft: &Draft) -> Vec<Function> {
+    let mut all = vec![Function::default(); v.subprog_count()];
+    let mut next = 0;
+    for step in draft.steps.iter().filter(|step| step.kept) {
+        let function = &mut all[v.subprog_at(step.old)];
+        if function.number.is_none() {
+            (function.number, function.begins) = (Some(next), step.old);
+            next += 1;
+        }
+        function.bounded |= flow::is_may_goto(step.insn);
+        function.inlines |= extra_stack::inlines_loop(v, step.old);
+    }
+    all
+}
+
+/// A place in the program that is being written whose distance is known at the end.
+struct Jump {
+    /// The instruction.
+    at: usize,
+    /// The old place that it leads to.
+    target: u32,
+    /// How it says so.
+    form: Form,
+}
+
+enum Form {
+    /// A jump: to behind what a function begins with.
+    Jump,
+    /// A call, or the load of an address: to where the function begins, and its number.
+    Call,
+    /// The load of an address.
+    Load,
+    /// The load of an address of a function that is gone: so many instructions beyond what is
+    /// at the old place now, in a function or in none.
+    Lost(u32),
+}
+
+/// The program as far as it is written.
+struct Writer<'w, 'v> {
+    v: &'w Verifier<'v>,
+    out: Vec<Insn>,
+    /// For each old slot, where what was there begins.
+    places: Vec<u32>,
+    jumps: Vec<Jump>,
+    functions: Vec<Function>,
+    /// Only one function is left: such a program is compiled as one.
+    alone: bool,
+    /// Where functions begin that begin with something new, by old place, ascending.
+    starts: Vec<(u32, u32)>,
+    /// The program knows what kinds of time a packet has.
+    knows_times: bool,
+}
+
+impl Writer<'_, '_> {
+    fn step(&mut self, draft: &Draft, step: &Step) {
+        if step.kept {
+            self.prologue(step);
+        }
+        let place = self.out.len() as u32;
+        self.places.push(place);
+        if step.second.is_some() {
+            self.places.push(place);
+        }
+        if !step.kept {
+            return;
+        }
+        let aux = &self.v.aux[step.old as usize];
+        if aux.nospec {
+            self.out.push(nospec());
+        }
+        if !aux.seen {
+            // Dead code of a program without rights: each slot jumps to itself, and not to the
+            // barrier before it.
+            let slots = 1 + usize::from(step.second.is_some());
+            self.out.extend(std::iter::repeat_n(goto(-1), slots));
+            return;
+        }
+        self.one(draft, step);
+        if aux.nospec_result && matches!(step.insn.class(), class::ST | class::STX) {
+            self.out.push(nospec());
+        }
+    }
+
+    /// What a function begins with, when `step` is its first instruction.
+    fn prologue(&mut self, step: &Step) {
+        let index = self.v.subprog_at(step.old);
+        if self.functions[index].begins != step.old {
+            return;
+        }
+        let at = self.out.len();
+        self.bound_loops(index);
+        if index == 0 {
+            self.packet_prologue();
+        }
+        if self.out.len() > at {
+            self.starts.push((step.old, at as u32));
+        }
+    }
+
+    fn one(&mut self, draft: &Draft, step: &Step) {
+        let insn = step.insn;
+        match insn.class() {
+            class::LDX | class::ST | class::STX => self.access(step),
+            class::ALU | class::ALU64 => self.arithmetic(step),
+            class::LD if insn.code == flow::LD_IMM64 => self.load_reference(draft, step),
+            class::LD => self.packet_load(insn),
+            _ if flow::is_may_goto(insn) => self.may_goto(step),
+            _ if flow::is_pseudo_call(insn) => {
+                self.lead(step.target, Form::Call);
+                self.out.push(insn);
+            }
+            _ if flow::is_kfunc_call(insn) => self.kfunc_call(step),
+            _ if flow::is_helper_call(insn) => self.helper_call(step),
+            _ => {
+                self.lead(step.target, Form::Jump);
+                self.out.push(insn);
+            }
+        }
+    }
+
+    /// The next instruction leads to this old place.
+    fn lead(&mut self, target: Option<u32>, form: Form) {
+        let at = self.out.len();
+        self.jumps
+            .extend(target.map(|target| Jump { at, target, form }));
+    }
+
+    /// A 64-bit load: of a number, a map, or a function.
+    fn load_reference(&mut self, draft: &Draft, step: &Step) {
+        let mut insn = step.insn;
+        let mut second = step.second.unwrap_or_default();
+        if let Some((map, offset)) = self.v.aux[step.old as usize].map {
+            let value = matches!(insn.src, pseudo::MAP_VALUE | pseudo::MAP_IDX_VALUE);
+            insn.src = if value {
+                pseudo::MAP_VALUE
+            } else {
+                pseudo::MAP_FD
+            };
+            insn.imm = map as i32;
+            second.imm = offset as i32;
+        } else if flow::is_pseudo_func(insn) {
+            let old = step.target.unwrap_or_default();
+            if self.v.aux.get(old as usize).is_some_and(|aux| aux.seen) {
+                self.lead(step.target, Form::Load);
+            } else {
+                let (leads, beyond) = lost_function::leads_to(self.v, old);
+                let end = draft.step_of.len() as u32;
+                self.lead(Some(leads.unwrap_or(end)), Form::Lost(beyond));
+            }
+        }
+        self.out.push(insn);
+        self.out.push(second);
+    }
+
+    /// Puts in the distances.
+    fn land(&mut self) {
+        for jump in std::mem::take(&mut self.jumps) {
+            let place = |old: u32| self.places.get(old as usize).copied().unwrap_or_default();
+            let to = match jump.form {
+                Form::Jump => place(jump.target),
+                Form::Lost(beyond) => place(jump.target).saturating_add(beyond),
+                Form::Call | Form::Load => self.start_of(jump.target),
+            };
+            let distance = i64::from(to) - jump.at as i64 - 1;
+            let number = || {
+                let index = self.v.subprog_at(jump.target);
+                let function = self.functions.get(index);
+                function.and_then(|f| f.number).unwrap_or(0)
+            };
+            let number = match jump.form {
+                Form::Jump => 0,
+                Form::Lost(_) if jump.target as usize >= self.v.insns.len() => 0,
+                _ => number() as i32,
+            };
+            let Some(insn) = self.out.get_mut(jump.at) else {
+                continue;
+            };
+            match jump.form {
+                Form::Jump if insn.code == flow::JAL => insn.imm = distance as i32,
+                Form::Jump => insn.off = distance as i16,
+                Form::Call if self.alone => insn.imm = distance as i32,
+                Form::Call => (insn.imm, insn.off) = (number, distance as i16),
+                Form::Load | Form::Lost(_) => {
+                    insn.imm = distance as i32;
+                    if let Some(second) = self.out.get_mut(jump.at + 1) {
+                        second.imm = number;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where the function that begins at an old place begins now.
+    fn start_of(&self, old: u32) -> u32 {
+        let function = self.functions.get(self.v.subprog_at(old));
+        let left = function.filter(|f| f.number.is_some());
+        let begins = left.map_or(old, |f| f.begins);
+        start(&self.starts, &self.places, begins)
+    }
+
+    /// Accesses to memory, which lies elsewhere or may not be there.
+    fn access(&mut self, step: &Step) {
+        if self.converted(step) {
+            return;
+        }
+        let mut insn = step.insn;
+        let aux = &self.v.aux[step.old as usize];
+        if arena::is_access(self.v, step) {
+            insn.code = match insn.mode() {
+                mode::MEMSX => insn.code & !MODE | PROBE_MEM32SX,
+                mode::ATOMIC => insn.code & !MODE | PROBE_ATOMIC,
+                _ => insn.code,
+            };
+        } else if insn.class() == class::LDX && aux.probed && insn.mode() == mode::MEMSX {
+            insn.code = insn.code & !MODE | PROBE_MEMSX;
+        }
+        self.out.push(insn);
+        let aux = &self.v.aux[step.old as usize];
+        let compares = insn.mode() == mode::ATOMIC && insn.imm == CMPXCHG;
+        if compares && insn.size() == size::W && aux.zext_dst {
+            // x86 leaves the upper half as it was when nothing is exchanged.
+            self.out.push(Insn {
+                imm: ZERO_EXTENDS,
+                ..mov32_reg(0, 0)
+            });
+        }
+    }
+}
+
+/// The immediate of a move that is there for the zeroes.
+const ZERO_EXTENDS: i32 = 1;
+/// The immediate of a compare and exchange.
+const CMPXCHG: i32 = 0xf1;
+
+/// Where what was at `old` begins, with what its function begins with.
+fn start(starts: &[(u32, u32)], places: &[u32], old: u32) -> u32 {
+    match starts.binary_search_by_key(&old, |(at, _)| *at) {
+        Ok(found) => starts[found].1,
+        Err(_) => places.get(old as usize).copied().unwrap_or_default(),
+    }
+}
+
+/// The bits of an instruction that say how it accesses memory, and ways that only Linux's
+/// rewritten programs have.
+const MODE: u8 = 0xe0;
+const PROBE_MEMSX: u8 = 0x40;
+const PROBE_MEM32SX: u8 = 0xc0;
+const PROBE_ATOMIC: u8 = 0xe0;
+
+/// `BPF_ST | BPF_NOSPEC`.
+fn nospec() -> Insn {
+    Insn::new(0xc2, 0, 0, 0, 0)
+}
+
+fn mov_imm(dst: u8, imm: i32) -> Insn {
+    Insn::new(class::ALU64 | alu::MOV, dst, 0, 0, imm)
+}
+
+fn mov32_imm(dst: u8, imm: i32) -> Insn {
+    Insn::new(class::ALU | alu::MOV, dst, 0, 0, imm)
+}
+
+fn mov_reg(dst: u8, from: u8) -> Insn {
+    Insn::new(class::ALU64 | alu::MOV | src::X, dst, from, 0, 0)
+}
+
+fn mov32_reg(dst: u8, from: u8) -> Insn {
+    Insn::new(class::ALU | alu::MOV | src::X, dst, from, 0, 0)
+}
+
+fn alu_imm(op: u8, dst: u8, imm: i32) -> Insn {
+    Insn::new(class::ALU64 | op, dst, 0, 0, imm)
+}
+
+fn alu32_imm(op: u8, dst: u8, imm: i32) -> Insn {
+    Insn::new(class::ALU | op, dst, 0, 0, imm)
+}
+
+fn alu_reg(op: u8, dst: u8, from: u8) -> Insn {
+    Insn::new(class::ALU64 | op | src::X, dst, from, 0, 0)
+}
+
+fn alu32_reg(op: u8, dst: u8, from: u8) -> Insn {
+    Insn::new(class::ALU | op | src::X, dst, from, 0, 0)
+}
+
+fn jump_imm(op: u8, dst: u8, imm: i32, off: i16) -> Insn {
+    Insn::new(class::JMP | op, dst, 0, off, imm)
+}
+
+fn goto(off: i16) -> Insn {
+    Insn::new(class::JMP | jmp::JA, 0, 0, off, 0)
+}
+
+fn exit() -> Insn {
+    Insn::new(class::JMP | jmp::EXIT, 0, 0, 0, 0)
+}
+
+fn load(bits: u8, dst: u8, from: u8, off: i16) -> Insn {
+    Insn::new(class::LDX | mode::MEM | bits, dst, from, off, 0)
+}
+
+fn store(bits: u8, dst: u8, from: u8, off: i16) -> Insn {
+    Insn::new(class::STX | mode::MEM | bits, dst, from, off, 0)
+}
+
+fn store_imm(bits: u8, dst: u8, off: i16, imm: i32) -> Insn {
+    Insn::new(class::ST | mode::MEM | bits, dst, 0, off, imm)
+}
+
+/// A call of a function of the kernel, whose address is not told.
+fn call(number: i32) -> Insn {
+    Insn::new(class::JMP | jmp::CALL, 0, 0, 0, number)
+}
+
+/// The two slots that load an address of the kernel, which is not told.
+fn load_address(dst: u8) -> [Insn; 2] {
+    [
+        Insn::new(class::LD | mode::IMM | size::DW, dst, 0, 0, 0),
+        Insn::default(),
+    ]
+}
