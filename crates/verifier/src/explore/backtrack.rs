@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::state::StateId;
+
 /// The registers r1 to r5.
 pub(super) const ARGS: u32 = 0b11_1110;
 /// How many linked numbers one history entry can name.
@@ -16,6 +18,28 @@ pub struct Backtrack {
     pub(super) regs: [u32; 8],
     /// Stack slots, by frame.
     pub(super) slots: [u64; 8],
+    /// The walk is one that Linux does not make: it follows what atomics fetch from the stack
+    /// (decision record 25), and says nothing.
+    pub(super) follows_fetches: bool,
+    /// Where the walk that Linux makes passed such a fetch of a number that it looked for.
+    pub(super) fetches: Vec<Fetch>,
+}
+
+/// An atomic that fetched a number that is looked for from the stack.
+#[derive(Clone, Copy, Debug)]
+pub struct Fetch {
+    /// The state on whose path it lies; the one that is walked back from without.
+    pub(super) owner: Option<StateId>,
+    /// How many entries of its history lead there, its own included.
+    pub(super) left: usize,
+    /// The atomic.
+    pub(super) insn: u32,
+    /// The frame it runs in.
+    pub(super) frame: usize,
+    /// The frame of the slot.
+    pub(super) slot_frame: usize,
+    /// The slot.
+    pub(super) slot: u8,
 }
 
 impl Backtrack {

@@ -5,7 +5,7 @@
 //! be compared exactly from now on.
 
 use crate::context::{Res, Verifier};
-use crate::explore::backtrack::{ARGS, regs_text, slots_text};
+use crate::explore::backtrack::{ARGS, Fetch, regs_text, slots_text};
 use crate::explore::undo::Back;
 use crate::log::LEVEL2;
 use crate::state::whole::HistoryFlags;
@@ -106,25 +106,72 @@ impl Verifier<'_> {
     }
 
     fn walk_back(&mut self, mut state: State) -> (State, Res<bool>) {
-        let outcome = self.walk_back_in(&mut state);
+        let mut outcome = self.walk_back_in(&mut state, None);
+        let fetches = std::mem::take(&mut self.precision.fetches);
         self.precision.clear();
+        for fetch in fetches {
+            if let Ok(changed) = &mut outcome {
+                *changed |= self.follow_fetch(&mut state, fetch);
+            }
+        }
         (state, outcome)
     }
 
-    fn walk_back_in(&mut self, start: &mut State) -> Res<bool> {
+    /// Looks for what an atomic fetched in the slot that held it, and says nothing; whether an
+    /// ancestor changed.
+    fn follow_fetch(&mut self, start: &mut State, fetch: Fetch) -> bool {
+        self.precision.start(fetch.frame);
+        self.precision.follows_fetches = true;
+        self.precision.slots[fetch.slot_frame] |= 1 << fetch.slot;
+        self.log.muted = true;
+        let changed = match self.walk_back_in(start, Some(fetch)) {
+            Ok(changed) => changed,
+            Err(_) => {
+                // What Linux's own walk would call its bug is no reason to refuse here.
+                self.mark_all_precise(start);
+                true
+            }
+        };
+        self.log.muted = false;
+        self.precision.clear();
+        changed
+    }
+
+    /// Walks back from the end of the path, or from an atomic on it.
+    fn walk_back_in(&mut self, start: &mut State, from: Option<Fetch>) -> Res<bool> {
         let mut changed = false;
         if self.precision.is_empty() {
             return Ok(false);
         }
-        let mut first = start.first_insn;
-        let mut last = start.insn;
         let mut subsequent: i64 = -1;
         let mut skip = true;
+        let mut owner: Option<StateId> = from.and_then(|fetch| fetch.owner);
         // The history of an ancestor is read while the walk changes other things.
-        let mut history = std::mem::take(&mut start.history);
-        let mut owner: Option<StateId> = None;
+        let mut first = start.first_insn;
+        let mut last = start.insn;
+        let mut history = match owner {
+            None => std::mem::take(&mut start.history),
+            Some(id) => match self.store.state_mut(id) {
+                Some(state) => {
+                    first = state.first_insn;
+                    std::mem::take(&mut state.history)
+                }
+                None => return Ok(false),
+            },
+        };
+        let mut left = history.len();
+        if let Some(fetch) = from {
+            (last, left) = (fetch.insn, fetch.left.min(left));
+        }
         let outcome = loop {
-            match self.walk_back_state(start, owner, &history, first, last, subsequent, &mut skip) {
+            let path = Path {
+                owner,
+                history: &history,
+                left,
+                first,
+                last,
+            };
+            match self.walk_back_state(start, &path, subsequent, &mut skip) {
                 Ok(Walked::Further) => {}
                 Ok(Walked::Done) => break Ok(()),
                 Ok(Walked::Entry) => {
@@ -161,6 +208,7 @@ impl Verifier<'_> {
             owner = Some(parent);
             if let Some(state) = self.store.state_mut(parent) {
                 history = std::mem::take(&mut state.history);
+                left = history.len();
                 last = state.last_insn;
                 first = state.first_insn;
             }
@@ -186,18 +234,21 @@ impl Verifier<'_> {
         }
     }
 
-    /// Walks back from `last` to `first` within one state.
-    #[allow(clippy::too_many_arguments)]
+    /// Walks back over the path of one state.
     fn walk_back_state(
         &mut self,
         start: &State,
-        owner: Option<StateId>,
-        history: &[HistoryEntry],
-        first: u32,
-        last: u32,
+        path: &Path<'_>,
         mut subsequent: i64,
         skip: &mut bool,
     ) -> Res<Walked> {
+        let Path {
+            owner,
+            history,
+            mut left,
+            first,
+            last,
+        } = *path;
         if self.log.at(LEVEL2) {
             let frame = self.precision.frame;
             say!(
@@ -235,7 +286,6 @@ impl Verifier<'_> {
             );
         }
         let mut at = last;
-        let mut left = history.len();
         loop {
             if *skip {
                 *skip = false;
@@ -246,6 +296,11 @@ impl Verifier<'_> {
                     .copied();
                 if let Back::GiveUp = self.step_back(at, subsequent, entry)? {
                     return Ok(Walked::GiveUp);
+                }
+                if let Some(fetch) = self.precision.fetches.last_mut()
+                    && fetch.left == 0
+                {
+                    (fetch.owner, fetch.left) = (owner, left);
                 }
             }
             if self.precision.is_empty() {
@@ -353,6 +408,20 @@ impl Verifier<'_> {
         }
         Ok(())
     }
+}
+
+/// The part of a path that one state leads to.
+struct Path<'h> {
+    /// The state; the one that is walked back from without.
+    owner: Option<StateId>,
+    /// How it came about.
+    history: &'h [HistoryEntry],
+    /// How many entries of that are walked back.
+    left: usize,
+    /// The first instruction.
+    first: u32,
+    /// The last one.
+    last: u32,
 }
 
 /// Where the walk back within one state ended.

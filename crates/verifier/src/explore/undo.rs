@@ -3,7 +3,7 @@
 use skep_isa::field::{alu as op, atomic, class, mode};
 
 use crate::context::{Res, Verifier};
-use crate::explore::backtrack::{ARGS, regs_text, slots_text, unpack_linked};
+use crate::explore::backtrack::{ARGS, Fetch, regs_text, slots_text, unpack_linked};
 use crate::log::LEVEL2;
 use crate::state::HistoryEntry;
 use crate::step::atomic::fetched_to;
@@ -123,13 +123,27 @@ impl Verifier<'_> {
         };
         let fetched =
             insn.is_atomic() && fetched_to(insn).is_some_and(|reg| self.precision.has_reg(reg));
-        let slots = &mut self.precision.slots[entry.flags.frame as usize];
-        if fetched {
-            // What was fetched is what the slot held. Linux forgets that (decision record 25),
-            // and looks for the register further back; that does no harm here.
-            *slots |= 1 << entry.flags.slot;
+        if fetched && self.precision.follows_fetches {
+            // What was fetched is what the slot held.
+            if let Some(reg) = fetched_to(insn) {
+                self.precision.clear_reg(reg);
+            }
+            self.precision.slots[entry.flags.frame as usize] |= 1 << entry.flags.slot;
             return Back::Done;
         }
+        if fetched {
+            // Linux forgets the slot and looks for the register further back. The slot is looked
+            // for by a walk of its own, so that this one is like Linux's.
+            self.precision.fetches.push(Fetch {
+                owner: None,
+                left: 0,
+                insn: entry.insn,
+                frame: self.precision.frame,
+                slot_frame: entry.flags.frame.into(),
+                slot: entry.flags.slot,
+            });
+        }
+        let slots = &mut self.precision.slots[entry.flags.frame as usize];
         if *slots & (1 << entry.flags.slot) != 0 {
             *slots &= !(1 << entry.flags.slot);
             if insn.class() == class::STX {

@@ -24,6 +24,8 @@ pub struct Log {
     pub prev_insn_len: u64,
     /// The last source line printed, as an index into the line table.
     pub prev_line: Option<usize>,
+    /// Nothing is written for the moment.
+    pub muted: bool,
 }
 
 /// The part of the text that is kept, and where it lies in the whole.
@@ -100,24 +102,25 @@ impl Log {
             prev_end: 0,
             prev_insn_len: 0,
             prev_line: None,
+            muted: false,
         }
     }
 
     /// Whether anything is written at all.
     #[inline]
     pub fn enabled(&self) -> bool {
-        self.level != 0
+        self.level != 0 && !self.muted
     }
 
     /// Whether one of the bits of `level` was asked for.
     #[inline]
     pub fn at(&self, level: u32) -> bool {
-        self.level & level != 0
+        self.level & level != 0 && !self.muted
     }
 
     /// Appends text.
     pub fn write(&mut self, args: std::fmt::Arguments<'_>) {
-        if self.level != 0 {
+        if self.enabled() {
             // Writing to memory cannot fail.
             let _ = self.text.write_fmt(args);
         }

@@ -40,10 +40,12 @@ pub fn run(v: &mut Verifier<'_>) -> Res<Executable> {
     arena::convert(v, &mut draft);
     check_tail_calls(v, &draft)?;
     barrier::insert(v, &mut draft);
-    let mut executable = assemble::run(v, &draft)?;
-    executable.shown = shown;
+    let executable = assemble::run(v, &draft);
     extra_stack::settle(v, &draft);
-    Ok(executable)
+    executable.map(|executable| Executable {
+        shown,
+        ..executable
+    })
 }
 
 /// A tail call whose index must be masked against speculation needs to know its one map.
