@@ -1,27 +1,18 @@
 //! How maps and BTF come to be in a kernel.
 
 use skep_abi::{Backend, Buffers, Cmd, Errno, MapType, Mapping, attr, object_name};
-use skep_btf::Btf;
 
 use crate::error::LoadError;
 use crate::fd::Fd;
+use crate::features::Features;
 use crate::load::LoadOptions;
 use crate::map::{MapDef, SlotTarget};
-
-/// Loads a blob of BTF.
-pub(crate) fn btf<'k>(backend: &'k dyn Backend, btf: &Btf) -> Result<Fd<'k>, Errno> {
-    let mut memory = Buffers::new();
-    let mut load = attr::BtfLoad::new();
-    let size = u32::try_from(btf.raw().len()).map_err(|_| Errno::E2BIG)?;
-    load.set_btf(memory.input(btf.raw())).set_btf_size(size);
-    let fd = backend.bpf(Cmd::BtfLoad.into(), load.as_attr(), &mut memory)?;
-    Ok(Fd::of(backend, fd))
-}
+use crate::reduce;
 
 /// Creates a map with its inner template, and gives it its first value. Elements that refer
 /// to other maps and to programs are set later, by [`set_slot`].
 pub(crate) fn map<'k>(
-    backend: &'k dyn Backend,
+    features: &Features<'k>,
     def: &MapDef,
     initial: Option<&[u8]>,
     btf: Option<&Fd<'_>>,
@@ -35,10 +26,11 @@ pub(crate) fn map<'k>(
         }
     };
     let inner = match &def.inner {
-        Some(inner) => Some(map(backend, inner, None, btf, options)?),
+        Some(inner) => Some(map(features, inner, None, btf, options)?),
         None => None,
     };
-    let fd = create(backend, def, inner.as_ref(), btf, options).map_err(fail("creating"))?;
+    let backend = features.backend();
+    let fd = create(features, def, inner.as_ref(), btf, options).map_err(fail("creating"))?;
     let initial = initial.filter(|_| !def.is_arena());
     if let Some(value) = initial.filter(|value| value.iter().any(|byte| *byte != 0)) {
         update(backend, &fd, 0, value).map_err(fail("setting its first value"))?;
@@ -98,7 +90,7 @@ pub(crate) fn slot_name(target: &SlotTarget, maps: &[MapDef]) -> String {
 }
 
 fn create<'k>(
-    backend: &'k dyn Backend,
+    features: &Features<'k>,
     def: &MapDef,
     inner: Option<&Fd<'_>>,
     btf: Option<&Fd<'_>>,
@@ -125,16 +117,16 @@ fn create<'k>(
             .set_btf_key_type_id(def.key_type.unwrap_or_default().0)
             .set_btf_value_type_id(def.value_type.unwrap_or_default().0);
     }
-    let call = |mut attr: attr::MapCreate| {
-        backend.bpf(Cmd::MapCreate.into(), attr.as_attr(), &mut Buffers::new())
-    };
     // Types are a help, not a need: a kernel that refuses them may still take the map.
     let has_types = with_btf.is_some() && (def.key_type.is_some() || def.value_type.is_some());
-    let created = match (call(create), has_types) {
-        (Err(_), true) => call(plain),
+    let created = match (features.make(create), has_types) {
+        (Err(_), true) => features.make(plain.clone()),
         (answer, _) => answer,
     };
-    created.map(|fd| Fd::of(backend, fd))
+    created.or_else(|errno| {
+        let known = reduce::map(&plain, def.is_section(), features).ok_or(errno)?;
+        features.make(known)
+    })
 }
 
 /// Whether Linux takes key and value types for maps of this type.

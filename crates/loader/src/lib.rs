@@ -31,6 +31,7 @@ mod object;
 mod pins;
 mod prog_load;
 mod program;
+mod reduce;
 mod relocs;
 mod resolve;
 mod section_table;

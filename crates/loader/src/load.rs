@@ -12,6 +12,7 @@ use crate::core::Candidates;
 use crate::create;
 use crate::error::LoadError;
 use crate::fd::Fd;
+use crate::features::{Features, Support, Types};
 use crate::kconfig::{self, KernelConfig};
 use crate::map::{MapDef, MapIndex, MapOrigin, SlotTarget};
 use crate::modules::{Module, ModuleBtf};
@@ -19,7 +20,7 @@ use crate::object::Object;
 use crate::prog_load::{LogOptions, ProgramLoad};
 use crate::program::{ProgIndex, Program};
 use crate::shared::Mappings;
-use crate::{pins, resolve, struct_ops_value};
+use crate::{pins, reduce, resolve, struct_ops_value};
 
 /// What a load depends on besides the object and the kernel.
 #[derive(Clone, Debug)]
@@ -41,6 +42,9 @@ pub struct LoadOptions {
     /// The directory of a BPF file system in which maps that say so are found again or
     /// pinned (`LIBBPF_PIN_BY_NAME`). Without it they are ordinary maps.
     pub pin_root: Option<String>,
+    /// The descriptor of a token (`BPF_TOKEN_CREATE`) by which types, maps and programs are made,
+    /// in the same kernel; it stays the caller's.
+    pub token: Option<u32>,
     /// Maps to be used in place of new ones: the name in the object, and a descriptor in the
     /// same kernel, which stays the caller's.
     pub reuse: BTreeMap<String, u32>,
@@ -57,6 +61,7 @@ impl Default for LoadOptions {
             modules: Vec::new(),
             symbols: None,
             pin_root: None,
+            token: None,
             reuse: BTreeMap::new(),
         }
     }
@@ -70,6 +75,10 @@ pub struct Loaded<'k> {
     pub(crate) options: LoadOptions,
     pub(crate) btf: Option<Fd<'k>>,
     btf_refused: Option<Errno>,
+    /// Whether the types that the kernel took say what functions are.
+    pub(crate) functions_typed: bool,
+    /// What the kernel can do, asked when it refuses something.
+    pub(crate) features: Features<'k>,
     maps: Vec<MapState<'k>>,
     pub(crate) mappings: Mappings,
     programs: Vec<Option<Fd<'k>>>,
@@ -167,6 +176,11 @@ impl Object {
                 Ok(fd) => loaded.keep(index, fd),
                 Err(errno) => {
                     let told = loaded.load_program(index, &LogOptions::BRIEF)?;
+                    // With a log the kernel may say what it lacks, and take the rest.
+                    if let Ok(fd) = told.outcome {
+                        loaded.keep(index, fd);
+                        continue;
+                    }
                     let program = program.name.clone();
                     let mut log = told.log;
                     if let Some(missing) = told.missing {
@@ -188,12 +202,18 @@ impl Object {
 
 impl<'k> Loaded<'k> {
     fn nothing(object: &'k Object, backend: &'k dyn Backend, options: LoadOptions) -> Loaded<'k> {
+        let features = match options.token {
+            Some(token) => Features::with_token(backend, token),
+            None => Features::of(backend),
+        };
         Loaded {
             object,
             backend: Kernel(backend),
             options,
             btf: None,
             btf_refused: None,
+            functions_typed: true,
+            features,
             maps: object.maps.iter().map(|_| MapState::Left).collect(),
             mappings: Mappings::of(object.maps.len()),
             programs: object.programs.iter().map(|_| None).collect(),
@@ -340,9 +360,15 @@ impl<'k> Loaded<'k> {
         }
     }
 
+    /// Loads the object's types, those that the kernel knows.
     fn load_btf(&mut self) {
         let Some(btf) = &self.object.btf else { return };
-        match create::btf(self.backend.0, btf) {
+        let taken = self.features.load_types(btf.raw()).or_else(|errno| {
+            let known = reduce::types(btf, &self.features).ok_or(errno)?;
+            self.functions_typed = self.features.types(Types::Functions) != Support::No;
+            self.features.load_types(known.raw()).map_err(|_| errno)
+        });
+        match taken {
             Ok(fd) => self.btf = Some(fd),
             Err(errno) => self.btf_refused = Some(errno),
         }
@@ -408,7 +434,13 @@ impl<'k> Loaded<'k> {
             _ => None,
         };
         let initial = computed.as_deref().or(def.initial.as_deref());
-        let fd = create::map(backend, def, initial, self.btf.as_ref(), &self.options)?;
+        let fd = create::map(
+            &self.features,
+            def,
+            initial,
+            self.btf.as_ref(),
+            &self.options,
+        )?;
         if def.is_arena() {
             let memory = create::arena(backend, def, &fd, &self.options)?;
             self.mappings.note(index, memory);

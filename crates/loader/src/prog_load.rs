@@ -1,6 +1,6 @@
 //! How one program is handed to a kernel, and what comes back.
 
-use skep_abi::{Buffers, Cmd, Errno, LogLevel, attr, object_name};
+use skep_abi::{Buffers, Cmd, Errno, LogLevel, ProgFlags, attr, object_name};
 use skep_isa::Insn;
 
 use crate::core::POISON;
@@ -8,6 +8,7 @@ use crate::error::LoadError;
 use crate::fd::Fd;
 use crate::load::Loaded;
 use crate::program::{ProgIndex, Program};
+use crate::reduce::Form;
 use crate::resolve::{self, MISSING_FUNCTION, MISSING_MAP, Resolved};
 
 /// The largest log that Linux takes a buffer for.
@@ -65,15 +66,20 @@ pub(crate) fn load<'k>(
         .programs
         .get(index.0)
         .ok_or_else(|| LoadError::NoProgram(index.0.to_string()))?;
-    let resolved = resolve::resolve(loaded, index)?;
+    let mut resolved = resolve::resolve(loaded, index)?;
     let mut size = if log.level == 0 {
         0
     } else {
         log.size.clamp(128, MAX_LOG)
     };
+    let mut form = Form {
+        named: true,
+        attach_type: resolved.expected_attach_type,
+        insns: std::mem::take(&mut resolved.insns),
+    };
     loop {
         let mut buffer = vec![0; size as usize];
-        let (answer, true_size) = call(loaded, program, &resolved, log.level, &mut buffer);
+        let (answer, true_size) = call(loaded, program, &resolved, &form, log.level, &mut buffer);
         if answer == Err(Errno::ENOSPC) && size != 0 && size < MAX_LOG {
             size = true_size.max(size.saturating_mul(2)).min(MAX_LOG);
             continue;
@@ -83,12 +89,20 @@ pub(crate) fn load<'k>(
             .position(|byte| *byte == 0)
             .unwrap_or(buffer.len());
         buffer.truncate(end);
-        let log = String::from_utf8_lossy(&buffer).into_owned();
+        let text = String::from_utf8_lossy(&buffer).into_owned();
+        // Without a log nobody knows whether the kernel looked at the instructions.
+        if answer.is_err()
+            && log.level != 0
+            && let Some(reduced) = form.reduced(resolved.prog_type, &text, &loaded.features)
+        {
+            form = reduced;
+            continue;
+        }
         return Ok(ProgramLoad {
             outcome: answer.map(|fd| Fd::of(loaded.backend(), fd)),
-            missing: answer.err().and_then(|_| missing(loaded, program, &log)),
-            log,
-            insns: resolved.insns,
+            missing: answer.err().and_then(|_| missing(loaded, program, &text)),
+            log: text,
+            insns: form.insns,
         });
     }
 }
@@ -131,10 +145,11 @@ fn call(
     loaded: &Loaded<'_>,
     program: &Program,
     resolved: &Resolved,
+    form: &Form,
     level: u32,
     buffer: &mut [u8],
 ) -> (Result<u32, Errno>, u32) {
-    let insns = Insn::slice_to_bytes(&resolved.insns);
+    let insns = Insn::slice_to_bytes(&form.insns);
     let mut license = loaded.object().license.clone().into_bytes();
     license.push(0);
     let func_info = words(program.func_info.iter().map(|(insn, ty)| [*insn, ty.0]));
@@ -148,14 +163,20 @@ fn call(
     let mut memory = Buffers::new();
     let mut load = attr::ProgLoad::new();
     load.set_prog_type(resolved.prog_type)
-        .set_insn_cnt(count(resolved.insns.len()))
+        .set_insn_cnt(count(form.insns.len()))
         .set_insns(memory.input(&insns))
         .set_license(memory.input(&license))
         .set_kern_version(loaded.object().version)
         .set_prog_flags(program.flags.0)
-        .set_prog_name(object_name(&program.name))
-        .set_expected_attach_type(resolved.expected_attach_type)
+        .set_expected_attach_type(form.attach_type)
         .set_attach_btf_id(resolved.attach_btf_id);
+    if form.named {
+        load.set_prog_name(object_name(&program.name));
+    }
+    if let Some(token) = loaded.options.token {
+        load.set_prog_flags(program.flags.0 | ProgFlags::TOKEN_FD.0)
+            .set_prog_token_fd(token.cast_signed());
+    }
     if let Some(target) = resolved.attach_object {
         load.set_attach_prog_fd(target);
     }
@@ -164,6 +185,9 @@ fn call(
     }
     if let Some(btf) = &loaded.btf {
         load.set_prog_btf_fd(btf.raw());
+    }
+    // A kernel that knows no types of functions cannot be told which function has which.
+    if loaded.btf.is_some() && loaded.functions_typed {
         if !func_info.is_empty() {
             load.set_func_info_rec_size(8)
                 .set_func_info_cnt(count(program.func_info.len()))

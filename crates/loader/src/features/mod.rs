@@ -1,15 +1,16 @@
 //! What a kernel can do, found out by trying it once, when somebody asks.
 
+mod ask;
+mod types;
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use skep_abi::{
-    AttachType, Backend, Buffers, Cmd, Errno, LogLevel, MapFlags, MapType, ProgType, attr,
-};
+use skep_abi::{AttachType, Backend, Errno, MapType, ProgType};
 use skep_btf::{Btf, Kind};
 use skep_isa::{Insn, class, jmp};
 
-use crate::fd::Fd;
+pub use types::Types;
 
 /// What is known of a feature.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,9 +19,14 @@ pub enum Support {
     Yes,
     /// It has not.
     No,
-    /// The kernel's answer tells neither: the caller may lack a right, or the kernel says
+    /// The kernel's answer tells neither: the caller or its token may lack a right, or the kernel says
     /// that it is not able to judge.
     Unknown,
+}
+
+/// Whether an answer is about who asks, and by which token, or is not given at all.
+fn tells_nothing(errno: Errno) -> bool {
+    matches!(errno, Errno::EPERM | Errno::EOPNOTSUPP | Errno::EBADF)
 }
 
 /// A question that has been answered.
@@ -32,30 +38,26 @@ enum Question {
     LargePrograms,
     BoundedLoops,
     Isa(u32),
+    Types(Types),
+    ProgNames,
+    AttachTypes,
+    MappedArrays,
 }
 
-/// The features of one kernel.
+/// The features of one kernel, as the caller may use them; or with a token, as who has that may.
+///
+/// Every answer is asked for once.
 pub struct Features<'k> {
     backend: &'k dyn Backend,
+    token: Option<u32>,
     known: RefCell<HashMap<Question, Support>>,
     target: RefCell<Option<Option<u32>>>,
 }
 
-/// What came of loading a few instructions.
-struct Tried {
-    outcome: Result<(), Errno>,
-    log: String,
-}
-
-impl Tried {
-    /// Accepted, refused, or not judged.
-    fn support(&self) -> Support {
-        match self.outcome {
-            Ok(()) => Support::Yes,
-            Err(Errno::EPERM | Errno::EOPNOTSUPP) => Support::Unknown,
-            Err(_) if self.log.contains("unsupported: ") => Support::Unknown,
-            Err(_) => Support::No,
-        }
+impl core::fmt::Debug for Features<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let known = self.known.borrow().len();
+        write!(f, "Features({known} known)")
     }
 }
 
@@ -73,9 +75,24 @@ impl<'k> Features<'k> {
     pub fn of(backend: &'k dyn Backend) -> Features<'k> {
         Features {
             backend,
+            token: None,
             known: RefCell::default(),
             target: RefCell::default(),
         }
+    }
+
+    /// Nothing is asked yet; what is asked is asked with the token behind a descriptor
+    /// (`BPF_TOKEN_CREATE`), so that the answers are those for who acts by it.
+    pub fn with_token(backend: &'k dyn Backend, token_fd: u32) -> Features<'k> {
+        Features {
+            token: Some(token_fd),
+            ..Features::of(backend)
+        }
+    }
+
+    /// The kernel.
+    pub(crate) fn backend(&self) -> &'k dyn Backend {
+        self.backend
     }
 
     fn once(&self, question: Question, ask: impl FnOnce() -> Support) -> Support {
@@ -107,7 +124,7 @@ impl<'k> Features<'k> {
     pub fn map_type(&self, ty: MapType) -> Support {
         self.once(Question::Map(ty), || match self.create(ty) {
             Ok(_) => Support::Yes,
-            Err(Errno::EPERM | Errno::EOPNOTSUPP) => Support::Unknown,
+            Err(errno) if tells_nothing(errno) => Support::Unknown,
             // A value of struct_ops needs a structure of the kernel; that it is looked for
             // shows that the type is known.
             Err(Errno::ENOTSUPP) if ty == MapType::StructOps => Support::Yes,
@@ -180,6 +197,44 @@ impl<'k> Features<'k> {
         })
     }
 
+    /// Whether types of a kind are taken.
+    pub fn types(&self, kind: Types) -> Support {
+        self.once(Question::Types(kind), || {
+            match self.load_types(&kind.example()) {
+                Ok(_) => Support::Yes,
+                Err(errno) if tells_nothing(errno) => Support::Unknown,
+                Err(_) => Support::No,
+            }
+        })
+    }
+
+    /// Whether programs may have names.
+    pub fn program_names(&self) -> Support {
+        self.once(Question::ProgNames, || {
+            let insns = [set_r0(0), exit()];
+            self.load_as(ProgType::SocketFilter, &insns, None, "named")
+                .support()
+        })
+    }
+
+    /// Whether programs may say where they are meant to be attached.
+    pub fn attach_types(&self) -> Support {
+        self.once(Question::AttachTypes, || {
+            let (insns, attach) = ([set_r0(1), exit()], AttachType::CgroupInetSockCreate);
+            self.load_as(ProgType::CgroupSock, &insns, Some(attach), "")
+                .support()
+        })
+    }
+
+    /// Whether arrays can be mapped.
+    pub fn mapped_arrays(&self) -> Support {
+        self.once(Question::MappedArrays, || match self.create_mapped() {
+            Ok(_) => Support::Yes,
+            Err(errno) if tells_nothing(errno) => Support::Unknown,
+            Err(_) => Support::No,
+        })
+    }
+
     /// Some function of the kernel that tracing programs can be loaded against.
     fn target(&self) -> Option<u32> {
         *self.target.borrow_mut().get_or_insert_with(|| {
@@ -189,113 +244,5 @@ impl<'k> Features<'k> {
             id.or_else(|| btf.find_by_name_kind("bpf_fentry_test1", Kind::Func))
                 .map(|id| id.0)
         })
-    }
-
-    fn load(&self, ty: ProgType, insns: &[Insn]) -> Tried {
-        let bytes = Insn::slice_to_bytes(insns);
-        let mut log = vec![0; 4096];
-        let mut memory = Buffers::new();
-        let mut load = attr::ProgLoad::new();
-        load.set_prog_type(ty.into())
-            .set_insn_cnt(u32::try_from(insns.len()).unwrap_or(u32::MAX));
-        load.set_insns(memory.input(&bytes))
-            .set_license(memory.input(b"GPL\0"))
-            .set_log_level(LogLevel::STATS.0)
-            .set_log_size(4096);
-        load.set_log_buf(memory.output(&mut log));
-        let attach = match ty {
-            ProgType::CgroupSockAddr => Some(AttachType::CgroupInet4Bind),
-            ProgType::CgroupSockopt => Some(AttachType::CgroupGetsockopt),
-            ProgType::SkLookup => Some(AttachType::SkLookup),
-            ProgType::Tracing => Some(AttachType::TraceFentry),
-            ProgType::Lsm => Some(AttachType::LsmMac),
-            ProgType::Netfilter => Some(AttachType::Netfilter),
-            _ => None,
-        };
-        if let Some(attach) = attach {
-            load.set_expected_attach_type(attach.into());
-        }
-        if matches!(ty, ProgType::Tracing | ProgType::Lsm) {
-            load.set_attach_btf_id(self.target().unwrap_or(0));
-        }
-        if ty == ProgType::Syscall {
-            load.set_prog_flags(skep_abi::ProgFlags::SLEEPABLE.0);
-        }
-        let cmd = Cmd::ProgLoad.into();
-        let answer = self.backend.bpf(cmd, load.as_attr(), &mut memory);
-        drop(memory);
-        let end = log.iter().position(|byte| *byte == 0).unwrap_or(log.len());
-        log.truncate(end);
-        Tried {
-            outcome: answer.map(|fd| drop(Fd::of(self.backend, fd))),
-            log: String::from_utf8_lossy(&log).into_owned(),
-        }
-    }
-
-    fn create(&self, ty: MapType) -> Result<Fd<'k>, Errno> {
-        let mut create = attr::MapCreate::new();
-        create.set_map_type(ty.into());
-        create.set_key_size(4).set_value_size(4).set_max_entries(1);
-        let mut inner = None;
-        let mut types = None;
-        match ty {
-            MapType::StackTrace => {
-                create.set_value_size(8);
-            }
-            MapType::LpmTrie => {
-                create
-                    .set_key_size(8)
-                    .set_map_flags(MapFlags::NO_PREALLOC.0);
-            }
-            MapType::CgroupStorage | MapType::PercpuCgroupStorage => {
-                create.set_key_size(16).set_value_size(8).set_max_entries(0);
-            }
-            MapType::Queue | MapType::Stack | MapType::BloomFilter => {
-                create.set_key_size(0);
-            }
-            MapType::Ringbuf | MapType::UserRingbuf => {
-                create
-                    .set_key_size(0)
-                    .set_value_size(0)
-                    .set_max_entries(4096);
-            }
-            MapType::Arena => {
-                create.set_key_size(0).set_value_size(0);
-                create.set_map_flags(MapFlags::MMAPABLE.0);
-            }
-            MapType::StructOps => {
-                create.set_btf_vmlinux_value_type_id(1);
-            }
-            MapType::SkStorage
-            | MapType::InodeStorage
-            | MapType::TaskStorage
-            | MapType::CgrpStorage => {
-                create
-                    .set_max_entries(0)
-                    .set_map_flags(MapFlags::NO_PREALLOC.0);
-                let fd = self.int_types()?;
-                create.set_btf_fd(fd.raw());
-                create.set_btf_key_type_id(1).set_btf_value_type_id(1);
-                types = Some(fd);
-            }
-            MapType::ArrayOfMaps | MapType::HashOfMaps => {
-                let fd = self.create(MapType::Array)?;
-                create.set_inner_map_fd(fd.raw());
-                inner = Some(fd);
-            }
-            _ => {}
-        }
-        let cmd = Cmd::MapCreate.into();
-        let fd = self.backend.bpf(cmd, create.as_attr(), &mut Buffers::new());
-        drop((inner, types));
-        Ok(Fd::of(self.backend, fd?))
-    }
-
-    /// Types that hold an `int`, which is number 1.
-    fn int_types(&self) -> Result<Fd<'k>, Errno> {
-        let mut types = skep_btf::Builder::new();
-        types.int("int", 4, true);
-        let btf = Btf::parse(&types.finish()).map_err(|_| Errno::EINVAL)?;
-        crate::create::btf(self.backend, &btf)
     }
 }
