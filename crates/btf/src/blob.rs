@@ -9,8 +9,9 @@ use std::ffi::CStr;
 use std::sync::{Arc, OnceLock};
 
 use crate::error::{BtfError, Problem};
-use crate::kind::{Kind, TypeId};
+use crate::kind::TypeId;
 use crate::names::NameIndex;
+use crate::records::Records;
 use crate::view::Type;
 use crate::words::{u16_at, u32_at, word};
 
@@ -18,12 +19,6 @@ use crate::words::{u16_at, u32_at, word};
 pub const MAGIC: u16 = 0xeb9f;
 /// Bytes of the header of version 1.
 pub const HEADER_LEN: usize = 24;
-/// `BTF_MAX_TYPE`: the highest id that Linux gives out.
-const MAX_TYPES: u32 = 0x000f_ffff;
-/// Every type record begins with three words.
-pub(crate) const RECORD_LEN: usize = 12;
-/// The `info` bits that mean something: kind flag, kind, vlen.
-const INFO_MASK: u32 = 0x9f00_ffff;
 
 /// A parsed BTF blob. Share it as `Arc<Btf>`.
 #[derive(Clone, Debug)]
@@ -82,7 +77,13 @@ impl Btf {
             decl_tags: Vec::new(),
         };
         btf.check_strings()?;
-        let most = btf.find_records(header.types)?;
+        let types = btf.raw.get(header.types.0..header.types.1).unwrap_or(&[]);
+        let Records {
+            offsets,
+            decl_tags,
+            most,
+        } = Records::find(types, header.types.0, first_id)?;
+        (btf.offsets, btf.decl_tags) = (offsets, decl_tags);
         // Only when something points too far it is worth looking where.
         if most.name >= btf.string_end() || most.reference >= btf.type_count() {
             btf.check_references()?;
@@ -209,54 +210,6 @@ impl Btf {
         Ok(())
     }
 
-    /// Walks the type section once and notes where each record begins.
-    fn find_records(&mut self, (start, end): (usize, usize)) -> Result<Most, BtfError> {
-        let mut at = start;
-        let mut most = Most::default();
-        // Compilers' records take some twenty bytes on average.
-        self.offsets.reserve((end - start) / 20);
-        while at < end {
-            let id = self.type_count();
-            if id > MAX_TYPES {
-                return Err(BtfError::new(at, Problem::TooManyTypes(MAX_TYPES)));
-            }
-            let truncated = |need, have| Problem::Truncated {
-                what: "type record",
-                need,
-                have,
-            };
-            let Some(record) = self
-                .raw
-                .get(at..end)
-                .filter(|rest| rest.len() >= RECORD_LEN)
-            else {
-                return Err(BtfError::new(at, truncated(RECORD_LEN, end - at)));
-            };
-            let info = word(record, 1);
-            let number = (info >> 24) & 0x1f;
-            let kind = match Kind::from_number(number) {
-                Some(kind) if kind != Kind::Void => kind,
-                _ => return Err(BtfError::new(at + 4, Problem::Kind { id, kind: number })),
-            };
-            if info & !INFO_MASK != 0 {
-                return Err(BtfError::new(at + 4, Problem::Info { id, info }));
-            }
-            let need = RECORD_LEN + 4 * kind.extra_words((info & 0xffff) as usize);
-            if record.len() < need {
-                return Err(BtfError::new(at, truncated(need, record.len())));
-            }
-            let offset = u32::try_from(at)
-                .map_err(|_| BtfError::new(at, Problem::TooManyTypes(MAX_TYPES)))?;
-            self.offsets.push(offset);
-            if kind == Kind::DeclTag {
-                self.decl_tags.push(id);
-            }
-            most.see(kind, record.get(..need).unwrap_or(record));
-            at += need;
-        }
-        Ok(most)
-    }
-
     /// Checks that every name and every type id that a record mentions exists.
     fn check_references(&self) -> Result<(), BtfError> {
         let count = self.type_count();
@@ -282,51 +235,6 @@ impl Btf {
             })?;
         }
         Ok(())
-    }
-}
-
-/// The furthest that the records of a blob point.
-#[derive(Default)]
-struct Most {
-    name: u32,
-    reference: u32,
-}
-
-impl Most {
-    fn name(&mut self, name: u32) {
-        self.name = self.name.max(name);
-    }
-
-    fn reference(&mut self, id: u32) {
-        self.reference = self.reference.max(id);
-    }
-
-    fn see(&mut self, kind: Kind, record: &[u8]) {
-        self.name(word(record, 0));
-        if kind.has_type() {
-            self.reference(word(record, 2));
-        }
-        let rest = record.get(RECORD_LEN..).unwrap_or(&[]);
-        match kind {
-            Kind::Struct | Kind::Union => rest.chunks_exact(12).for_each(|member| {
-                self.name(word(member, 0));
-                self.reference(word(member, 1));
-            }),
-            Kind::Enum64 => rest.chunks_exact(12).for_each(|c| self.name(word(c, 0))),
-            Kind::Enum => rest.chunks_exact(8).for_each(|c| self.name(word(c, 0))),
-            Kind::FuncProto => rest.chunks_exact(8).for_each(|param| {
-                self.name(word(param, 0));
-                self.reference(word(param, 1));
-            }),
-            Kind::DataSec => rest
-                .chunks_exact(12)
-                .for_each(|v| self.reference(word(v, 0))),
-            Kind::Array => {
-                self.reference(word(rest, 0));
-                self.reference(word(rest, 1));
-            }
-            _ => {}
-        }
     }
 }
 

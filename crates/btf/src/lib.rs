@@ -26,6 +26,7 @@ mod kind;
 mod names;
 mod query;
 mod rebase;
+mod records;
 mod special;
 mod view;
 mod words;

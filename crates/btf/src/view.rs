@@ -1,7 +1,8 @@
 //! One BTF type as a typed view over its bytes.
 
-use crate::blob::{Btf, RECORD_LEN};
+use crate::blob::Btf;
 use crate::kind::{Kind, Linkage, TypeId};
+use crate::records::RECORD_LEN;
 use crate::words::word;
 
 /// A type of a [`Btf`]. Copying it is free; its lists are decoded while iterating.
