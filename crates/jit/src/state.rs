@@ -96,8 +96,7 @@ pub(crate) unsafe fn enter<'a>(
     // Frames of the program lie below this one, and below those that it runs within.
     let outer = state.cpu.native_top();
     if outer == 0 {
-        let top = (&raw const state).addr() as u64;
-        state.cpu.set_native_top(top);
+        state.cpu.set_native_top(skep_vm::stack_pointer());
     }
     let state_ptr = &raw mut state;
     // SAFETY: the contract of this function; the state lives until the call returns.

@@ -160,10 +160,8 @@ impl Cpu {
     /// the caller.
     #[inline(never)]
     pub(crate) fn covers_native(&self, addr: u64, len: u64) -> bool {
-        let here = 0u8;
-        let low = (&raw const here).addr() as u64;
         let end = addr.checked_add(len);
-        addr >= low && end.is_some_and(|end| end <= self.native_top)
+        addr >= crate::memory::stack_pointer() && end.is_some_and(|end| end <= self.native_top)
     }
 
     /// For native code that counts: what is left of the present slice.

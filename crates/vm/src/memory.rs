@@ -49,6 +49,30 @@ impl Trust {
     }
 }
 
+/// Where the machine's stack ends at this moment: frames of what is called from here lie below.
+///
+/// A sanitizer keeps variables elsewhere, so that the address of one says nothing.
+#[inline(always)]
+pub fn stack_pointer() -> u64 {
+    let at: u64;
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: copies a register.
+    unsafe {
+        std::arch::asm!("mov {}, rsp", out(reg) at, options(nomem, nostack, preserves_flags));
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: copies a register.
+    unsafe {
+        std::arch::asm!("mov {}, sp", out(reg) at, options(nomem, nostack, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        // There is no native code.
+        at = 0;
+    }
+    at
+}
+
 /// How native code is called.
 #[cfg(target_arch = "x86_64")]
 type LeafCode = unsafe extern "sysv64" fn(u64, Any, Any, Any, Any, *const LeafState) -> u64;
