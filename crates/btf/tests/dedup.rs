@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use skep_btf::{Btf, Builder, Kind, TypeId, check, dedup};
+use skep_btf::{Btf, Builder, Kind, Linkage, TypeId, check, dedup};
 
 /// Adds the types of one compilation: a list of pairs, and a number that may differ.
 fn unit(b: &mut Builder, number: &str, size: u32) {
@@ -85,4 +85,25 @@ fn no_blow_up() {
     let btf = Btf::parse(&b.finish()).unwrap();
     let done = dedup(&btf, &HashMap::new());
     assert!(Btf::parse(&done.raw).is_ok());
+}
+
+/// Variables and sections, which stay alone, keep what they are called.
+#[test]
+fn what_stays_alone_keeps_its_name() {
+    let mut b = Builder::new();
+    let int = b.int("int", 4, true);
+    let again = b.int("int", 4, true);
+    let var = b.var("counter", int, Linkage::Global);
+    let other = b.var("counter", again, Linkage::Global);
+    b.datasec(".bss", 8, &[(var, 0, 4), (other, 4, 4)]);
+    let done = dedup(&Btf::parse(&b.finish()).unwrap(), &HashMap::new());
+    let small = Btf::parse(&done.raw).unwrap();
+    let told: Vec<(Kind, &str)> = small.types().map(|ty| (ty.kind(), ty.name())).collect();
+    let wanted = [
+        (Kind::Int, "int"),
+        (Kind::Var, "counter"),
+        (Kind::Var, "counter"),
+        (Kind::DataSec, ".bss"),
+    ];
+    assert_eq!(told, wanted);
 }

@@ -76,6 +76,10 @@ impl Writer<'_, '_> {
     /// Where a string of the old blob is in the new one.
     pub(super) fn offset(&mut self, old: u32) -> u32 {
         let number = self.texts.number(old) as usize;
+        if number >= self.offsets.len() {
+            // Nobody asked for it so far.
+            self.offsets.resize(number + 1, UNKNOWN);
+        }
         let Some(place) = self.offsets.get_mut(number) else {
             return 0;
         };
