@@ -283,7 +283,7 @@ pub(crate) fn placeholder(text: &str) -> Option<char> {
 }
 
 /// For each opcode, the rows that share it.
-const ROWS: [(u16, u16); 256] = {
+static ROWS: [(u16, u16); 256] = {
     let mut rows = [(0u16, 0u16); 256];
     let mut at = 0;
     while at < FORMS.len() {

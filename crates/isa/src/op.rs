@@ -342,6 +342,18 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
+/// The first field that does not keep the rules of the form.
+#[cold]
+fn broken(form: &Form, i: Insn) -> Field {
+    let fields = [
+        (form.dst, i32::from(i.dst), Field::Dst),
+        (form.src, i32::from(i.src), Field::Src),
+        (form.off, i32::from(i.off), Field::Off),
+    ];
+    let first = fields.iter().find(|(rule, value, _)| !rule.holds(*value));
+    first.map_or(Field::Imm, |(_, _, field)| *field)
+}
+
 /// The instruction that begins at slot `at`, with every reserved field checked.
 ///
 /// Forms that only a kernel makes ([`Level::Internal`]) decode; forms that no kernel
@@ -356,15 +368,12 @@ pub fn decode(insns: &[Insn], at: usize) -> Result<Op, DecodeError> {
         code: i.code,
         field,
     };
-    for (rule, value, field) in [
-        (form.dst, i32::from(i.dst), Field::Dst),
-        (form.src, i32::from(i.src), Field::Src),
-        (form.off, i32::from(i.off), Field::Off),
-        (form.imm, i.imm, Field::Imm),
-    ] {
-        if !rule.holds(value) {
-            return Err(bad(field));
-        }
+    let kept = form.dst.holds(i.dst.into())
+        && form.src.holds(i.src.into())
+        && form.off.holds(i.off.into())
+        && form.imm.holds(i.imm);
+    if !kept {
+        return Err(bad(broken(form, i)));
     }
     let next = if form.is_wide() {
         let next = *insns.get(at + 1).ok_or(DecodeError::HalfImm64 { at })?;
@@ -375,8 +384,8 @@ pub fn decode(insns: &[Insn], at: usize) -> Result<Op, DecodeError> {
     } else {
         0
     };
-    let dst = Reg::new(i.dst).ok_or(bad(Field::Dst))?;
-    let src = Reg::new(i.src).ok_or(bad(Field::Src))?;
+    let dst = Reg::new(i.dst).ok_or_else(|| bad(Field::Dst))?;
+    let src = Reg::new(i.src).ok_or_else(|| bad(Field::Src))?;
     let from = |origin| match origin {
         Origin::Imm => Operand::Imm(i.imm),
         Origin::Reg => Operand::Reg(src),

@@ -54,6 +54,7 @@ pub(crate) fn build(
         frame,
         origins: Vec::new(),
         origin: code.start,
+        known: Vec::new(),
     };
     let mut b = Builder {
         source,

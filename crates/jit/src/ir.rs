@@ -205,6 +205,8 @@ pub(crate) struct Func {
     /// The slot of the program that each value was made for, and the one that is being built.
     pub origins: Vec<u32>,
     pub origin: u32,
+    /// For each value, as far as was found out, a mask: bits outside of it are zero.
+    pub known: Vec<u64>,
 }
 
 impl Func {

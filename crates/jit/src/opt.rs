@@ -14,7 +14,7 @@ mod simplify;
 mod sink;
 mod unroll;
 
-pub(crate) use bits::{length, possible};
+pub(crate) use bits::{know, length};
 pub(crate) use charge::charge;
 pub(crate) use direct::direct;
 pub(crate) use promote::{plainly_promotable, promotable};
@@ -41,6 +41,7 @@ pub(crate) fn optimise(func: &mut Func) {
         }
         settle(func);
     }
+    know(func);
     sink::sink(func);
     depths(func);
     schedule::schedule(func);
@@ -49,9 +50,9 @@ pub(crate) fn optimise(func: &mut Func) {
 /// Finds the addresses on the frame, for a function that is only looked at.
 pub(crate) fn find_frame(func: &mut Func) {
     const ROUNDS: usize = 3;
-    let mut known = vec![u64::MAX; func.ops.len()];
+    func.known = vec![u64::MAX; func.ops.len()];
     for _ in 0..ROUNDS {
-        let changed = simplify::simplify(func, &mut known);
+        let changed = simplify::simplify(func);
         dead::remove(func);
         // Where ways meet, an address may take a round more to be known.
         if !changed || !func.ops.contains(&Op::Phi) {
@@ -62,9 +63,9 @@ pub(crate) fn find_frame(func: &mut Func) {
 
 /// Simplifies until nothing changes.
 pub(crate) fn settle(func: &mut Func) {
-    let mut known = possible(func);
+    know(func);
     for _ in 0..ROUNDS {
-        let mut changed = simplify::simplify(func, &mut known);
+        let mut changed = simplify::simplify(func);
         dead::remove(func);
         changed |= blocks::clean(func);
         if !changed {

@@ -38,6 +38,7 @@ impl Block {
     }
 
     /// The address of the byte at `offset`.
+    #[inline]
     pub(crate) fn at(&self, offset: usize) -> u64 {
         self.addr.wrapping_add(offset as u64)
     }

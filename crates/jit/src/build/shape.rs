@@ -37,7 +37,7 @@ pub(crate) struct Code {
 
 impl Code {
     pub(crate) fn decode(insns: &[Insn], start: u32, end: u32) -> Result<Code, Unsupported> {
-        let mut ops = Vec::new();
+        let mut ops = Vec::with_capacity(end.saturating_sub(start) as usize);
         let mut at = start;
         while at < end {
             let op = decode(insns, at as usize).map_err(|_| Unsupported {
@@ -178,11 +178,30 @@ pub(super) fn function_at(executable: &Executable, slot: u32) -> Option<usize> {
 pub(crate) struct Slots {
     /// The promoted slots, in the order of their variables.
     pub slots: Vec<Slot>,
-    /// For the instruction at a slot index, the variable.
-    pub by_insn: BTreeMap<u32, usize>,
+    /// For the instructions from this slot index on the number of the slot, or no slot's.
+    first: u32,
+    by_insn: Vec<u16>,
 }
 
 impl Slots {
+    /// Slots, each with the instructions that access it.
+    pub(crate) fn new(found: Vec<(Slot, Vec<u32>)>) -> Slots {
+        let insns = || found.iter().flat_map(|(_, insns)| insns).copied();
+        let first = insns().min().unwrap_or(0);
+        let count = insns().max().map_or(0, |last| last - first + 1);
+        let mut by_insn = vec![u16::MAX; count as usize];
+        for (index, (_, insns)) in found.iter().enumerate() {
+            for insn in insns {
+                by_insn[(insn - first) as usize] = index as u16;
+            }
+        }
+        Slots {
+            slots: found.into_iter().map(|(slot, _)| slot).collect(),
+            first,
+            by_insn,
+        }
+    }
+
     /// How many slots can be promoted in a function of so many blocks.
     pub(crate) fn most(blocks: usize) -> usize {
         const FEW: usize = 54;
@@ -200,7 +219,8 @@ impl Slots {
     }
 
     pub(super) fn at(&self, insn: u32) -> Option<usize> {
-        self.by_insn.get(&insn).map(|index| REGS + index)
+        let index = self.by_insn.get(insn.wrapping_sub(self.first) as usize)?;
+        (*index != u16::MAX).then_some(REGS + usize::from(*index))
     }
 }
 

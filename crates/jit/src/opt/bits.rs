@@ -26,8 +26,25 @@ fn size_bits(size: Size) -> u64 {
 const EXACT: usize = 3;
 const PATIENT: usize = 24;
 
+/// Finds out for each value which bits can be set. What was found before stays true, and is
+/// enough to say as much of what is new.
+pub(crate) fn know(func: &mut Func) {
+    if func.known.is_empty() {
+        func.known = possible(func);
+        return;
+    }
+    let mut known = std::mem::take(&mut func.known);
+    known.resize(func.ops.len(), u64::MAX);
+    for block in func.reverse_post_order() {
+        for &v in &func.blocks[block.at()].insts {
+            known[v.at()] &= of(func, &known, v);
+        }
+    }
+    func.known = known;
+}
+
 /// For each value a mask: bits outside of it are zero.
-pub(crate) fn possible(func: &Func) -> Vec<u64> {
+fn possible(func: &Func) -> Vec<u64> {
     let order = func.reverse_post_order();
     let mut place = vec![0u32; func.blocks.len()];
     for (at, block) in order.iter().enumerate() {

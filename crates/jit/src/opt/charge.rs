@@ -52,6 +52,7 @@ mod tests {
             frame: 0,
             origins: Vec::new(),
             origin: 0,
+            known: Vec::new(),
         };
         let v = func.push(Op::CpuId);
         let test = crate::ir::Test {

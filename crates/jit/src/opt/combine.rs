@@ -14,13 +14,51 @@ struct Part {
     off: i32,
 }
 
+/// Loads that still give what lies in memory, in their order.
+struct Fresh {
+    /// For each value its number among the loads, counted from one.
+    places: Vec<u32>,
+    count: u32,
+    /// Up to which number they are forgotten.
+    past: u32,
+}
+
+impl Fresh {
+    fn push(&mut self, v: Val) {
+        self.count += 1;
+        self.places[v.at()] = self.count;
+    }
+
+    fn clear(&mut self) {
+        self.past = self.count;
+    }
+
+    fn place(&self, v: Val) -> Option<u32> {
+        Some(self.places[v.at()]).filter(|place| *place > self.past)
+    }
+}
+
 /// Combines what it can; whether there was anything.
 pub(super) fn combine(func: &mut Func) -> bool {
+    let part = |op: &Op| {
+        let Op::Load { size, signed, .. } = op else {
+            return false;
+        };
+        *size != Size::B64 && !signed
+    };
+    if func.ops.iter().filter(|op| part(op)).count() < 2 {
+        return false;
+    }
     let uses = use_counts(func);
     let mut changed = false;
+    // For each load its place, when nothing behind it may have changed memory.
+    let mut fresh = Fresh {
+        places: vec![0; func.ops.len()],
+        count: 0,
+        past: 0,
+    };
     for i in 0..func.blocks.len() {
-        // For each load its place, when nothing behind it may have changed memory.
-        let mut fresh: Vec<Val> = Vec::new();
+        fresh.clear();
         for at in 0..func.blocks[i].insts.len() {
             let v = func.blocks[i].insts[at];
             match func.op(v) {
@@ -45,7 +83,7 @@ pub(super) fn combine(func: &mut Func) -> bool {
 
 /// The one load for a sum of parts: which of the loads it becomes, how that then reads, and
 /// what the sum becomes.
-fn whole(func: &Func, uses: &[u32], fresh: &[Val], sum: Val) -> Option<(Val, Op, Op)> {
+fn whole(func: &Func, uses: &[u32], fresh: &Fresh, sum: Val) -> Option<(Val, Op, Op)> {
     let mut parts = Vec::new();
     collect(func, uses, sum, 0, true, &mut parts, 0)?;
     if parts.len() < 2 {
@@ -54,7 +92,7 @@ fn whole(func: &Func, uses: &[u32], fresh: &[Val], sum: Val) -> Option<(Val, Op,
     let addr = parts.first()?.addr;
     if parts
         .iter()
-        .any(|p| p.addr != addr || !fresh.contains(&p.load))
+        .any(|p| p.addr != addr || fresh.place(p.load).is_none())
     {
         return None;
     }
@@ -82,11 +120,8 @@ fn whole(func: &Func, uses: &[u32], fresh: &[Val], sum: Val) -> Option<(Val, Op,
         p.size == Size::B8 && place(p) == i64::from(last) + above / 8
     });
     // The latest of the loads: all parts were read before it without a change of memory.
-    let keep = fresh
-        .iter()
-        .rev()
-        .find(|v| parts.iter().any(|p| p.load == **v))
-        .copied()?;
+    let loads = parts.iter().map(|p| p.load);
+    let keep = loads.max_by_key(|v| fresh.place(*v))?;
     let load = |off| Op::Load {
         size,
         signed: false,

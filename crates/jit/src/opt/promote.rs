@@ -89,14 +89,7 @@ impl Accesses {
         }
         best.sort_by_key(|(_, insns)| std::cmp::Reverse(insns.len()));
         best.truncate(Slots::most(blocks));
-        let mut slots = Slots::default();
-        for (index, (slot, insns)) in best.into_iter().enumerate() {
-            slots.slots.push(slot);
-            slots
-                .by_insn
-                .extend(insns.into_iter().map(|insn| (insn, index)));
-        }
-        slots
+        Slots::new(best)
     }
 }
 

@@ -43,6 +43,18 @@ const WORDS_MAX: usize = 32;
 
 /// Adds what it can side by side; whether there was anything.
 pub(super) fn reduce(func: &mut Func) -> bool {
+    let short = |op: &&Op| {
+        matches!(
+            op,
+            Op::Load {
+                size: Size::B16,
+                ..
+            }
+        )
+    };
+    if func.ops.iter().filter(short).count() < LANES as usize {
+        return false;
+    }
     let uses = use_counts(func);
     let mut changed = false;
     let mut home = vec![usize::MAX; func.ops.len()];
@@ -389,6 +401,7 @@ mod tests {
                 frame: 0,
                 origins: Vec::new(),
                 origin: 0,
+                known: Vec::new(),
             };
             let push = |func: &mut Func, op| {
                 let v = func.push(op);

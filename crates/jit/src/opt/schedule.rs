@@ -9,26 +9,29 @@
 use crate::ir::{Func, Op, Val};
 
 /// Values that may be alive at once without one being in memory.
-const REGISTERS: u32 = 13;
+const REGISTERS: usize = 13;
 
 /// Orders what is worth it.
 pub(super) fn schedule(func: &mut Func) {
+    if func.blocks.iter().all(|b| b.insts.len() <= REGISTERS) {
+        return;
+    }
     let mut home = vec![u32::MAX; func.ops.len()];
     for (i, body) in func.blocks.iter().enumerate() {
         body.insts.iter().for_each(|v| home[v.at()] = i as u32);
     }
     let outside = used_outside(func, &home);
-    let mut s = Scratch {
-        live: vec![false; func.ops.len()],
-        index: vec![u32::MAX; func.ops.len()],
-    };
+    let mut index = vec![NONE; func.ops.len()];
     for i in 0..func.blocks.len() {
-        let keeps = |func: &Func, v: Val| {
-            outside[v.at()] || (home[v.at()] != i as u32 && func.blocks[i].depth > 0)
-        };
-        if pressure(func, i, &keeps, &mut s) > REGISTERS {
-            let insts = order(func, i, &keeps, &mut s);
-            func.blocks[i].insts = insts;
+        // No more than there are can be alive.
+        if func.blocks[i].insts.len() <= REGISTERS {
+            continue;
+        }
+        let keeps =
+            |v: Val| outside[v.at()] || (home[v.at()] != i as u32 && func.blocks[i].depth > 0);
+        let shape = Shape::of(func, i, &keeps, &mut index);
+        if shape.pressure() > REGISTERS {
+            func.blocks[i].insts = shape.order(&func.blocks[i].insts);
         }
     }
 }
@@ -37,27 +40,18 @@ pub(super) fn schedule(func: &mut Func) {
 fn used_outside(func: &mut Func, home: &[u32]) -> Vec<bool> {
     let mut outside = vec![false; func.ops.len()];
     for i in 0..func.blocks.len() {
-        let mut mark = |o: &mut Val| outside[o.at()] |= home[o.at()] != i as u32;
+        let elsewhere = |o: Val| home[o.at()] != i as u32;
         for &v in &func.blocks[i].insts {
-            func.ops[v.at()].visit(&mut mark);
-        }
-        func.blocks[i].term.visit(&mut mark);
-        for &v in &func.blocks[i].insts {
+            func.ops[v.at()].visit(&mut |o| outside[o.at()] |= elsewhere(*o));
             if func.ops[v.at()] == Op::Phi {
-                func.phis[v.at()]
-                    .iter()
-                    .for_each(|o| outside[o.at()] = true);
+                let operands = &func.phis[v.at()];
+                operands.iter().for_each(|o| outside[o.at()] = true);
             }
         }
+        let mut term = func.blocks[i].term;
+        term.visit(&mut |o| outside[o.at()] |= elsewhere(*o));
     }
     outside
-}
-
-/// What the work on one block leaves as it found it.
-struct Scratch {
-    live: Vec<bool>,
-    /// The place in the block of each value that it computes.
-    index: Vec<u32>,
 }
 
 /// Whether a value has a register while it is alive.
@@ -65,60 +59,211 @@ fn counts(op: &Op) -> bool {
     !matches!(op, Op::Const(_) | Op::Map { .. } | Op::Frame(_))
 }
 
-/// Calls with each value that an instruction takes and that has a register.
-fn operands(func: &Func, v: Val, f: &mut impl FnMut(Val)) {
-    let mut op = func.op(v);
-    op.visit(&mut |o| {
-        if counts(&func.ops[o.at()]) {
-            f(*o);
-        }
-    });
+const NONE: u32 = u32::MAX;
+
+/// Lists of numbers, one for each of so many.
+struct Lists {
+    ends: Vec<u32>,
+    all: Vec<u32>,
 }
 
-/// The most values that are alive at once.
-fn pressure(
-    func: &Func,
-    block: usize,
-    keeps: &impl Fn(&Func, Val) -> bool,
-    s: &mut Scratch,
-) -> u32 {
-    let body = &func.blocks[block];
-    // No more than there are can be alive.
-    if body.insts.len() <= REGISTERS as usize {
-        return 0;
+impl Lists {
+    fn of(&self, at: u32) -> &[u32] {
+        let start = at
+            .checked_sub(1)
+            .map_or(0, |before| self.ends[before as usize]);
+        &self.all[start as usize..self.ends[at as usize] as usize]
     }
-    let mut touched: Vec<Val> = Vec::new();
-    let (mut now, mut most) = (0u32, 0);
-    let mut begin = |v: Val, live: &mut Vec<bool>, now: &mut u32| {
-        if !std::mem::replace(&mut live[v.at()], true) {
-            touched.push(v);
-            *now += 1;
+
+    /// For each number the lists that it is in.
+    fn turned(&self, numbers: usize) -> Lists {
+        let mut ends = vec![0u32; numbers];
+        self.all.iter().for_each(|o| ends[*o as usize] += 1);
+        let mut so_far = 0;
+        for end in &mut ends {
+            so_far += *end;
+            *end = so_far - *end;
         }
-    };
-    for &v in &body.insts {
-        if counts(&func.ops[v.at()]) && keeps(func, v) {
-            begin(v, &mut s.live, &mut now);
+        let mut all = vec![0; self.all.len()];
+        for list in 0..self.ends.len() as u32 {
+            for o in self.of(list) {
+                let end = &mut ends[*o as usize];
+                all[*end as usize] = list;
+                *end += 1;
+            }
         }
-        operands(func, v, &mut |o| {
-            if keeps(func, o) {
-                begin(o, &mut s.live, &mut now);
+        Lists { ends, all }
+    }
+}
+
+/// A block as numbers: its instructions are the first ones, and the values that it takes from
+/// elsewhere follow.
+struct Shape {
+    /// The first instruction that may be moved.
+    first: u32,
+    /// For each instruction the values with registers that it takes, each once.
+    takes: Lists,
+    /// For each instruction those that must come before it.
+    before: Lists,
+    /// Values that are alive where the block ends.
+    kept: Vec<bool>,
+    /// Whether the instruction gives a value that has a register.
+    gives: Vec<bool>,
+}
+
+impl Shape {
+    fn of(func: &Func, block: usize, keeps: &impl Fn(Val) -> bool, index: &mut [u32]) -> Shape {
+        let body = &func.blocks[block];
+        let insts = &body.insts;
+        let fixed = |v: &Val| matches!(func.ops[v.at()], Op::Phi | Op::Param(_));
+        let first = insts.iter().position(|v| !fixed(v)).unwrap_or(insts.len());
+        for (at, v) in insts.iter().enumerate() {
+            index[v.at()] = at as u32;
+        }
+        let mut kept: Vec<bool> = insts.iter().map(|v| keeps(*v)).collect();
+        let gives = insts.iter().map(|v| counts(&func.ops[v.at()])).collect();
+        let mut others: Vec<Val> = Vec::new();
+        let lists = || Lists {
+            ends: Vec::with_capacity(insts.len()),
+            all: Vec::with_capacity(2 * insts.len()),
+        };
+        let (mut takes, mut before) = (lists(), lists());
+        let mut number = |v: Val, kept: &mut Vec<bool>| {
+            if index[v.at()] == NONE {
+                index[v.at()] = kept.len() as u32;
+                kept.push(keeps(v));
+                others.push(v);
+            }
+            index[v.at()]
+        };
+        let (mut last_effect, mut loads) = (None, Vec::new());
+        for (at, &v) in insts.iter().enumerate() {
+            let start = takes.all.len();
+            let mut op = func.op(v);
+            if at >= first {
+                op.visit(&mut |o| {
+                    let counts = counts(&func.ops[o.at()]);
+                    let o = number(*o, &mut kept);
+                    if (first as u32..insts.len() as u32).contains(&o) {
+                        before.all.push(o);
+                    }
+                    if counts && !takes.all[start..].contains(&o) {
+                        takes.all.push(o);
+                    }
+                });
+                let effect = op.clobbers();
+                let reads = matches!(op, Op::Load { .. } | Op::Probe { .. });
+                if effect || reads {
+                    before.all.extend(last_effect);
+                }
+                if effect {
+                    before.all.append(&mut loads);
+                    last_effect = Some(at as u32);
+                } else if reads {
+                    loads.push(at as u32);
+                }
+            }
+            takes.ends.push(takes.all.len() as u32);
+            before.ends.push(before.all.len() as u32);
+        }
+        let mut term = body.term;
+        term.visit(&mut |o| {
+            if counts(&func.ops[o.at()]) {
+                let o = number(*o, &mut kept);
+                kept[o as usize] = true;
             }
         });
-    }
-    let mut term = body.term;
-    term.visit(&mut |o| begin(*o, &mut s.live, &mut now));
-    for &v in body.insts.iter().rev() {
-        most = most.max(now);
-        if func.ops[v.at()] == Op::Phi {
-            break;
+        insts
+            .iter()
+            .chain(&others)
+            .for_each(|v| index[v.at()] = NONE);
+        Shape {
+            first: first as u32,
+            takes,
+            before,
+            kept,
+            gives,
         }
-        if std::mem::replace(&mut s.live[v.at()], false) {
-            now -= 1;
-        }
-        operands(func, v, &mut |o| begin(o, &mut s.live, &mut now));
     }
-    touched.into_iter().for_each(|v| s.live[v.at()] = false);
-    most
+
+    fn len(&self) -> u32 {
+        self.gives.len() as u32
+    }
+
+    /// How many values are alive where the block ends.
+    fn at_end(&self) -> usize {
+        let elsewhere = |at: usize| at >= self.gives.len();
+        let counted = |(at, kept): (usize, &bool)| *kept && (elsewhere(at) || self.gives[at]);
+        self.kept
+            .iter()
+            .enumerate()
+            .filter(|one| counted(*one))
+            .count()
+    }
+
+    /// The most values that are alive at once.
+    fn pressure(&self) -> usize {
+        let mut live = self.kept.clone();
+        let mut now = self.at_end();
+        let mut most = now;
+        for at in (self.first..self.len()).rev() {
+            if std::mem::replace(&mut live[at as usize], false) && self.gives[at as usize] {
+                now -= 1;
+            }
+            for o in self.takes.of(at) {
+                now += usize::from(!std::mem::replace(&mut live[*o as usize], true));
+            }
+            most = most.max(now);
+        }
+        most
+    }
+
+    /// The instructions in their new order.
+    fn order(&self, insts: &[Val]) -> Vec<Val> {
+        let users = self.takes.turned(self.kept.len());
+        let mut live = self.kept.clone();
+        let mut after = vec![0u32; insts.len()];
+        self.before.all.iter().for_each(|b| after[*b as usize] += 1);
+        // How many values more each leaves alive. What is used is alive when its turn comes.
+        let mut growth: Vec<i8> = vec![0; insts.len()];
+        let mut ready = Ready::default();
+        for at in self.first..self.len() {
+            let new = self.takes.of(at).iter().filter(|o| !live[**o as usize]);
+            let gives = self.gives[at as usize];
+            let ends = gives && (live[at as usize] || !users.of(at).is_empty());
+            growth[at as usize] = new.count() as i8 - i8::from(ends || !gives);
+            if after[at as usize] == 0 {
+                ready.push(at, growth[at as usize]);
+            }
+        }
+        let mut placed = vec![false; insts.len()];
+        let mut out: Vec<Val> = Vec::with_capacity(insts.len());
+        while let Some(at) = ready.pop(&placed, &growth) {
+            placed[at as usize] = true;
+            out.push(insts[at as usize]);
+            for &o in self.takes.of(at) {
+                if std::mem::replace(&mut live[o as usize], true) {
+                    continue;
+                }
+                // Others that take what is alive now cost less.
+                for &user in users.of(o) {
+                    growth[user as usize] -= 1;
+                    if after[user as usize] == 0 && !placed[user as usize] {
+                        ready.push(user, growth[user as usize]);
+                    }
+                }
+            }
+            for &b in self.before.of(at) {
+                after[b as usize] -= 1;
+                if after[b as usize] == 0 {
+                    ready.push(b, growth[b as usize]);
+                }
+            }
+        }
+        out.extend(insts[..self.first as usize].iter().rev());
+        out.reverse();
+        out
+    }
 }
 
 /// Instructions that wait for nothing any more, by how many values each leaves alive beyond
@@ -128,149 +273,27 @@ struct Ready {
     stacks: [Vec<u32>; 8],
 }
 
-impl Ready {
-    fn push(&mut self, at: u32, growth: i32) {
-        // No instruction takes more than a few values.
-        let stack = (growth + 1).clamp(0, 7) as usize;
-        self.stacks[stack].push(at);
-    }
+/// Which of the stacks an instruction is in; none takes more than a few values.
+fn stack(growth: i8) -> usize {
+    (growth + 1).clamp(0, 7) as usize
 }
 
-/// The instructions of a block in their new order.
-fn order(
-    func: &Func,
-    block: usize,
-    keeps: &impl Fn(&Func, Val) -> bool,
-    s: &mut Scratch,
-) -> Vec<Val> {
-    let body = &func.blocks[block];
-    let insts = &body.insts;
-    let fixed = |v: &Val| matches!(func.ops[v.at()], Op::Phi | Op::Param(_));
-    let first = insts.iter().position(|v| !fixed(v)).unwrap_or(insts.len());
-    for (at, v) in insts.iter().enumerate().skip(first) {
-        s.index[v.at()] = at as u32;
+impl Ready {
+    fn push(&mut self, at: u32, growth: i8) {
+        self.stacks[stack(growth)].push(at);
     }
-    // For each instruction those that must come before it: operands and, where memory is
-    // concerned, others.
-    let mut before: Vec<Vec<u32>> = vec![Vec::new(); insts.len()];
-    let mut after = vec![0u32; insts.len()];
-    let mut users: Vec<Vec<u32>> = vec![Vec::new(); insts.len()];
-    let (mut last_effect, mut loads) = (None, Vec::new());
-    for (at, &v) in insts.iter().enumerate().skip(first) {
-        let mut op = func.op(v);
-        op.visit(&mut |o| {
-            let o = s.index[o.at()];
-            if o != u32::MAX {
-                before[at].push(o);
-                users[o as usize].push(at as u32);
-            }
-        });
-        let effect = op.clobbers();
-        if effect || matches!(op, Op::Load { .. } | Op::Probe { .. }) {
-            before[at].extend(last_effect);
-        }
-        match effect {
-            true => {
-                before[at].append(&mut loads);
-                last_effect = Some(at as u32);
-            }
-            false if matches!(op, Op::Load { .. } | Op::Probe { .. }) => loads.push(at as u32),
-            false => {}
-        }
-        before[at].iter().for_each(|b| after[*b as usize] += 1);
-    }
-    // Values from outside that the block takes also have users.
-    let mut touched: Vec<Val> = Vec::new();
-    let mut live = |v: Val, live: &mut Vec<bool>| {
-        let begins = !std::mem::replace(&mut live[v.at()], true);
-        if begins {
-            touched.push(v);
-        }
-        begins
-    };
-    for &v in insts {
-        if keeps(func, v) {
-            live(v, &mut s.live);
-        }
-        operands(func, v, &mut |o| {
-            if keeps(func, o) {
-                live(o, &mut s.live);
-            }
-        });
-    }
-    let mut term = body.term;
-    term.visit(&mut |o| {
-        live(*o, &mut s.live);
-    });
-    let growth = |at: u32, alive: &[bool]| {
-        let v = insts[at as usize];
-        let mut new = 0;
-        let mut seen = [Val(u32::MAX); 2];
-        operands(func, v, &mut |o| {
-            if !alive[o.at()] && !seen.contains(&o) {
-                seen = [o, seen[0]];
-                new += 1;
-            }
-        });
-        new - i32::from(alive[v.at()] || !counts(&func.ops[v.at()]))
-    };
-    let mut ready = Ready::default();
-    let mut placed = vec![false; insts.len()];
-    for at in first as u32..insts.len() as u32 {
-        if after[at as usize] == 0 {
-            ready.push(at, growth(at, &s.live));
-        }
-    }
-    let mut out: Vec<Val> = Vec::with_capacity(insts.len());
-    while let Some(at) = next(&mut ready, &placed, &|at| growth(at, &s.live)) {
-        placed[at as usize] = true;
-        let v = insts[at as usize];
-        out.push(v);
-        let mut begun: Vec<Val> = Vec::new();
-        operands(func, v, &mut |o| {
-            if live(o, &mut s.live) {
-                begun.push(o);
-            }
-        });
-        // Others that take what is alive now cost less.
-        for o in begun {
-            let index = s.index[o.at()];
-            let others = users.get(index as usize).into_iter().flatten();
-            for &other in others.filter(|other| after[**other as usize] == 0) {
-                if !placed[other as usize] {
-                    ready.push(other, growth(other, &s.live));
+
+    /// The best one, without those that were placed since, or that lie in a better stack now.
+    fn pop(&mut self, placed: &[bool], growth: &[i8]) -> Option<u32> {
+        for (number, one) in self.stacks.iter_mut().enumerate() {
+            while let Some(at) = one.pop() {
+                if !placed[at as usize] && stack(growth[at as usize]) == number {
+                    return Some(at);
                 }
             }
         }
-        for &b in &before[at as usize] {
-            after[b as usize] -= 1;
-            if after[b as usize] == 0 {
-                ready.push(b, growth(b, &s.live));
-            }
-        }
+        None
     }
-    touched.into_iter().for_each(|v| s.live[v.at()] = false);
-    insts.iter().for_each(|v| s.index[v.at()] = u32::MAX);
-    out.extend(insts[..first].iter().rev());
-    out.reverse();
-    out
-}
-
-/// The best of the instructions that are ready; what was said of one may be out of date.
-fn next(ready: &mut Ready, placed: &[bool], growth: &impl Fn(u32) -> i32) -> Option<u32> {
-    for stack in 0..ready.stacks.len() {
-        while let Some(at) = ready.stacks[stack].pop() {
-            if placed[at as usize] {
-                continue;
-            }
-            let now = growth(at);
-            if (now + 1).clamp(0, 7) as usize <= stack {
-                return Some(at);
-            }
-            ready.push(at, now);
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -299,6 +322,7 @@ mod tests {
             frame: 0,
             origins: Vec::new(),
             origin: 0,
+            known: Vec::new(),
         };
         let push = |func: &mut Func, op| {
             let v = func.push(op);
@@ -331,15 +355,13 @@ mod tests {
         }
         func.blocks[1].term = Term::Return(sum);
         let insts = func.blocks[1].insts.clone();
-        let keeps = |_: &Func, _: Val| false;
-        let mut s = Scratch {
-            live: vec![false; func.ops.len()],
-            index: vec![u32::MAX; func.ops.len()],
+        let most = |func: &Func| {
+            let mut index = vec![NONE; func.ops.len()];
+            Shape::of(func, 1, &|_| false, &mut index).pressure()
         };
-        let most = |func: &Func, s: &mut Scratch| pressure(func, 1, &keeps, s);
-        assert!(most(&func, &mut s) > 20);
+        assert!(most(&func) > 20);
         schedule(&mut func);
-        assert!(most(&func, &mut s) < 5);
+        assert!(most(&func) < 5);
         let now = &func.blocks[1].insts;
         let place = |v: Val| now.iter().position(|o| *o == v);
         assert!(before.iter().all(|v| place(*v) < place(store)));

@@ -37,13 +37,13 @@ impl Better {
     }
 }
 
-/// One round over all instructions; whether anything changed. `known` tells which bits of
-/// each value can be set, which stays true whatever a value is replaced by.
-pub(crate) fn simplify(func: &mut Func, known: &mut Vec<u64>) -> bool {
+/// One round over all instructions; whether anything changed. What is known of the bits of a
+/// value stays true whatever it is replaced by.
+pub(crate) fn simplify(func: &mut Func) -> bool {
     let mut round = Round {
         alias: (0..func.ops.len() as u32).map(Val).collect(),
         uses: use_counts(func),
-        known: std::mem::take(known),
+        known: std::mem::take(&mut func.known),
         fresh: Vec::new(),
         changed: false,
     };
@@ -100,7 +100,7 @@ pub(crate) fn simplify(func: &mut Func, known: &mut Vec<u64>) -> bool {
             *operand = round.find(*operand);
         }
     }
-    *known = round.known;
+    func.known = round.known;
     round.changed | unreachable(func)
 }
 

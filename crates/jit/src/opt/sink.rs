@@ -8,7 +8,6 @@ use crate::ir::{BinOp, Func, Op, Val};
 /// Moves the steps of all blocks.
 pub(super) fn sink(func: &mut Func) {
     for i in 0..func.blocks.len() {
-        let insts = func.blocks[i].insts.clone();
         let is_step = |v: Val| match func.op(v) {
             Op::Bin {
                 op: BinOp::Alu(AluOp::Add | AluOp::Rsh | AluOp::Lsh),
@@ -18,6 +17,12 @@ pub(super) fn sink(func: &mut Func) {
             } => func.constant(b).is_some() && func.op(a) == Op::Phi,
             _ => false,
         };
+        // Only what has phis has steps of them.
+        let first = func.blocks[i].insts.first();
+        if first.is_none_or(|v| func.op(*v) != Op::Phi) {
+            continue;
+        }
+        let insts = func.blocks[i].insts.clone();
         let mut waiting: Vec<Val> = Vec::new();
         let mut out: Vec<Val> = Vec::with_capacity(insts.len());
         for v in insts {

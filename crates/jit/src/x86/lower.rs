@@ -15,15 +15,15 @@ use skep_isa::{AtomicOp, Cond, Size, Width};
 
 use super::Options;
 use super::asm::{Cc, cc};
-use super::mir::{Addr, Arg, Base, M, MBlock, MFunc, Role, Src, UnOp, V};
+use super::mir::{Addr, Arg, Base, M, MBlock, MFunc, Src, UnOp, V};
 use crate::ir::{Block, Func, Op, Val};
-use crate::opt::{length, possible, use_counts};
+use crate::opt::{length, use_counts};
 
 /// Lowers a function.
 pub(crate) fn lower(func: &mut Func, options: &Options, functions: usize) -> MFunc {
     let uses = use_counts(func);
-    let known = possible(func);
-    let known = known.into_iter().map(length).collect();
+    let mut known: Vec<u8> = func.known.iter().map(|mask| length(*mask)).collect();
+    known.resize(func.ops.len(), 64);
     let mut homes = vec![(Block(0), 0); func.ops.len()];
     let mut epoch = vec![0; func.ops.len()];
     for (i, body) in func.blocks.iter().enumerate() {
@@ -401,10 +401,4 @@ impl Lower<'_> {
             Op::Barrier => self.push(M::Barrier),
         }
     }
-}
-
-/// Definitions and uses of a block's instructions, for the allocation of registers.
-pub(crate) fn for_each(m: &M, f: &mut impl FnMut(V, Role)) {
-    let mut m = *m;
-    m.visit(&mut |v, role| f(*v, role));
 }

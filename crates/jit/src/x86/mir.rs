@@ -242,20 +242,20 @@ pub(crate) enum Role {
 }
 
 impl Addr {
-    fn visit(&mut self, f: &mut impl FnMut(&mut V, Role)) {
-        if let Base::V(v) = &mut self.base {
+    fn visit(&self, f: &mut impl FnMut(V, Role)) {
+        if let Base::V(v) = self.base {
             f(v, Role::Use);
         }
-        if let Some((v, _)) = &mut self.index {
+        if let Some((v, _)) = self.index {
             f(v, Role::Use);
         }
     }
 }
 
 impl Src {
-    fn visit(&mut self, role: Role, f: &mut impl FnMut(&mut V, Role)) {
+    fn visit(&self, role: Role, f: &mut impl FnMut(V, Role)) {
         match self {
-            Src::V(v) => f(v, role),
+            Src::V(v) => f(*v, role),
             Src::Imm(_) => {}
             Src::Mem(addr) => addr.visit(&mut |v, _| f(v, role)),
         }
@@ -263,22 +263,22 @@ impl Src {
 }
 
 impl Arg {
-    fn visit(&mut self, f: &mut impl FnMut(&mut V, Role)) {
+    fn visit(&self, f: &mut impl FnMut(V, Role)) {
         if let Arg::V(v) = self {
-            f(v, Role::Use);
+            f(*v, Role::Use);
         }
     }
 }
 
 impl M {
     /// Visits all virtual registers, uses before the definition.
-    pub(crate) fn visit(&mut self, f: &mut impl FnMut(&mut V, Role)) {
+    pub(crate) fn visit(&self, f: &mut impl FnMut(V, Role)) {
         use Role::{Def, Late, Use};
         match self {
-            M::Imm { dst, .. } | M::Hidden { dst, .. } | M::CpuId { dst } => f(dst, Def),
+            M::Imm { dst, .. } | M::Hidden { dst, .. } | M::CpuId { dst } => f(*dst, Def),
             M::Lea { dst, addr, .. } | M::Load { dst, addr, .. } => {
                 addr.visit(f);
-                f(dst, Def);
+                f(*dst, Def);
             }
             M::Probe {
                 dst,
@@ -287,7 +287,7 @@ impl M {
                 ..
             } => {
                 addr.visit(f);
-                f(dst, Def);
+                f(*dst, Def);
             }
             M::Probe {
                 dst,
@@ -296,54 +296,54 @@ impl M {
                 ..
             } => {
                 addr.visit(&mut |v, _| f(v, Late));
-                f(kept, Use);
-                f(dst, Def);
+                f(*kept, Use);
+                f(*dst, Def);
             }
             M::Mov { dst, src } | M::Zx { dst, src, .. } | M::Sx { dst, src, .. } => {
-                f(src, Use);
-                f(dst, Def);
+                f(*src, Use);
+                f(*dst, Def);
             }
             M::Alu { op, dst, a, b, .. } => {
-                f(a, Use);
+                f(*a, Use);
                 // Where the operands cannot change places, the second one must not be
                 // overwritten by the first.
                 let late = *op == Group1::Sub || !matches!(b, Src::V(_));
                 b.visit(if late { Late } else { Use }, f);
-                f(dst, Def);
+                f(*dst, Def);
             }
             M::Mul { dst, a, b, .. } => {
-                f(a, Use);
+                f(*a, Use);
                 b.visit(if matches!(b, Src::V(_)) { Use } else { Late }, f);
-                f(dst, Def);
+                f(*dst, Def);
             }
             M::Un { dst, a, .. } | M::ShiftImm { dst, a, .. } => {
-                f(a, Use);
-                f(dst, Def);
+                f(*a, Use);
+                f(*dst, Def);
             }
             M::ShiftBy { dst, a, count, .. } => {
-                f(a, Use);
-                f(count, Late);
-                f(dst, Def);
+                f(*a, Use);
+                f(*count, Late);
+                f(*dst, Def);
             }
             M::Div { dst, a, b, .. } => {
-                f(a, Use);
-                f(b, Use);
-                f(dst, Def);
+                f(*a, Use);
+                f(*b, Use);
+                f(*dst, Def);
             }
             M::Store { addr, src, .. } | M::Update { addr, src, .. } => {
                 addr.visit(f);
                 src.visit(Use, f);
             }
             M::Cmp { a, b, .. } => {
-                f(a, Use);
+                f(*a, Use);
                 b.visit(Use, f);
             }
             M::Cmov {
                 dst, t, f: other, ..
             } => {
-                f(other, Use);
-                f(t, Use);
-                f(dst, Def);
+                f(*other, Use);
+                f(*t, Use);
+                f(*dst, Def);
             }
             M::Atomic {
                 op,
@@ -354,17 +354,17 @@ impl M {
                 ..
             } => {
                 addr.visit(&mut |v, _| f(v, Late));
-                f(operand, Late);
+                f(*operand, Late);
                 if *op == AtomicOp::Cmpxchg {
-                    f(expected, Late);
+                    f(*expected, Late);
                 }
-                f(dst, Def);
+                f(*dst, Def);
             }
             M::Call { args, dst, .. } => {
-                args.iter_mut().for_each(|arg| arg.visit(f));
-                f(dst, Def);
+                args.iter().for_each(|arg| arg.visit(f));
+                f(*dst, Def);
             }
-            M::Params { dst } => dst.iter_mut().flatten().for_each(|v| f(v, Def)),
+            M::Params { dst } => dst.iter().flatten().for_each(|v| f(*v, Def)),
             M::Ret { v } => v.visit(f),
             M::Barrier
             | M::Allow

@@ -90,6 +90,7 @@ impl<'k> RunHost<'k> {
         })
     }
 
+    #[inline]
     pub(super) fn ctx_address(&self) -> u64 {
         self.ctx.at(0)
     }
