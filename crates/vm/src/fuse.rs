@@ -7,7 +7,9 @@
 use skep_isa::{AluOp, Cond, Op, Operand, Reg, Size, SwapKind, Width};
 
 use crate::cell::Handler;
-use crate::fused::{either, in_one, link, rotate, then_branch, then_goto, then_then_branch, two};
+use crate::fused::{
+    access, either, far_access, in_one, link, rotate, then_branch, then_goto, then_then_branch, two,
+};
 use crate::memory::Trust;
 use crate::simple::{Alu, If, Load, MovImm, MovReg, Simple, Store, Swap};
 
@@ -133,7 +135,7 @@ pub(crate) const FUSED: usize = 4;
 /// it, when there is one. None of them is a load that may fault.
 pub(crate) fn fused(ops: &[&Op]) -> Option<Handler<Trust>> {
     let four = match ops {
-        [a, b, c, d, ..] => rotation([a, b, c, d]),
+        [a, b, c, d, ..] => rotation([a, b, c, d]).or_else(|| far(a, b, c, d)),
         _ => None,
     };
     let three = || match ops {
@@ -201,8 +203,101 @@ fn rotation(ops: [&Op; 4]) -> Option<Handler<Trust>> {
     })
 }
 
-/// Three instructions that compute in one register, or two and a conditional jump.
+/// Matches what goes on with an address.
+macro_rules! farther {
+    ($op:expr, |$x:ident| $answer:expr) => {
+        simple!(@rows $op, $x, $answer,
+            Op::Alu { width: Width::W64, op: AluOp::Add, src: Operand::Imm(_), .. } => Alu<{ AluOp::Add as u8 }, true, true>;
+            Op::Alu { width: Width::W64, op: AluOp::Add, src: Operand::Reg(_), .. } => Alu<{ AluOp::Add as u8 }, true, false>;
+        )
+    };
+}
+
+/// Matches what begins an address.
+macro_rules! nearer {
+    ($op:expr, |$x:ident| $answer:expr) => {
+        simple!(@rows $op, $x, $answer,
+            Op::Mov { width: Width::W64, src: Operand::Reg(_), .. } => MovReg<true>;
+            Op::Alu { width: Width::W64, op: AluOp::Add, src: Operand::Imm(_), .. } => Alu<{ AluOp::Add as u8 }, true, true>;
+        )
+    };
+}
+
+/// Matches an access.
+macro_rules! accessing {
+    ($op:expr, |$x:ident| $answer:expr) => {
+        simple!(@rows $op, $x, $answer,
+            Op::Load { size: Size::B8, signed: false, .. } => Load<0, false>;
+            Op::Load { size: Size::B16, signed: false, .. } => Load<1, false>;
+            Op::Load { size: Size::B32, signed: false, .. } => Load<2, false>;
+            Op::Load { size: Size::B64, .. } => Load<3, false>;
+            Op::Store { size: Size::B8, src: Operand::Reg(_), .. } => Store<0, false>;
+            Op::Store { size: Size::B32, src: Operand::Reg(_), .. } => Store<2, false>;
+            Op::Store { size: Size::B64, src: Operand::Reg(_), .. } => Store<3, false>;
+        )
+    };
+}
+
+/// Whether an access goes to the address that the instruction before it computed, and no
+/// store of that address.
+fn goes_to(before: &Op, op: &Op) -> bool {
+    let (Op::Alu { dst, .. }, false) = (before, matches!(op, Op::Load { signed: true, .. })) else {
+        return false;
+    };
+    match op {
+        Op::Load { base, .. } => base == dst,
+        Op::Store { base, src, .. } => base == dst && register(src) != Some(*dst),
+        _ => false,
+    }
+}
+
+/// An address in three steps, and an access.
+fn far(a: &Op, b: &Op, c: &Op, d: &Op) -> Option<Handler<Trust>> {
+    type Plus<const IMM: bool> = Alu<{ AluOp::Add as u8 }, true, IMM>;
+    let in_one = linked(a, b) == link::OWN && linked(b, c) == link::OWN;
+    let copies = matches!(
+        a,
+        Op::Mov {
+            width: Width::W64,
+            src: Operand::Reg(_),
+            ..
+        }
+    );
+    if !in_one || !copies || !goes_to(c, d) {
+        return None;
+    }
+    let constant = |op: &Op| match op {
+        Op::Alu {
+            width: Width::W64,
+            op: AluOp::Add,
+            src,
+            ..
+        } => Some(register(src).is_none()),
+        _ => None,
+    };
+    type Copy = MovReg<true>;
+    match (constant(b)?, constant(c)?) {
+        (true, false) => accessing!(d, |M| Some(
+            far_access::<Trust, Copy, Plus<true>, Plus<false>, M> as Handler<Trust>
+        )),
+        (false, true) => accessing!(d, |M| Some(
+            far_access::<Trust, Copy, Plus<false>, Plus<true>, M> as Handler<Trust>
+        )),
+        _ => None,
+    }
+}
+
+/// Three instructions that compute in one register, or two and an access or a conditional jump.
 fn three(a: &Op, b: &Op, c: &Op) -> Option<Handler<Trust>> {
+    if linked(a, b) == link::OWN && goes_to(b, c) {
+        let fused: Option<Handler<Trust>> =
+            nearer!(a, |X| farther!(b, |Y| accessing!(c, |M| Some(
+                access::<Trust, X, Y, M> as Handler<Trust>
+            ))));
+        if fused.is_some() {
+            return fused;
+        }
+    }
     let in_one = linked(a, b) == link::OWN && linked(b, c) == link::OWN;
     if in_one && !matches!(c, Op::Branch { .. }) {
         return start!(a, |X| chain::<X>(b, c));

@@ -126,6 +126,69 @@ pub(crate) fn in_one<A: Access, X: Simple, Y: Simple, Z: Simple>(
     next(third, r, m, fuel)
 }
 
+/// An address that is computed in one register in two steps, and a load from there or a store
+/// there of what another register holds.
+pub(crate) fn access<A: Access, X: Simple, Y: Simple, M: Simple>(
+    at: At<'_, A>,
+    r: &mut Regs,
+    m: &mut Run<'_, A>,
+    fuel: i64,
+) -> Exit {
+    let second = at.next();
+    let third = second.next();
+    let (o, p) = (&at.cell().args, &second.cell().args);
+    let address =
+        X::result(o, r[o.d()], r[o.s()], m).and_then(|own| Y::result(p, own, r[p.s()], m));
+    match address {
+        Ok(address) => done::<A, M>(third, r, m, fuel, address),
+        Err(denied) => m.deny(at, fuel, denied),
+    }
+}
+
+/// The same in three steps.
+pub(crate) fn far_access<A: Access, X: Simple, Y: Simple, Z: Simple, M: Simple>(
+    at: At<'_, A>,
+    r: &mut Regs,
+    m: &mut Run<'_, A>,
+    fuel: i64,
+) -> Exit {
+    let second = at.next();
+    let third = second.next();
+    let (o, p, q) = (&at.cell().args, &second.cell().args, &third.cell().args);
+    let address = X::result(o, r[o.d()], r[o.s()], m)
+        .and_then(|own| Y::result(p, own, r[p.s()], m))
+        .and_then(|own| Z::result(q, own, r[q.s()], m));
+    match address {
+        Ok(address) => done::<A, M>(third.next(), r, m, fuel, address),
+        Err(denied) => m.deny(at, fuel, denied),
+    }
+}
+
+/// Makes the access whose address was computed in the register of its base.
+#[inline(always)]
+fn done<A: Access, M: Simple>(
+    at: At<'_, A>,
+    r: &mut Regs,
+    m: &mut Run<'_, A>,
+    fuel: i64,
+    address: u64,
+) -> Exit {
+    let o = &at.cell().args;
+    // A load has its base in the source register, a store in the destination register.
+    let base = if M::WRITES { o.s() } else { o.d() };
+    r[base] = address;
+    let (own, other) = match M::WRITES {
+        true => (0, address),
+        false => (address, r[o.s()]),
+    };
+    match M::result(o, own, other, m) {
+        Ok(result) if M::WRITES => r[o.d()] = result,
+        Ok(_) => {}
+        Err(denied) => return m.deny(at, fuel, denied),
+    }
+    next(at, r, m, fuel)
+}
+
 /// A copy, an operation on each of both, and one that joins them in the first.
 pub(crate) fn rotate<A: Access, X: Simple, Y: Simple, Z: Simple, J: Simple>(
     at: At<'_, A>,

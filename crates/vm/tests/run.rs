@@ -151,6 +151,27 @@ fn programs_give_their_numbers() {
             "r1 = r10; r1 += -8; *(u64 *)(r10 -8) = 4; call f; r0 = *(u64 *)(r10 -8); exit; f:; *(u64 *)(r1 +0) = 9; exit",
             9,
         ),
+        // Addresses that are computed just before the access.
+        (
+            "*(u64 *)(r10 -16) = 5; r2 = 8; r3 = r10; r3 += -24; r3 += r2; r0 = *(u64 *)(r3 +0); r3 += 8; r4 = r10; r3 -= r4; r0 *= 100; r0 -= r3; exit",
+            508,
+        ),
+        (
+            "*(u64 *)(r10 -16) = 0x1234; r2 = -16; r3 = r10; r3 += r2; r3 = *(u8 *)(r3 +1); r0 = r3; exit",
+            0x12,
+        ),
+        (
+            "r2 = -24; r4 = 7; r3 = r10; r3 += r2; *(u64 *)(r3 +8) = r4; r5 = r10; r5 += r2; r5 += 8; *(u8 *)(r5 +1) = r4; r3 += 8; r3 += 1; r0 = *(u16 *)(r3 -1); exit",
+            0x707,
+        ),
+        (
+            "r2 = 8; r3 = r10; r3 += -24; r3 += r2; *(u64 *)(r3 +0) = r3; r0 = *(u64 *)(r10 -16); r0 -= r10; exit",
+            -16i64 as u64,
+        ),
+        (
+            "r2 = -1; *(u64 *)(r10 -8) = r2; r3 = r10; r3 += -16; r0 = *(s8 *)(r3 +8); exit",
+            -1i64 as u64,
+        ),
         // Helpers and callbacks.
         ("r1 = 1; r2 = 2; r3 = 3; r4 = 4; r5 = 5; call sum; exit", 15),
         (
