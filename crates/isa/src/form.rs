@@ -264,10 +264,14 @@ impl Form {
     /// The form of a slot, chosen as the kernel's log chooses the text: reserved fields
     /// are not looked at. `None` when the opcode or its variant does not exist.
     pub fn of(i: Insn) -> Option<&'static Form> {
-        let (start, end) = ROWS[i.code as usize];
-        FORMS[start as usize..end as usize]
-            .iter()
-            .find(|f| f.matches(i))
+        let mut at = FIRST[i.code as usize];
+        while let Some(form) = FORMS.get(at as usize) {
+            if form.matches(i) {
+                return Some(form);
+            }
+            at = NEXT[at as usize];
+        }
+        None
     }
 
     /// Whether the form takes two slots.
@@ -282,21 +286,26 @@ pub(crate) fn placeholder(text: &str) -> Option<char> {
     letter.is_ascii_alphabetic().then_some(letter)
 }
 
-/// For each opcode, the rows that share it.
-static ROWS: [(u16, u16); 256] = {
-    let mut rows = [(0u16, 0u16); 256];
-    let mut at = 0;
-    while at < FORMS.len() {
+/// No row.
+const NONE: u16 = u16::MAX;
+
+/// For each opcode its first row.
+static FIRST: [u16; 256] = ROWS.0;
+
+/// For each row the next one of the same opcode.
+static NEXT: [u16; FORMS.len()] = ROWS.1;
+
+const ROWS: ([u16; 256], [u16; FORMS.len()]) = {
+    let mut first = [NONE; 256];
+    let mut next = [NONE; FORMS.len()];
+    let mut at = FORMS.len();
+    while at > 0 {
+        at -= 1;
         let code = FORMS[at].code as usize;
-        if rows[code].1 == 0 {
-            rows[code] = (at as u16, at as u16 + 1);
-        } else {
-            // Rows in between belong to other opcodes and do not match.
-            rows[code].1 = at as u16 + 1;
-        }
-        at += 1;
+        next[at] = first[code];
+        first[code] = at as u16;
     }
-    rows
+    (first, next)
 };
 
 /// Turns the rows of the table into [`Form`] values.

@@ -39,9 +39,10 @@ pub(crate) fn build(
 ) -> Result<Built, Unsupported> {
     let shape = shape(source, slots, code)?;
     let blocks = shape.ranges.len();
+    let many = code.ops.len() / 2;
     let func = Func {
-        ops: Vec::new(),
-        phis: Vec::new(),
+        ops: Vec::with_capacity(many),
+        phis: Vec::with_capacity(many),
         blocks: vec![
             Body {
                 insts: Vec::new(),
@@ -52,7 +53,7 @@ pub(crate) fn build(
             blocks + 1
         ],
         frame,
-        origins: Vec::new(),
+        origins: Vec::with_capacity(many),
         origin: code.start,
         known: Vec::new(),
     };

@@ -280,6 +280,7 @@ impl Term {
 
 impl Op {
     /// Visits the operands, except those of a phi.
+    #[inline]
     pub(crate) fn visit(&mut self, f: &mut impl FnMut(&mut Val)) {
         match self {
             Op::Gone

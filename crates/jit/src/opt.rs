@@ -61,14 +61,18 @@ pub(crate) fn find_frame(func: &mut Func) {
     }
 }
 
-/// Simplifies until nothing changes.
+/// Simplifies until nothing changes. What has no loops is seen in its order, so that once is
+/// enough as long as the blocks stay.
 pub(crate) fn settle(func: &mut Func) {
     know(func);
+    dead::remove(func);
     for _ in 0..ROUNDS {
-        let mut changed = simplify::simplify(func);
-        dead::remove(func);
-        changed |= blocks::clean(func);
-        if !changed {
+        let changed = simplify::simplify(func);
+        if changed {
+            dead::remove(func);
+        }
+        let blocks = blocks::clean(func);
+        if !blocks && (!changed || loops(func).is_empty()) {
             break;
         }
     }

@@ -152,43 +152,78 @@ pub(crate) fn allocate(wants: &mut Wants, spare: bool) -> Places {
     if all < held.in_memory { apart } else { held }
 }
 
-/// The registers, the best first. Whether one is free takes longer to find out than which is
-/// best, and mostly one of the first is.
-struct Ranked {
-    value: [f64; ORDER.len()],
-    /// Which of them were given already, as a mask.
-    given: u32,
-}
+/// What registers are worth to values without wishes, the best first.
+#[derive(Clone, Copy)]
+struct Plain([(f64, R); ORDER.len()]);
 
-impl Ranked {
-    fn new(score: [f64; 16], saved: u32, bounded: bool) -> Ranked {
-        let value = ORDER.map(|r| {
+impl Plain {
+    fn new(saved: u32, bounded: bool) -> Plain {
+        let mut plain: [(f64, R); ORDER.len()] = ORDER.map(|r| {
             // Saving a register costs a push and a pop.
             let costs = CALLER_SAVED >> r & 1 == 0 && saved >> r & 1 == 0;
-            let cost = if costs && !(bounded && r == FUEL) {
-                1.5
-            } else {
-                0.0
-            };
-            score[usize::from(r)] - cost
+            match costs && !(bounded && r == FUEL) {
+                true => (-1.5, r),
+                false => (0.0, r),
+            }
         });
-        Ranked { value, given: 0 }
+        plain.sort_by(|a, b| b.0.total_cmp(&a.0));
+        Plain(plain)
     }
 }
 
-impl Iterator for Ranked {
+/// All registers, the best first. Whether one is free takes longer to find out than which is
+/// best, and mostly one of the first is.
+struct Ranked<'a> {
+    plain: &'a Plain,
+    at: usize,
+    /// Those that were wished for, the best last.
+    wished: Vec<(f64, R)>,
+    /// The same as a mask.
+    skipped: u32,
+}
+
+impl Ranked<'_> {
+    fn new<'a>(plain: &'a Plain, score: &[f64; 16], wished: u32) -> Ranked<'a> {
+        let mut list: Vec<(f64, R)> = Vec::new();
+        if wished != 0 {
+            let worth = |(value, r): &(f64, R)| (value + score[usize::from(*r)], *r);
+            let some = plain.0.iter().filter(|(_, r)| wished >> r & 1 != 0);
+            list.extend(some.map(worth));
+            list.sort_by(|a, b| a.0.total_cmp(&b.0));
+        }
+        Ranked {
+            plain,
+            at: 0,
+            wished: list,
+            skipped: wished,
+        }
+    }
+}
+
+impl Iterator for Ranked<'_> {
     type Item = (f64, R);
 
     fn next(&mut self) -> Option<(f64, R)> {
-        let mut best: Option<(f64, usize)> = None;
-        for (at, value) in self.value.iter().enumerate() {
-            if self.given >> at & 1 == 0 && best.is_none_or(|(most, _)| *value > most) {
-                best = Some((*value, at));
+        while let Some((_, r)) = self.plain.0.get(self.at)
+            && self.skipped >> r & 1 != 0
+        {
+            self.at += 1;
+        }
+        let plain = self.plain.0.get(self.at).copied();
+        match (self.wished.last().copied(), plain) {
+            (Some(wished), Some(plain)) if wished.0 < plain.0 => {
+                self.at += 1;
+                Some(plain)
+            }
+            (Some(wished), _) => {
+                self.wished.pop();
+                Some(wished)
+            }
+            (None, plain) => {
+                self.at += 1;
+                plain
             }
         }
-        let (value, at) = best?;
-        self.given |= 1 << at;
-        Some((value, ORDER[at]))
     }
 }
 
@@ -206,16 +241,23 @@ fn places(wants: &mut Wants, spare: bool, held: bool) -> Places {
     let mut taken = l.fixed.clone();
     let mut locs = vec![Loc::None; regs];
     let (mut slots, mut saved, mut in_memory) = (0, 0u32, 0.0);
+    let mut plain = Plain::new(saved, bounded);
     for &v in order.iter() {
         let free = |r: R, v: V, taken: &[Taken; 16]| taken[usize::from(r)].is_free(l.ranges.of(v));
-        let mut score = [0.0; 16];
+        let (mut score, mut wished) = ([0.0; 16], 0u32);
         // Who wants the same register most of those that have none yet.
         let mut partner: Option<(f64, V)> = None;
         for (times, wish) in wishes.of(v) {
             match wish {
-                Wish::In(wanted) => score[usize::from(wanted)] += times,
+                Wish::In(r) => {
+                    score[usize::from(r)] += times;
+                    wished |= 1 << r;
+                }
                 Wish::Same(other) => match locs[other as usize] {
-                    Loc::R(r) => score[usize::from(r)] += times,
+                    Loc::R(r) => {
+                        score[usize::from(r)] += times;
+                        wished |= 1 << r;
+                    }
                     Loc::None if partner.is_none_or(|(most, _)| times >= most) => {
                         partner = Some((times, other));
                     }
@@ -224,7 +266,7 @@ fn places(wants: &mut Wants, spare: bool, held: bool) -> Places {
             }
         }
         let withheld = |r: R| spare && r == R10 || held && r == FUEL;
-        let mut free_ones = Ranked::new(score, saved, bounded)
+        let mut free_ones = Ranked::new(&plain, &score, wished)
             .filter(|(_, r)| !withheld(*r) && free(*r, v, &taken));
         let best = free_ones.next().map(|(value, first)| {
             let Some((_, partner)) = partner
@@ -240,8 +282,9 @@ fn places(wants: &mut Wants, spare: bool, held: bool) -> Places {
         locs[v as usize] = match (best, l.constant[v as usize]) {
             (Some(r), _) => {
                 taken[usize::from(r)].take(l.ranges.of(v));
-                if CALLER_SAVED >> r & 1 == 0 {
+                if CALLER_SAVED >> r & 1 == 0 && saved >> r & 1 == 0 {
                     saved |= 1 << r;
+                    plain = Plain::new(saved, bounded);
                 }
                 Loc::R(r)
             }

@@ -53,6 +53,7 @@ impl Lower<'_> {
         self.block = block;
         self.out.clear();
         let body = self.func.blocks[block.at()].clone();
+        self.out.reserve(body.insts.len());
         self.in_loop = body.depth > 0;
         let successors: Vec<Block> = body.term.successors().into_iter().flatten().collect();
         let mut succs: Vec<u32> = successors.iter().map(|b| b.0).collect();
@@ -117,13 +118,7 @@ impl Lower<'_> {
                 }
             }
         }
-        let mut insts: Vec<M> = Vec::with_capacity(self.out.len());
-        for phi in self.phis(block) {
-            insts.push(M::Mov {
-                dst: phi.0,
-                src: landing[phi.at()],
-            });
-        }
+        // From the last one to the first, as all before.
         if block.0 == 0 {
             let mut dst = [None; 5];
             for &v in &body.insts {
@@ -133,9 +128,16 @@ impl Lower<'_> {
                     dst[usize::from(i)] = Some(v.0);
                 }
             }
-            insts.push(M::Params { dst });
+            self.push(M::Params { dst });
         }
-        insts.extend(self.out.drain(..).rev());
+        for phi in self.phis(block).into_iter().rev() {
+            self.push(M::Mov {
+                dst: phi.0,
+                src: landing[phi.at()],
+            });
+        }
+        let mut insts = std::mem::take(&mut self.out);
+        insts.reverse();
         MBlock {
             insts,
             succs,

@@ -16,7 +16,7 @@ pub(super) enum Wish {
 /// The wishes of all virtual registers, each with how often it would be of use.
 pub(super) struct Wishes {
     /// The wish, and where the next one of the same register is.
-    nodes: Vec<(f64, Wish, u32)>,
+    nodes: Vec<(f32, Wish, u32)>,
     heads: Vec<u32>,
 }
 
@@ -33,7 +33,7 @@ impl Wishes {
     pub(super) fn add(&mut self, v: V, times: f64, wish: Wish) {
         let head = &mut self.heads[v as usize];
         let next = std::mem::replace(head, self.nodes.len() as u32);
-        self.nodes.push((times, wish, next));
+        self.nodes.push((times as f32, wish, next));
     }
 
     pub(super) fn of(&self, v: V) -> impl Iterator<Item = (f64, Wish)> + '_ {
@@ -41,7 +41,7 @@ impl Wishes {
         std::iter::from_fn(move || {
             let (times, wish, next) = *self.nodes.get(at as usize)?;
             at = next;
-            Some((times, wish))
+            Some((times.into(), wish))
         })
     }
 }
