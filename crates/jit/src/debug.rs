@@ -1,10 +1,16 @@
 //! How debuggers learn of native code: gdb's JIT interface.
 //!
 //! A debugger stops in `__jit_debug_register_code` and reads, from `__jit_debug_descriptor`, a
-//! list of object files in memory. Each of ours says where an image lies and how its functions
-//! are called. The interface is described in gdb's manual ("JIT Compilation Interface").
+//! list of object files in memory. Each of ours says where an image lies, how its functions
+//! are called, and which lines of the source they come from. The interface is described in gdb's manual ("JIT Compilation Interface").
+
+mod dwarf;
+mod object;
 
 use std::sync::{Mutex, PoisonError};
+
+pub use dwarf::SourceLine;
+pub(crate) use object::{Described, object};
 
 /// One object file of the list.
 #[repr(C)]
@@ -143,75 +149,6 @@ impl Drop for Announced {
     }
 }
 
-/// A function of an image: where it begins, how long it is, and its name.
-pub(crate) type Named<'a> = (usize, usize, &'a str);
-
-/// An object file that has no bytes of code but says where they are, with a symbol for each
-/// function.
-///
-/// ```text
-/// header | sections: null, .text (at its address, not in the file), .symtab, .strtab | symbols | names
-/// ```
-pub(crate) fn object(address: u64, len: usize, functions: &[Named<'_>]) -> Vec<u8> {
-    const HEADER: u64 = 64;
-    const SECTIONS: u64 = 4;
-    const SYMBOL: u64 = 24;
-    let mut names = b"\0.text\0.symtab\0.strtab\0".to_vec();
-    let mut symbols = vec![0u8; SYMBOL as usize];
-    for &(start, size, name) in functions {
-        // A global function in section 1.
-        symbols.extend((names.len() as u32).to_le_bytes());
-        symbols.extend([0x12, 0, 1, 0]);
-        symbols.extend((start as u64).to_le_bytes());
-        symbols.extend((size as u64).to_le_bytes());
-        names.extend(name.bytes().filter(|b| *b != 0));
-        names.push(0);
-    }
-    let symbols_at = HEADER + SECTIONS * HEADER;
-    let names_at = symbols_at + symbols.len() as u64;
-    let mut out = b"\x7fELF\x02\x01\x01".to_vec();
-    out.resize(16, 0);
-    // A relocatable file for x86-64, of version 1.
-    out.extend([1, 0, 62, 0, 1, 0, 0, 0]);
-    for word in [0, 0, HEADER] {
-        out.extend(word.to_le_bytes());
-    }
-    out.extend([0; 4]);
-    for half in [HEADER as u16, 0, 0, HEADER as u16, SECTIONS as u16, 3] {
-        out.extend(half.to_le_bytes());
-    }
-    const NOTHING: u32 = 8;
-    let table = [
-        // name, type, flags, address, offset, size, link, info, alignment, entry size
-        (0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
-        (1, NOTHING, 6, address, symbols_at, len as u64, 0, 0, 16, 0),
-        (
-            7,
-            2,
-            0,
-            0,
-            symbols_at,
-            symbols.len() as u64,
-            3,
-            1,
-            8,
-            SYMBOL,
-        ),
-        (15, 3, 0, 0, names_at, names.len() as u64, 0, 0, 1, 0),
-    ];
-    for (name, kind, flags, at, offset, size, link, info, align, entry) in table {
-        let (name, kind, link, info): (u32, u32, u32, u32) = (name, kind, link, info);
-        out.extend([name, kind].map(u32::to_le_bytes).concat());
-        let words: [u64; 4] = [flags, at, offset, size];
-        out.extend(words.map(u64::to_le_bytes).concat());
-        out.extend([link, info].map(u32::to_le_bytes).concat());
-        out.extend([align, entry].map(u64::to_le_bytes).concat());
-    }
-    out.extend(symbols);
-    out.extend(names);
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,31 +171,15 @@ mod tests {
     }
 
     #[test]
-    fn objects_say_where_functions_are() {
-        let functions = [(0, 32, "bpf_prog_01_main"), (32, 68, "bpf_prog_01_sub")];
-        let mut file = object(AT, 100, &functions);
-        assert_eq!(file[18..20], [62, 0], "the machine is x86-64");
-        // Our reader takes objects of BPF, or of no machine.
-        file[18] = 0;
-        let read = skep_elf::ObjectFile::parse(&file).expect("an object file");
-        let text = read.section_by_name(".text").expect("code");
-        assert_eq!(text.size, 100);
-        // The address of the second section, which is nothing to the linker of objects.
-        assert_eq!(file[144..152], AT.to_le_bytes());
-        assert!(text.data.is_empty() && text.flags.exec() && text.flags.alloc());
-        let symbols: Vec<_> = read.symbols().iter().skip(1).collect();
-        assert_eq!(symbols.len(), functions.len());
-        for (symbol, (start, size, name)) in symbols.iter().zip(functions) {
-            assert_eq!(symbol.name, name);
-            assert_eq!((symbol.value, symbol.size), (start as u64, size as u64));
-            assert_eq!(symbol.section(), Some(text.index));
-            assert!(symbol.is_global());
-        }
-    }
-
-    #[test]
     fn the_list_follows_what_lives() {
-        let announce = |len| Announced::new(object(AT, len, &[]));
+        let announce = |len| {
+            Announced::new(object(&Described {
+                address: AT,
+                len,
+                functions: &[],
+                lines: &[],
+            }))
+        };
         let (a, b, c) = (announce(1), announce(2), announce(3));
         let of = |one: &Announced| (one._file.as_ptr().addr(), one._file.len() as u64);
         let (of_a, of_b, of_c) = (of(&a), of(&b), of(&c));

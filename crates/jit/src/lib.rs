@@ -28,6 +28,7 @@ mod x86;
 
 use skep_verifier::MapId;
 
+pub use debug::SourceLine;
 pub use error::{CompileError, Unsupported};
 pub use program::{Image, Native, Options, compile, compile_for, compile_for_arm};
 pub use x86::Features;

@@ -8,7 +8,7 @@ use skep_vm::{Cpu, End, Forgiven, Host, Program, Recovery, Trap, Trust};
 use crate::Facts;
 use crate::arm;
 use crate::build::{Code, Slots, Source, build, params};
-use crate::debug::{self, Announced};
+use crate::debug::{Announced, Described, SourceLine, object};
 use crate::error::{CompileError, Unsupported};
 use crate::ir::{Func, Op};
 use crate::memory::Published;
@@ -30,6 +30,7 @@ pub struct Native {
     code: Published,
     /// The slots at which the functions begin, with their places in the code.
     functions: Vec<(u32, usize)>,
+    lines: Vec<(usize, u32)>,
     #[cfg(target_arch = "x86_64")]
     gate: state::Gate,
     leaf: bool,
@@ -68,6 +69,7 @@ pub fn compile(
             .map(|(s, _, _)| *s)
             .zip(code.functions)
             .collect(),
+        lines: code.lines,
         #[cfg(target_arch = "x86_64")]
         gate: state::gate().map_err(memory)?,
         leaf: code.leaf,
@@ -242,18 +244,30 @@ fn function(
 }
 
 impl Native {
-    /// Tells debuggers where the code is and how its functions are called, in the order of the
-    /// program's functions (gdb's JIT interface). They know it as long as it lives.
-    pub fn announce(&mut self, names: &[String]) {
+    /// Tells debuggers where the code is, how its functions are called, in the order of the
+    /// program's functions, and which lines of the source it comes from, ascending by place
+    /// (gdb's JIT interface). They know it as long as it lives.
+    pub fn announce(&mut self, names: &[String], lines: &[SourceLine<'_>]) {
         let places = skep_vm::Native::functions(self);
         let len = self.code.bytes().len();
         let ends = places.iter().skip(1).copied().chain([len]);
         let named = places.iter().zip(ends).zip(names);
-        let named: Vec<debug::Named<'_>> = named
+        let functions: Vec<(usize, usize, &str)> = named
             .map(|((&start, end), name)| (start, end.saturating_sub(start), name.as_str()))
             .collect();
-        let file = debug::object(self.code.at(0) as u64, len, &named);
+        let file = object(&Described {
+            address: self.code.at(0) as u64,
+            len,
+            functions: &functions,
+            lines,
+        });
         self.announced = Some(Announced::new(file));
+    }
+
+    /// Where the code for slots of the program begins, ascending by place, when the options
+    /// asked for it: offset and slot.
+    pub fn lines(&self) -> &[(usize, u32)] {
+        &self.lines
     }
 
     fn place(&self, start: u32) -> Option<usize> {

@@ -2,6 +2,7 @@
 
 mod attach;
 mod env;
+mod lines;
 mod load;
 mod sha256;
 mod tag;
@@ -143,9 +144,14 @@ impl Program {
             world: Some(&self.world),
             only_helpers: wanted.only_helpers,
         };
-        let mut native = skep_jit::compile(&self.executable, &facts, wanted.options()).ok()?;
+        let options = skep_jit::Options {
+            lines: wanted.announced,
+            ..wanted.options()
+        };
+        let mut native = skep_jit::compile(&self.executable, &facts, options).ok()?;
         if wanted.announced {
-            native.announce(&self.symbols());
+            let lines = lines::of_code(self, native.lines());
+            native.announce(&self.symbols(), &lines);
         }
         Some(Box::new(native))
     }
