@@ -6,6 +6,7 @@ mod maps;
 mod peers;
 mod picture;
 mod run;
+mod table;
 mod verify;
 
 use std::path::{Path, PathBuf};

@@ -146,9 +146,10 @@ impl Builder {
         self
     }
 
-    /// Whether debuggers are told where the native code of each program lies and what its
-    /// functions are called (gdb's JIT interface), from its first run until it is unloaded. By
-    /// default they are not. Nobody can write the code, a debugger neither, so that only its
+    /// Whether debuggers are told where the native code of each program lies, what its functions
+    /// are called and, as far as the program has line information, which lines of the source it
+    /// comes from (gdb's JIT interface), from its first run until it is unloaded. By default they
+    /// are not. Nobody can write the code, a debugger neither, so that only its
     /// hardware breakpoints stop there (`hbreak`). For profilers see [`Kernel::perf_map`].
     pub fn debugger(mut self, debugger: bool) -> Self {
         self.debugger = debugger;
