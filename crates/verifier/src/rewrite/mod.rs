@@ -8,6 +8,7 @@ pub mod dead;
 pub mod draft;
 pub mod extra_stack;
 pub mod linux;
+pub mod loop_result;
 pub mod lost_function;
 
 use skep_catalog::helper_id::TAIL_CALL;
@@ -37,6 +38,7 @@ pub fn run(v: &mut Verifier<'_>) -> Res<Executable> {
     kfuncs::check_left(v, &draft)?;
     let shown = linux::show(v, &draft);
     ctx_convert::run(v, &mut draft)?;
+    loop_result::cut(v, &mut draft);
     arena::convert(v, &mut draft);
     check_tail_calls(v, &draft)?;
     barrier::insert(v, &mut draft);

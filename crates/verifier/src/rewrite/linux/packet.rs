@@ -1,6 +1,5 @@
 //! Packet loads of the old kind as calls.
 
-use skep_catalog::helper_id::SKB_LOAD_BYTES;
 use skep_isa::{Insn, alu, jmp, mode};
 
 use super::{Writer, alu_imm, alu32_reg, call, exit, jump_imm, mov_imm, mov_reg};
@@ -18,7 +17,8 @@ impl Writer<'_, '_> {
         }
         self.out.extend([
             mov_reg(1, 6),
-            call(SKB_LOAD_BYTES as i32),
+            // No helper has the names of these functions: one for each width.
+            call(-(insn.size_bytes() as i32)),
             jump_imm(jmp::JSGE, 0, 0, 2),
             alu32_reg(alu::XOR, 0, 0),
             exit(),
