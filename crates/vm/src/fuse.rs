@@ -8,10 +8,11 @@ use skep_isa::{AluOp, Cond, Op, Operand, Reg, Size, SwapKind, Width};
 
 use crate::cell::Handler;
 use crate::fused::{
-    access, either, far_access, in_one, link, rotate, then_branch, then_goto, then_then_branch, two,
+    access, either, far_access, in_one, link, modify, rotate, rotate_copy, then_branch, then_goto,
+    then_then_branch, two,
 };
 use crate::memory::Trust;
-use crate::simple::{Alu, If, Load, MovImm, MovReg, Simple, Store, Swap};
+use crate::simple::{Alu, If, Load, MovImm, MovReg, Neg, Simple, Store, Swap};
 
 /// Matches an instruction against the frequent simple ones and gives one answer for each.
 macro_rules! simple {
@@ -91,6 +92,10 @@ macro_rules! start {
         simple!(@rows $op, $x, $answer,
             Op::Mov { width: Width::W64, src: Operand::Reg(_), .. } => MovReg<true>;
             Op::Mov { width: Width::W32, src: Operand::Reg(_), .. } => MovReg<false>;
+            Op::Alu { width: Width::W64, op: AluOp::And, src: Operand::Imm(_), .. } => Alu<{ AluOp::And as u8 }, true, true>;
+            Op::Alu { width: Width::W32, op: AluOp::And, src: Operand::Imm(_), .. } => Alu<{ AluOp::And as u8 }, false, true>;
+            Op::Alu { width: Width::W64, op: AluOp::Xor, src: Operand::Reg(_), .. } => Alu<{ AluOp::Xor as u8 }, true, false>;
+            Op::Alu { width: Width::W32, op: AluOp::Xor, src: Operand::Reg(_), .. } => Alu<{ AluOp::Xor as u8 }, false, false>;
             Op::Load { size: Size::B8, signed: false, .. } => Load<0, false>;
             Op::Load { size: Size::B16, signed: false, .. } => Load<1, false>;
             Op::Load { size: Size::B32, signed: false, .. } => Load<2, false>;
@@ -103,6 +108,7 @@ macro_rules! start {
 macro_rules! step {
     ($op:expr, $width:ident, |$x:ident| $answer:expr) => {
         simple!(@rows $op, $x, $answer,
+            Op::Neg { width: Width::$width, .. } => Neg<{ is_wide(Width::$width) }>;
             Op::Alu { width: Width::$width, op: AluOp::Add, src: Operand::Imm(_), .. } => Alu<{ AluOp::Add as u8 }, { is_wide(Width::$width) }, true>;
             Op::Alu { width: Width::$width, op: AluOp::Add, src: Operand::Reg(_), .. } => Alu<{ AluOp::Add as u8 }, { is_wide(Width::$width) }, false>;
             Op::Alu { width: Width::$width, op: AluOp::Or, src: Operand::Reg(_), .. } => Alu<{ AluOp::Or as u8 }, { is_wide(Width::$width) }, false>;
@@ -129,11 +135,16 @@ macro_rules! counter {
 }
 
 /// The most instructions that one handler runs.
-pub(crate) const FUSED: usize = 4;
+pub(crate) const FUSED: usize = 5;
 
 /// The handler that runs the first of these instructions and those behind it that belong to
 /// it, when there is one. None of them is a load that may fault.
 pub(crate) fn fused(ops: &[&Op]) -> Option<Handler<Trust>> {
+    if let [a, b, c, d, e, ..] = ops
+        && let Some(five) = rotation_of_copy([a, b, c, d, e])
+    {
+        return Some(five);
+    }
     let four = match ops {
         [a, b, c, d, ..] => rotation([a, b, c, d]).or_else(|| far(a, b, c, d)),
         _ => None,
@@ -147,6 +158,60 @@ pub(crate) fn fused(ops: &[&Op]) -> Option<Handler<Trust>> {
         _ => None,
     };
     four.or_else(three).or_else(two)
+}
+
+/// `t = s; t >>= k; u = s; u <<= l; u |= t`: the same into another register.
+fn rotation_of_copy([a, b, c, d, e]: [&Op; 5]) -> Option<Handler<Trust>> {
+    type Right<const WIDE: bool> = Alu<{ AluOp::Rsh as u8 }, WIDE, true>;
+    type Left<const WIDE: bool> = Alu<{ AluOp::Lsh as u8 }, WIDE, true>;
+    type Or<const WIDE: bool> = Alu<{ AluOp::Or as u8 }, WIDE, false>;
+    let copy = |op: &Op| match op {
+        Op::Mov {
+            width,
+            dst,
+            src: Operand::Reg(src),
+        } => Some((*width, *dst, *src)),
+        _ => None,
+    };
+    let shift = |op: &Op| match op {
+        Op::Alu {
+            width,
+            op: op @ (AluOp::Lsh | AluOp::Rsh),
+            dst,
+            src: Operand::Imm(_),
+        } => Some((*width, *dst, *op)),
+        _ => None,
+    };
+    let ((width, t, s), (w1, d1, first)) = (copy(a)?, shift(b)?);
+    let ((w2, u, s2), (w3, d3, second)) = (copy(c)?, shift(d)?);
+    let Op::Alu {
+        width: w4,
+        op: AluOp::Or,
+        dst: d4,
+        src: Operand::Reg(s4),
+    } = e
+    else {
+        return None;
+    };
+    let registers = t != s && u != t && u != s && (d1, s2, d3, *d4, *s4) == (t, s, u, u, t);
+    if !registers || [w1, w2, w3, *w4] != [width; 4] {
+        return None;
+    }
+    Some(match (width, first, second) {
+        (Width::W64, AluOp::Rsh, AluOp::Lsh) => {
+            rotate_copy::<Trust, MovReg<true>, Right<true>, Left<true>, Or<true>>
+        }
+        (Width::W64, AluOp::Lsh, AluOp::Rsh) => {
+            rotate_copy::<Trust, MovReg<true>, Left<true>, Right<true>, Or<true>>
+        }
+        (Width::W32, AluOp::Rsh, AluOp::Lsh) => {
+            rotate_copy::<Trust, MovReg<false>, Right<false>, Left<false>, Or<false>>
+        }
+        (Width::W32, AluOp::Lsh, AluOp::Rsh) => {
+            rotate_copy::<Trust, MovReg<false>, Left<false>, Right<false>, Or<false>>
+        }
+        _ => return None,
+    })
 }
 
 /// `t = s; t >>= k; s <<= l; s |= t`, which rotates when the shifts are the width together.
@@ -298,6 +363,9 @@ fn three(a: &Op, b: &Op, c: &Op) -> Option<Handler<Trust>> {
             return fused;
         }
     }
+    if let Some(fused) = modification(a, b, c) {
+        return Some(fused);
+    }
     let in_one = linked(a, b) == link::OWN && linked(b, c) == link::OWN;
     if in_one && !matches!(c, Op::Branch { .. }) {
         return start!(a, |X| chain::<X>(b, c));
@@ -305,6 +373,55 @@ fn three(a: &Op, b: &Op, c: &Op) -> Option<Handler<Trust>> {
     counter!(a, |X| counter!(b, |Y| test!(c, |T| Some(
         then_then_branch::<Trust, X, Y, T>
     ))))
+}
+
+/// Matches a change of what was loaded.
+macro_rules! changing {
+    ($op:expr, |$x:ident| $answer:expr) => {
+        simple!(@rows $op, $x, $answer,
+            Op::Alu { width: Width::W64, op: AluOp::Add, src: Operand::Imm(_), .. } => Alu<{ AluOp::Add as u8 }, true, true>;
+            Op::Alu { width: Width::W64, op: AluOp::Add, src: Operand::Reg(_), .. } => Alu<{ AluOp::Add as u8 }, true, false>;
+            Op::Alu { width: Width::W64, op: AluOp::Xor, src: Operand::Reg(_), .. } => Alu<{ AluOp::Xor as u8 }, true, false>;
+            Op::Alu { width: Width::W64, op: AluOp::Or, src: Operand::Reg(_), .. } => Alu<{ AluOp::Or as u8 }, true, false>;
+            Op::Alu { width: Width::W32, op: AluOp::Add, src: Operand::Imm(_), .. } => Alu<{ AluOp::Add as u8 }, false, true>;
+            Op::Alu { width: Width::W32, op: AluOp::Add, src: Operand::Reg(_), .. } => Alu<{ AluOp::Add as u8 }, false, false>;
+            Op::Alu { width: Width::W32, op: AluOp::Xor, src: Operand::Reg(_), .. } => Alu<{ AluOp::Xor as u8 }, false, false>;
+            Op::Alu { width: Width::W32, op: AluOp::Or, src: Operand::Reg(_), .. } => Alu<{ AluOp::Or as u8 }, false, false>;
+        )
+    };
+}
+
+/// A load, a change of what it gave, and a store of that, of the same size.
+fn modification(a: &Op, b: &Op, c: &Op) -> Option<Handler<Trust>> {
+    let (
+        Op::Load {
+            size,
+            signed: false,
+            dst,
+            ..
+        },
+        Op::Store {
+            size: stored,
+            base,
+            src: Operand::Reg(src),
+            ..
+        },
+    ) = (a, c)
+    else {
+        return None;
+    };
+    if size != stored || linked(a, b) != link::OWN || src != dst || base == dst {
+        return None;
+    }
+    match size {
+        Size::B32 => changing!(b, |Y| Some(
+            modify::<Trust, Load<2, false>, Y, Store<2, false>> as Handler<Trust>
+        )),
+        Size::B64 => changing!(b, |Y| Some(
+            modify::<Trust, Load<3, false>, Y, Store<3, false>> as Handler<Trust>
+        )),
+        _ => None,
+    }
 }
 
 fn chain<X: Simple>(b: &Op, c: &Op) -> Option<Handler<Trust>> {
@@ -341,16 +458,18 @@ fn register(operand: &Operand) -> Option<Reg> {
 /// What the second instruction takes from the first one.
 fn linked(first: &Op, second: &Op) -> u8 {
     let written = match first {
-        Op::Mov { dst, .. } | Op::Alu { dst, .. } | Op::Swap { dst, .. } | Op::Load { dst, .. } => {
-            *dst
-        }
+        Op::Mov { dst, .. }
+        | Op::Alu { dst, .. }
+        | Op::Neg { dst, .. }
+        | Op::Swap { dst, .. }
+        | Op::Load { dst, .. } => *dst,
         _ => return link::NONE,
     };
     let (own, other) = match second {
         Op::Mov { dst, src, .. } | Op::Alu { dst, src, .. } | Op::Branch { dst, src, .. } => {
             (*dst, register(src))
         }
-        Op::Swap { dst, .. } => (*dst, None),
+        Op::Swap { dst, .. } | Op::Neg { dst, .. } => (*dst, None),
         Op::Load { dst, base, .. } => (*dst, Some(*base)),
         Op::Store { base, src, .. } => (*base, register(src)),
         _ => return link::NONE,

@@ -213,6 +213,53 @@ pub(crate) fn rotate<A: Access, X: Simple, Y: Simple, Z: Simple, J: Simple>(
     next(last, r, m, fuel)
 }
 
+/// The same on two copies of a register, which stays.
+pub(crate) fn rotate_copy<A: Access, X: Simple, Y: Simple, Z: Simple, J: Simple>(
+    at: At<'_, A>,
+    r: &mut Regs,
+    m: &mut Run<'_, A>,
+    fuel: i64,
+) -> Exit {
+    let second = at.next();
+    let third = second.next();
+    let fourth = third.next();
+    let last = fourth.next();
+    let (o, p) = (&at.cell().args, &second.cell().args);
+    let (q, j) = (&fourth.cell().args, &last.cell().args);
+    let result = X::result(o, 0, r[o.s()], m).and_then(|from| {
+        let copy = Y::result(p, from, 0, m)?;
+        let own = Z::result(q, from, 0, m)?;
+        Ok((copy, J::result(j, own, copy, m)?))
+    });
+    match result {
+        Ok((copy, own)) => (r[o.d()], r[j.d()]) = (copy, own),
+        Err(denied) => return m.deny(at, fuel, denied),
+    }
+    next(last, r, m, fuel)
+}
+
+/// A load, an operation on what it gave, and a store of that.
+pub(crate) fn modify<A: Access, L: Simple, Y: Simple, S: Simple>(
+    at: At<'_, A>,
+    r: &mut Regs,
+    m: &mut Run<'_, A>,
+    fuel: i64,
+) -> Exit {
+    let second = at.next();
+    let third = second.next();
+    let (o, p, q) = (&at.cell().args, &second.cell().args, &third.cell().args);
+    let changed = L::result(o, 0, r[o.s()], m).and_then(|own| Y::result(p, own, r[p.s()], m));
+    let value = match changed {
+        Ok(value) => value,
+        Err(denied) => return m.deny(at, fuel, denied),
+    };
+    r[o.d()] = value;
+    match S::result(q, r[q.d()], value, m) {
+        Ok(_) => next(third, r, m, fuel),
+        Err(denied) => m.deny(third, fuel, denied),
+    }
+}
+
 /// Two simple instructions and a conditional jump.
 pub(crate) fn then_then_branch<A: Access, X: Simple, Y: Simple, T: Test>(
     at: At<'_, A>,
