@@ -15,6 +15,10 @@ const KERNEL: &str = "vmlinux";
 pub fn read(path: &str, base: Option<Arc<Btf>>) -> Result<Btf, String> {
     let failed = |why: String| format!("failed to load BTF from {path}: {why}");
     let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let bytes = match skep_elf::little(&bytes) {
+        Ok(native) => native.into_owned(),
+        Err(error) => return Err(failed(error.to_string())),
+    };
     let raw = match ObjectFile::parse(&bytes) {
         Ok(file) => match file.section_by_name(".BTF") {
             Some(section) => {
@@ -25,6 +29,9 @@ pub fn read(path: &str, base: Option<Arc<Btf>>) -> Result<Btf, String> {
             }
             None => return Err(failed("no section .BTF".to_string())),
         },
+        Err(_) if bytes.starts_with(&skep_btf::MAGIC.to_be_bytes()) => {
+            skep_btf::reversed(&bytes, false).unwrap_or(bytes)
+        }
         Err(_) => bytes,
     };
     Btf::parse_on(raw, base).map_err(|error| failed(error.to_string()))

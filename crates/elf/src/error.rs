@@ -38,9 +38,12 @@ pub enum Problem {
     /// A 32-bit file.
     #[error("not a 64-bit ELF file (class {0})")]
     Class(u8),
-    /// A big-endian file.
-    #[error("big-endian objects are not supported (compile with -target bpfel)")]
+    /// A big-endian file, where one is read that was to be turned around ([`little`](crate::little)).
+    #[error("a big-endian object")]
     BigEndian,
+    /// Sections that share bytes.
+    #[error("sections share bytes")]
+    Overlap,
     /// A byte order that does not exist.
     #[error("unknown byte order {0}")]
     ByteOrder(u8),

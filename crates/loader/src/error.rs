@@ -103,6 +103,9 @@ impl OpenError {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LoadError {
+    /// The object is for machines of another byte order.
+    #[error("loading non-native endianness is unsupported: compile with -target bpfel")]
+    ByteOrder,
     /// The kernel refuses a map.
     #[error("map '{map}': {step} failed: {errno} ({})", .errno.description())]
     Map {

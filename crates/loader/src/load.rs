@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use skep_abi::{Backend, Errno};
 use skep_btf::Btf;
+use skep_elf::ByteOrder;
 use skep_isa::Insn;
 
 use crate::core::Candidates;
@@ -132,7 +133,7 @@ impl Object {
         backend: &'k dyn Backend,
         options: LoadOptions,
     ) -> Result<Loaded<'k>, LoadError> {
-        let mut loaded = Loaded::nothing(self, backend, options);
+        let mut loaded = Loaded::nothing(self, backend, options)?;
         loaded.load_btf();
         loaded.create_maps();
         Ok(loaded)
@@ -152,7 +153,7 @@ impl Object {
         backend: &'k dyn Backend,
         options: LoadOptions,
     ) -> Result<Loaded<'k>, LoadError> {
-        let mut loaded = Loaded::nothing(self, backend, options);
+        let mut loaded = Loaded::nothing(self, backend, options)?;
         loaded.check()?;
         loaded.load_btf();
         loaded.btf_is_had()?;
@@ -201,12 +202,19 @@ impl Object {
 }
 
 impl<'k> Loaded<'k> {
-    fn nothing(object: &'k Object, backend: &'k dyn Backend, options: LoadOptions) -> Loaded<'k> {
+    fn nothing(
+        object: &'k Object,
+        backend: &'k dyn Backend,
+        options: LoadOptions,
+    ) -> Result<Loaded<'k>, LoadError> {
+        if object.byte_order != ByteOrder::Little {
+            return Err(LoadError::ByteOrder);
+        }
         let features = match options.token {
             Some(token) => Features::with_token(backend, token),
             None => Features::of(backend),
         };
-        Loaded {
+        Ok(Loaded {
             object,
             backend: Kernel(backend),
             options,
@@ -222,7 +230,7 @@ impl<'k> Loaded<'k> {
             candidates: RefCell::default(),
             fitted: object.programs.iter().map(|_| OnceCell::new()).collect(),
             type_objects: RefCell::default(),
-        }
+        })
     }
 
     /// The blueprint.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use skep_abi::{ProgFlags, ProgType};
 use skep_btf::{Btf, BtfExt, Kind};
-use skep_elf::{ObjectFile, Section, SymbolKind};
+use skep_elf::{ByteOrder, ObjectFile, Section, SymbolKind};
 
 use crate::attach::{AttachForm, AttachTarget};
 use crate::error::OpenError;
@@ -25,6 +25,9 @@ use crate::{btf_fix, data_maps, map_defs, names, struct_ops};
 pub struct Object {
     /// Its name, from which the names of its data maps are made.
     pub name: String,
+    /// The byte order of its data; all else is read into that of this machine. An object of another
+    /// order can be looked at and linked, and not loaded.
+    pub byte_order: ByteOrder,
     /// The programs, in the order of their sections and offsets.
     pub programs: Vec<Program>,
     /// The maps: declared ones, data sections, `.kconfig`, struct_ops.
@@ -48,7 +51,8 @@ impl Object {
     /// # Errors
     /// [`OpenError`] says which section, symbol or byte is at fault. Never panics.
     pub fn open(bytes: &[u8], file_name: &str) -> Result<Object, OpenError> {
-        let file = ObjectFile::parse(bytes)?;
+        let native = skep_elf::little(bytes)?;
+        let file = ObjectFile::parse(&native)?;
         let layout = Layout::of(&file)?;
         let raw = parse_btf(&layout)?;
         let ext = parse_ext(&layout)?;
@@ -67,6 +71,7 @@ impl Object {
         struct_ops::collect(&file, &layout, btf.as_ref(), &mut maps.defs, &mut programs)?;
         Ok(Object {
             name,
+            byte_order: skep_elf::byte_order(bytes),
             programs,
             maps: maps.defs,
             externs,

@@ -3,7 +3,7 @@
 use skep_btf::BtfError;
 use thiserror::Error;
 
-use crate::ElfError;
+use crate::{ByteOrder, ElfError};
 
 /// Why objects cannot be linked.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -16,6 +16,16 @@ pub enum LinkError {
         file: String,
         /// What is wrong.
         error: ElfError,
+    },
+    /// A file has another byte order than the first.
+    #[error("{file}: is a {order} object, and those before are {first}")]
+    ByteOrder {
+        /// The file.
+        file: String,
+        /// Its order.
+        order: ByteOrder,
+        /// That of the first file.
+        first: ByteOrder,
     },
     /// A file's types cannot be read.
     #[error("{file}: section '{section}': {error}")]

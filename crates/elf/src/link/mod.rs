@@ -7,7 +7,7 @@ mod symbols;
 mod types;
 mod write;
 
-use crate::ObjectFile;
+use crate::{ByteOrder, ObjectFile, byte_order, little, reversed};
 
 pub use error::LinkError;
 
@@ -39,18 +39,33 @@ impl<'a> File<'a> {
     }
 }
 
-/// Links objects into one.
+/// Links objects into one, which has their byte order.
 ///
 /// # Errors
 /// [`LinkError`] names the file, the section or symbol, and both numbers where two differ.
 /// Never panics. Cost: near linear in the inputs.
 pub fn link(inputs: &[Input<'_>]) -> Result<Vec<u8>, LinkError> {
-    let mut files = Vec::with_capacity(inputs.len());
+    let order = inputs
+        .first()
+        .map_or(ByteOrder::Little, |first| byte_order(first.bytes));
+    let unreadable = |input: &Input<'_>, error| LinkError::Elf {
+        file: input.name.to_string(),
+        error,
+    };
+    let mut turned = Vec::with_capacity(inputs.len());
     for input in inputs {
-        let object = ObjectFile::parse(input.bytes).map_err(|error| LinkError::Elf {
-            file: input.name.to_string(),
-            error,
-        })?;
+        if byte_order(input.bytes) != order {
+            return Err(LinkError::ByteOrder {
+                file: input.name.to_string(),
+                order: byte_order(input.bytes),
+                first: order,
+            });
+        }
+        turned.push(little(input.bytes).map_err(|error| unreadable(input, error))?);
+    }
+    let mut files = Vec::with_capacity(inputs.len());
+    for (input, bytes) in inputs.iter().zip(&turned) {
+        let object = ObjectFile::parse(bytes).map_err(|error| unreadable(input, error))?;
         files.push(File {
             name: input.name,
             object,
@@ -60,5 +75,11 @@ pub fn link(inputs: &[Input<'_>]) -> Result<Vec<u8>, LinkError> {
     let symbols = Symbols::resolve(&files, &sections)?;
     sections.relocate(&files, &symbols)?;
     let types = Types::merge(&files, &sections, &symbols)?;
-    Ok(write::object(&sections, &symbols, &types))
+    let linked = write::object(&sections, &symbols, &types);
+    match (order, inputs.first()) {
+        (ByteOrder::Big, Some(first)) => {
+            reversed(&linked).map_err(|error| unreadable(first, error))
+        }
+        _ => Ok(linked),
+    }
 }
