@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::{Outcome, bench, project};
 
 /// Builds `benches/libbpf-peers`, which links libbpf, and runs it: `open`, `load` or `link` over
-/// the paths (default: `programs/`), `core` and `distill` with generated types, or `dump` of both as text.
+/// the paths (default: `programs/`), `core`, `distill` and `data` with generated types, or `dump` of both as text.
 ///
 /// # Errors
 /// When libbpf cannot be built (it wants a C compiler), or the kernel cannot be asked.

@@ -71,7 +71,7 @@ pub unsafe extern "C" fn print(
 ) {
     // SAFETY: as the caller promises.
     let out = unsafe { &mut *out.cast::<Vec<u8>>() };
-    let mut line = [0u8; 4096];
+    let mut line = [0u8; 8192];
     // SAFETY: the buffer has the length that is told.
     let len = unsafe { vsnprintf(line.as_mut_ptr().cast(), line.len(), format, args.cast()) };
     let len = usize::try_from(len).unwrap_or(0).min(line.len() - 1);

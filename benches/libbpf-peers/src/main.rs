@@ -1,11 +1,12 @@
 //! Puts objects to libbpf and to skep's loader and compares what each hands to the kernel:
-//! `skep-libbpf-peers open|load|link|core|dump|distill [--show N] [--errors] PATH…`.
+//! `skep-libbpf-peers open|load|link|core|dump|distill|data [--show N] [--errors] PATH…`.
 //!
 //! Maps and types are made in the running kernel; programs are not loaded, and nothing is
 //! attached.
 
 mod compare;
 mod core;
+mod data;
 mod distill;
 mod dump;
 mod made;
@@ -25,11 +26,12 @@ fn main() -> ExitCode {
         "link" => compare::links(&rest),
         "relocate" => core::one(&rest),
         "core" => core::run(&rest),
+        "data" => data::run(&rest),
         "distill" => distill::run(&rest),
         "dump" => dump::run(&rest),
         _ => {
             eprintln!(
-                "skep-libbpf-peers open|load|link|core|dump|distill [--show N] [--errors] PATH…"
+                "skep-libbpf-peers open|load|link|core|dump|distill|data [--show N] [--errors] PATH…"
             );
             return ExitCode::from(2);
         }

@@ -143,6 +143,8 @@ pub(super) struct Dumper<'a> {
     pub(super) names: Names<'a>,
     pub(super) winding: Winding<'a>,
     pub(super) out: Vec<u8>,
+    /// Types are only named: without definitions, `const` and the like.
+    pub(super) is_bare: bool,
     progress: Vec<Progress>,
     tasks: Vec<Task>,
 }
@@ -152,10 +154,25 @@ impl<'a> Dumper<'a> {
         Dumper {
             btf,
             layouts: Layouts::new(btf),
-            names: Names::of(btf),
+            names: Names::of(btf, btf.type_count() as usize / 8),
             winding: Winding::default(),
             out: Vec::with_capacity(btf.raw().len()),
+            is_bare: false,
             progress: vec![Progress::default(); btf.type_count() as usize],
+            tasks: Vec::new(),
+        }
+    }
+
+    /// One that only names types.
+    pub(super) fn bare(btf: &'a Btf) -> Dumper<'a> {
+        Dumper {
+            btf,
+            layouts: Layouts::default(),
+            names: Names::of(btf, 0),
+            winding: Winding::default(),
+            out: Vec::new(),
+            is_bare: true,
+            progress: Vec::new(),
             tasks: Vec::new(),
         }
     }

@@ -65,6 +65,9 @@ impl<'a> Dumper<'a> {
                 }
                 _ => break ty,
             };
+            if self.is_bare && ty.kind().is_modifier() {
+                continue;
+            }
             if self.winding.links.len() - first > LINKS_MAX {
                 return Err(DumpError::TooDeep);
             }
@@ -88,6 +91,15 @@ impl<'a> Dumper<'a> {
     fn base(&mut self, ty: &Type<'a>, level: usize) -> Result<(), DumpError> {
         match ty.kind() {
             Kind::Void => self.out.extend_from_slice(b"void"),
+            kind if self.is_bare && ty.name_off() == 0 => {
+                self.out.extend_from_slice(match kind {
+                    // As libbpf writes them.
+                    Kind::Enum | Kind::Enum64 => b"enum ",
+                    Kind::Union => b"union".as_slice(),
+                    Kind::Struct => b"struct",
+                    _ => b"",
+                });
+            }
             Kind::Struct | Kind::Union if ty.name_off() == 0 => self.composite(ty, level)?,
             Kind::Enum | Kind::Enum64 if ty.name_off() == 0 => self.enumeration(ty, level),
             Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Fwd => {

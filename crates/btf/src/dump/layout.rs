@@ -11,6 +11,7 @@ const ALIGN_MAX: u32 = 8;
 const REFERENCES_MAX: usize = 1024;
 
 /// The alignment of structures whose members are known, by id.
+#[derive(Default)]
 pub(super) struct Layouts {
     notes: Vec<Note>,
 }

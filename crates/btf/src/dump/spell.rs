@@ -20,8 +20,8 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn of(btf: &Btf) -> Names<'a> {
-        let about = btf.type_count() as usize / 8;
+    /// For about so many names.
+    pub(super) fn of(btf: &Btf, about: usize) -> Names<'a> {
         Names {
             tags: HashMap::with_capacity_and_hasher(about, Fast::default()),
             words: HashMap::with_capacity_and_hasher(about, Fast::default()),
