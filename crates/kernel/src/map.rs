@@ -4,6 +4,7 @@ mod batch;
 mod create;
 mod elem;
 mod fields;
+pub(crate) use elem::agrees;
 pub(crate) use fields::fields_of;
 mod inner;
 mod mmap;

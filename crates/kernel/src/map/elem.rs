@@ -158,14 +158,22 @@ pub(crate) fn takes(array: &MapObject, prog: &Arc<Program>) -> bool {
     agrees(array, prog.owner())
 }
 
-/// Whether programs of this kind may be in, or call through, a prog array; the first one
-/// decides for all that follow.
+/// Whether programs of this kind may be in, or refer to, a map that has programs; the first
+/// one decides for all that follow. Where they attach matters to those that tail-call only.
 pub(crate) fn agrees(array: &MapObject, kind: Owner) -> bool {
     let mut owner = array
         .owner
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    *owner.get_or_insert(kind) == kind
+    let first = *owner.get_or_insert(kind);
+    let attach_type = match array.kind() {
+        MapType::ProgArray => first.attach_type,
+        _ => kind.attach_type,
+    };
+    Owner {
+        attach_type,
+        ..first
+    } == kind
 }
 
 /// The key behind an address, of the map's size.

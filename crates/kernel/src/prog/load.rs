@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
 use skep_abi::{
-    Capabilities, Errno, MAX_INSNS_PRIVILEGED, MAX_INSNS_UNPRIVILEGED, ProgFlags, ProgType,
-    UserMemory, attr, copy_in, copy_in_string,
+    Capabilities, Errno, MAX_INSNS_PRIVILEGED, MAX_INSNS_UNPRIVILEGED, MapType, ProgFlags,
+    ProgType, UserMemory, attr, copy_in, copy_in_string,
 };
 use skep_catalog::helper_id;
 use skep_isa::{INSN_SIZE, Insn};
@@ -20,7 +20,7 @@ use crate::btf::BtfObject;
 use crate::fds::File;
 use crate::kernel::Kernel;
 use crate::log::UserLog;
-use crate::map::MapObject;
+use crate::map::{MapObject, Owner, agrees};
 use crate::name::object_name;
 
 /// Program types that the kernel whose answers count here was built without.
@@ -139,6 +139,15 @@ impl Kernel {
             Verdict::Unsupported(_) => return Err(Errno::EOPNOTSUPP),
         };
         let maps = used_maps(&executable, maps)?;
+        let kind = Owner {
+            prog_type: view.prog_type(),
+            attach_type,
+            sleepable: flags.contains(ProgFlags::SLEEPABLE),
+            xdp_has_frags: flags.contains(ProgFlags::XDP_HAS_FRAGS),
+        };
+        if !maps.iter().all(|map| shares_programs(map, kind)) {
+            return Err(Errno::EINVAL);
+        }
         if flags.contains(ProgFlags::SLEEPABLE) {
             // The program gives this back when it goes.
             maps.iter().for_each(|map| map.map.sleeper(true));
@@ -306,6 +315,15 @@ fn records(
         .ok_or(Errno::EINVAL)?;
     let bytes = copy_in(memory, addr, len)?;
     Ok(Records { bytes, record_size })
+}
+
+/// Whether a program of this kind may use the map, as far as its other programs decide that.
+fn shares_programs(map: &MapObject, kind: Owner) -> bool {
+    // A hash of devices has programs as well, but Linux does not ask it here.
+    match map.kind() {
+        MapType::ProgArray | MapType::Devmap | MapType::Cpumap => agrees(map, kind),
+        _ => true,
+    }
 }
 
 /// The maps of the executable in its order, then the others that were kept.

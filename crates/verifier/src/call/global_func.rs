@@ -1,6 +1,6 @@
 //! What a function expects in its arguments, as its BTF type and tags say.
 
-use skep_abi::ProgType;
+use skep_abi::{AttachType, ProgType};
 use skep_btf::{Btf, Kind as BtfKind, Type, TypeId};
 
 use crate::context::{Res, Stop, Verifier};
@@ -246,8 +246,10 @@ impl Verifier<'_> {
             return Ok(Some(ArgKind::Dynptr));
         }
         if tags.trusted {
+            // That it is not to be trusted is let pass, and does not count.
             let beyond = Tags {
                 trusted: false,
+                untrusted: false,
                 nullable: false,
                 ..tags
             };
@@ -309,10 +311,8 @@ impl Verifier<'_> {
         }))
     }
 
-    fn attaches_to_tracepoint(&self) -> bool {
-        use crate::setup::target::Place;
-        let place = self.target.as_ref().map(|target| target.place);
-        matches!(place, Some(Place::Tracepoint(_)))
+    fn iterates(&self) -> bool {
+        self.request.expected_attach_type == AttachType::TraceIter as u32
     }
 
     /// The type of the kernel that the program knows under a name, perhaps with a flavour
@@ -376,12 +376,12 @@ impl Verifier<'_> {
             Some(P::Kprobe | P::PerfEvent) if is_struct && name == "pt_regs" => return Ok(()),
             Some(P::RawTracepoint | P::RawTracepointWritable) if is_u64 => return Ok(()),
             Some(P::Lsm | P::StructOps) if is_u64 => return Ok(()),
-            Some(P::Tracing) if is_u64 && self.attaches_to_tracepoint() => return Ok(()),
-            Some(P::Tracing) => {
-                return Err(Stop::Unsupported(
-                    "tagged context of a tracing program".into(),
-                ));
+            Some(P::Tracing) if self.iterates() => {
+                if is_struct && name.starts_with("bpf_iter__") {
+                    return Ok(());
+                }
             }
+            Some(P::Tracing) if is_u64 => return Ok(()),
             Some(P::Tracepoint | P::Syscall | P::Ext) => return Ok(()),
             _ => {}
         }

@@ -29,10 +29,19 @@ pub fn remove(v: &Verifier<'_>, draft: &mut Draft) {
     for step in &mut draft.steps {
         step.kept = v.aux[step.old as usize].seen;
     }
-    for index in 0..draft.steps.len() {
+    let mut index = 0;
+    while index < draft.steps.len() {
+        let mut next = index + 1;
         if draft.steps[index].kept && leads_to_next(draft, index) {
             draft.steps[index].kept = false;
+            // Linux looks again at what stands before a may_goto that goes.
+            if flow::is_may_goto(draft.steps[index].insn)
+                && let Some(before) = draft.steps[..index].iter().rposition(|step| step.kept)
+            {
+                next = before;
+            }
         }
+        index = next;
     }
 }
 

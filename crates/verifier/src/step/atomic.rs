@@ -7,7 +7,7 @@ use skep_isa::field::size;
 use crate::access::Access;
 use crate::context::{Res, Verifier};
 use crate::refuse;
-use crate::state::Kind;
+use crate::state::{Flags, Kind};
 
 /// The register that an atomic puts the old value of the memory into.
 pub(crate) fn fetched_to(insn: Insn) -> Option<u8> {
@@ -95,23 +95,25 @@ impl Verifier<'_> {
 
     /// Accesses that are rewritten to something else cannot be atomic.
     fn check_atomic_memory(&mut self, reg: u8, what: &str) -> Res {
-        let kind = self.reg(reg).kind;
+        let (kind, flags) = (self.reg(reg).kind, self.reg(reg).flags);
         let insn = self.insns[self.insn_idx as usize];
         // Linux makes these of several instructions, of which only one could fault.
         let in_steps = matches!(insn.imm & !FETCH, OR | AND | XOR) && insn.imm & FETCH != 0;
         let refused = kind == Kind::Arena && in_steps;
+        // What may still be null is refused by the access itself, in other words.
         let refused = refused
-            || matches!(
-                kind,
-                Kind::Ctx
-                    | Kind::Packet
-                    | Kind::PacketMeta
-                    | Kind::FlowKeys
-                    | Kind::Socket
-                    | Kind::SockCommon
-                    | Kind::TcpSock
-                    | Kind::XdpSock
-            );
+            || flags == Flags::NONE
+                && matches!(
+                    kind,
+                    Kind::Ctx
+                        | Kind::Packet
+                        | Kind::PacketMeta
+                        | Kind::FlowKeys
+                        | Kind::Socket
+                        | Kind::SockCommon
+                        | Kind::TcpSock
+                        | Kind::XdpSock
+                );
         if refused {
             let name = self.kind_name(reg);
             refuse!(

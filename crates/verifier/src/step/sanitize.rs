@@ -249,16 +249,16 @@ impl Verifier<'_> {
         let reg = *self.reg(number);
         match reg.kind {
             Kind::Stack => {
+                // As Linux hands the offset on: with what is known of the variable part.
+                let off = reg.off.wrapping_add(reg.num.var_off.value as i32);
                 if !reg.num.is_const() {
                     let var = crate::access::Bits(reg.num.var_off);
                     refuse!(
                         self,
                         EACCES,
-                        "R{number} variable stack access prohibited for !root, var_off={var} off={}",
-                        reg.off
+                        "R{number} variable stack access prohibited for !root, var_off={var} off={off}"
                     );
                 }
-                let off = (reg.num.var_off.value as i64).wrapping_add(i64::from(reg.off));
                 if !(-512..0).contains(&off) {
                     refuse!(
                         self,
