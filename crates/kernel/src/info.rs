@@ -88,6 +88,8 @@ impl Kernel {
         info.set_gpl_compatible(u32::from(prog.gpl_compatible))
             .set_name(object_name(&prog.name));
         info.set_verified_insns(prog.verified_insns);
+        info.set_attach_btf_obj_id(prog.target.0)
+            .set_attach_btf_id(prog.target.1);
         info.set_btf_id(prog.btf.as_ref().map_or(0, |b| b.id.number()));
         info.set_run_time_ns(prog.run_ns.load(Ordering::Relaxed));
         info.set_run_cnt(prog.run_count.load(Ordering::Relaxed));

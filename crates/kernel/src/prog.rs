@@ -78,6 +78,8 @@ pub(crate) struct Program {
     pub(crate) btf: Option<Arc<BtfObject>>,
     pub(crate) func_info: Records,
     pub(crate) line_info: Records,
+    /// The types that have its target, by the number of their object, and the target's own id.
+    pub(crate) target: (u32, u32),
     /// Its native code as it is shown, once somebody asked for it.
     pub(crate) shown: std::sync::OnceLock<Option<crate::run::NativeListing>>,
     pub(crate) run_ns: AtomicU64,

@@ -4,6 +4,7 @@ mod ctx;
 mod flow;
 pub(crate) mod host;
 mod lookup;
+mod netfilter;
 pub(crate) mod packet;
 mod plain;
 mod runner;
@@ -101,7 +102,8 @@ impl Kernel {
             Some(Syscall) => self.run_syscall(&prog, view, memory),
             Some(FlowDissector) => self.run_flow_dissector(&prog, view, memory),
             Some(SkLookup) => self.run_sk_lookup(&prog, view, memory),
-            Some(Netfilter | Tracing) => Err(Errno::EOPNOTSUPP),
+            Some(Netfilter) => self.run_netfilter(&prog, view, memory),
+            Some(Tracing) => Err(Errno::EOPNOTSUPP),
             _ => Err(Errno::ENOTSUPP),
         }
     }

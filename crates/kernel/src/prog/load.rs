@@ -167,6 +167,7 @@ impl Kernel {
         };
         let traces_program = view.prog_type() == u32::from(ProgType::Tracing)
             && matches!(request.attach_to, AttachTo::Program(_));
+        let target = self.target(view);
         let prog = self.progs.register(|id| Program {
             id,
             prog_type: view.prog_type(),
@@ -192,6 +193,7 @@ impl Kernel {
             btf,
             func_info,
             line_info,
+            target,
             shown: Default::default(),
             run_ns: Default::default(),
             run_count: Default::default(),
@@ -245,6 +247,22 @@ impl Kernel {
             File::Btf(btf) if btf.is_kernel && view.attach_btf_id() != 0 => Ok(()),
             _ => Err(Errno::EINVAL),
         }
+    }
+
+    /// The types of the program's target, by the number of their object, and its id in them.
+    fn target(&self, view: &attr::ProgLoad) -> (u32, u32) {
+        /// The kernel's own types are the first object that it has.
+        const OWN_TYPES: u32 = 1;
+        let id = view.attach_btf_id();
+        if id == 0 {
+            return (0, 0);
+        }
+        let object = match self.fds.get(view.attach_prog_fd()) {
+            Ok(File::Prog(prog)) => prog.btf.as_ref().map_or(0, |btf| btf.id.number()),
+            Ok(File::Btf(btf)) if !btf.is_kernel => btf.id.number(),
+            _ => OWN_TYPES,
+        };
+        (object, id)
     }
 
     /// What has the target of the program; [`check_target`](Self::check_target) came before.

@@ -86,7 +86,6 @@ impl Kernel {
         let size = view.ctx_size_in() as usize;
         if unused(view)
             || view.flags() != 0
-            || view.cpu() != 0
             || view.batch_size() != 0
             || size < prog.ctx_needed()
             || size > SYSCALL_CTX_MAX

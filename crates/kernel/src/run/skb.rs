@@ -76,10 +76,6 @@ impl Kernel {
         {
             return Err(Errno::EINVAL);
         }
-        if flags.contains(TestRunFlags::SKB_CHECKSUM_COMPLETE) {
-            // The checksum of the whole packet would have to follow every helper.
-            return Err(Errno::EOPNOTSUPP);
-        }
         let size = view.data_size_in() as usize;
         if !(ETH_HLEN..=SIZE_MAX).contains(&size) {
             return Err(Errno::EINVAL);
@@ -154,10 +150,21 @@ impl Kernel {
             ifindex,
             link_layer,
         } = self.begin_skb(prog, view, memory)?;
+        let flags = TestRunFlags(view.flags());
+        let before = match &host.input {
+            Input::Skb(skb) if flags.contains(TestRunFlags::SKB_CHECKSUM_COMPLETE) => {
+                Some(skb.packet.whole())
+            }
+            _ => None,
+        };
         let done = self.repeat(prog, &mut host, view.repeat(), None)?;
         let Input::Skb(skb) = &mut host.input else {
             return Err(Errno::EFAULT);
         };
+        if before.is_some_and(|before| before != skb.packet.whole()) {
+            // The checksum of the whole packet would have to follow every helper.
+            return Err(Errno::EOPNOTSUPP);
+        }
         if !link_layer {
             // Linux puts an empty header back where one was taken away.
             skb.packet.splice(0, 0, ETH_HLEN)?;
