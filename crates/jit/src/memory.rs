@@ -9,6 +9,7 @@
 //! An image is given back when the last [`Published`] of it is dropped. Whoever runs code
 //! holds its program, so that no run, callback or timer can still be in it then.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
@@ -22,6 +23,23 @@ const TRAP: u8 = 0xcc;
 
 /// The runs of this process: like the heap, code memory belongs to nobody in particular.
 static RUNS: Mutex<Vec<Run>> = Mutex::new(Vec::new());
+
+/// Where code had best lie: near the code that calls it, because machines foresee calls of what
+/// is far away later. At a distance, so that nothing is in the way there, and not at the same
+/// one each time, so that one address does not tell of the other.
+fn near() -> *mut libc::c_void {
+    const DISTANCE: usize = 256 << 20;
+    /// Pages that the place may be farther away.
+    const PLACES: usize = 1 << 12;
+    let own = near as *const () as usize & !(PAGE - 1);
+    let chance = RandomState::new().build_hasher().finish() as usize % PLACES * PAGE;
+    let place = match own.checked_sub(2 * DISTANCE) {
+        Some(low) => low + DISTANCE - chance,
+        // Where there is too little room below.
+        None => own + 4 * DISTANCE + chance,
+    };
+    std::ptr::without_provenance_mut(place)
+}
 
 /// Pages of code.
 struct Run {
@@ -50,9 +68,8 @@ impl Run {
         // SAFETY: the descriptor is ours.
         let sized = unsafe { libc::ftruncate(fd, len as libc::off_t) };
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: a new mapping that overlaps nothing.
-        let reserved =
-            unsafe { libc::mmap(std::ptr::null_mut(), whole, libc::PROT_NONE, flags, -1, 0) };
+        // SAFETY: a new mapping that overlaps nothing: the address is a wish.
+        let reserved = unsafe { libc::mmap(near(), whole, libc::PROT_NONE, flags, -1, 0) };
         if sized != 0 || reserved == libc::MAP_FAILED {
             let error = io::Error::last_os_error();
             // SAFETY: the descriptor is ours and not used again.
