@@ -344,7 +344,15 @@ impl<'a> Writer<'a, '_> {
         if is_text && self.style.emit_strings && self.string(array.count, place) {
             return Ok(());
         }
-        self.in_text = is_text;
+        // What is in arrays of arrays goes by the one before.
+        if self
+            .dumper
+            .btf
+            .resolve(array.elem)
+            .is_some_and(|ty| ty.kind() == Kind::Int)
+        {
+            self.in_text = is_text;
+        }
         self.depth += 1;
         self.put(b"[");
         self.line();
