@@ -14,7 +14,13 @@ const KERNEL: &str = "vmlinux";
 /// Reads types from a file that holds nothing else, or from the `.BTF` section of an object.
 pub fn read(path: &str, base: Option<Arc<Btf>>) -> Result<Btf, String> {
     let failed = |why: String| format!("failed to load BTF from {path}: {why}");
-    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    // As other programs say it, without the number.
+    let reason = |error: std::io::Error| {
+        let text = error.to_string();
+        let end = text.find(" (os error").unwrap_or(text.len());
+        failed(text.get(..end).unwrap_or(&text).to_string())
+    };
+    let bytes = std::fs::read(path).map_err(reason)?;
     let bytes = match skep_elf::little(&bytes) {
         Ok(native) => native.into_owned(),
         Err(error) => return Err(failed(error.to_string())),

@@ -14,10 +14,10 @@ use crate::types::read;
 pub const VERBS: &[&str] = &["dump", "help"];
 
 pub const USAGE: &str = "\
-Usage: skep btf dump file FILE [-B BASE] [root_id ID…] [format FORMAT]
+Usage: skep [-B BASE] btf dump file FILE [root_id ID…] [format FORMAT]
        skep btf help
 
-       FORMAT := { raw | c }
+       FORMAT := { raw | c [unsorted] }
 ";
 
 /// Carries a command of the family out.
@@ -37,7 +37,9 @@ fn dump(session: &Session<'_>, words: &mut Words) -> Answer<()> {
         )));
     }
     let path = words.value_of("file")?;
-    let (mut as_c, mut roots, mut base) = (false, Vec::new(), None);
+    let (mut as_c, mut roots) = (false, Vec::new());
+    // `-B` stands around the words.
+    let mut base = session.options.common.btf.clone();
     while words.left() > 0 {
         let word = words.next().unwrap_or_default();
         match word.as_str() {
@@ -58,7 +60,9 @@ fn dump(session: &Session<'_>, words: &mut Words) -> Answer<()> {
                     .map_err(|_| Failure::message(format!("can't parse {id} as root ID")))?;
                 roots.push(TypeId(id));
             }
-            "base" | "-B" => base = Some(words.value_of("base")?),
+            "base" => base = Some(words.value_of("base")?),
+            // Types come in the order of their numbers to begin with.
+            "unsorted" if as_c => {}
             _ => return Err(Failure::Usage),
         }
     }
