@@ -33,6 +33,7 @@ mod prog_load;
 mod program;
 mod reduce;
 mod relocs;
+mod resize;
 mod resolve;
 mod section_table;
 mod shared;
