@@ -376,12 +376,10 @@ impl Verifier<'_> {
             Some(P::Kprobe | P::PerfEvent) if is_struct && name == "pt_regs" => return Ok(()),
             Some(P::RawTracepoint | P::RawTracepointWritable) if is_u64 => return Ok(()),
             Some(P::Lsm | P::StructOps) if is_u64 => return Ok(()),
-            Some(P::Tracing) if self.iterates() => {
-                if is_struct && name.starts_with("bpf_iter__") {
-                    return Ok(());
-                }
+            Some(P::Tracing) if self.iterates() && is_struct && name.starts_with("bpf_iter__") => {
+                return Ok(());
             }
-            Some(P::Tracing) if is_u64 => return Ok(()),
+            Some(P::Tracing) if is_u64 && !self.iterates() => return Ok(()),
             Some(P::Tracepoint | P::Syscall | P::Ext) => return Ok(()),
             _ => {}
         }
