@@ -278,7 +278,7 @@ impl<'p> Machine<'p> {
                 (if equal { value } else { old }, Some(0))
             }
             other => {
-                let new = match (other & !FETCH) as u8 {
+                let new = match u8::try_from(other & !FETCH).unwrap_or(u8::MAX) {
                     alu::ADD => old.wrapping_add(value),
                     alu::OR => old | value,
                     alu::AND => old & value,
