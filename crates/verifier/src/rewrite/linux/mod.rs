@@ -40,6 +40,7 @@ pub fn show(v: &Verifier<'_>, draft: &Draft) -> Shown {
         places: Vec::with_capacity(draft.step_of.len() + 1),
         jumps: Vec::new(),
         alone: functions.iter().filter(|f| f.number.is_some()).count() <= 1,
+        next: following(&functions, 0),
         functions,
         starts: Vec::new(),
         knows_times: ctx::knows_times(v),
@@ -77,9 +78,19 @@ struct Function {
 
 fn functions(v: &Verifier<'_>, draft: &Draft) -> Vec<Function> {
     let mut all = vec![Function::default(); v.subprog_count()];
-    let mut next = 0;
+    let (mut next, mut at) = (0, 0);
     for step in draft.steps.iter().filter(|step| step.kept) {
-        let function = &mut all[v.subprog_at(step.old)];
+        // Steps are in their old order.
+        while v
+            .subprogs
+            .get(at + 1)
+            .is_some_and(|next| next.start <= step.old)
+        {
+            at += 1;
+        }
+        let Some(function) = all.get_mut(at) else {
+            break;
+        };
         if function.number.is_none() {
             (function.number, function.begins) = (Some(next), step.old);
             next += 1;
@@ -88,6 +99,12 @@ fn functions(v: &Verifier<'_>, draft: &Draft) -> Vec<Function> {
         function.inlines |= extra_stack::inlines_loop(v, step.old);
     }
     all
+}
+
+/// The first function from a number on that is left.
+fn following(functions: &[Function], from: usize) -> usize {
+    let left = |number: &usize| functions[*number].number.is_some();
+    (from..functions.len()).find(left).unwrap_or(usize::MAX)
 }
 
 /// A place in the program that is being written whose distance is known at the end.
@@ -120,6 +137,8 @@ struct Writer<'w, 'v> {
     places: Vec<u32>,
     jumps: Vec<Jump>,
     functions: Vec<Function>,
+    /// The function that begins next, of those that are left.
+    next: usize,
     /// Only one function is left: such a program is compiled as one.
     alone: bool,
     /// Where functions begin that begin with something new, by old place, ascending.
@@ -160,10 +179,15 @@ impl Writer<'_, '_> {
 
     /// What a function begins with, when `step` is its first instruction.
     fn prologue(&mut self, step: &Step) {
-        let index = self.v.subprog_at(step.old);
-        if self.functions[index].begins != step.old {
+        let index = self.next;
+        if self
+            .functions
+            .get(index)
+            .is_none_or(|next| next.begins != step.old)
+        {
             return;
         }
+        self.next = following(&self.functions, index + 1);
         let at = self.out.len();
         self.bound_loops(index);
         if index == 0 {
