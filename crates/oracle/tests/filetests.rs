@@ -14,7 +14,7 @@ const OBJECT_LOG_LEVEL: u32 = 1;
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 /// What names of cases begin with that speak of the kernel's own types, which a machine without
 /// its BTF cannot judge.
-const NEED_KERNEL_BTF: [&str; 9] = [
+const NEED_KERNEL_BTF: [&str; 12] = [
     "filetests/cfg/kfunc_unknown.bpft",
     "filetests/dead_code/throws_past_own_function.bpft",
     "filetests/helpers/kfunc_buffer_never_written.bpft",
@@ -24,6 +24,9 @@ const NEED_KERNEL_BTF: [&str; 9] = [
     "programs/kfunc_",
     "programs/reject/incomplete_object.bpf.o#",
     "programs/reject/kernel_objects.bpf.o#",
+    "programs/storages.bpf.o#cgroup_value",
+    "programs/storages.bpf.o#task_value",
+    "programs/tagged_args.bpf.o#",
 ];
 
 /// What all tests share.
