@@ -339,7 +339,11 @@ fn samples_of_a_hostile_producer_stand() {
         let mut round = 0;
         while match thread {
             0 | 1 => readers.load(Ordering::Relaxed) > 0,
-            _ => round < rounds(),
+            // And readers until one has read something: the writers may not have begun.
+            _ => {
+                let none = read.load(Ordering::Relaxed) == 0;
+                round < rounds() || none && round < 1000 * rounds()
+            }
         } {
             round += 1;
             let position = u64::from(next(&mut state) % 600) * 8;
