@@ -8,16 +8,16 @@
 use crate::error::{ElfError, Problem};
 use crate::reader::{Record, bytes};
 
-const HEADER_LEN: u64 = 64;
+pub(crate) const HEADER_LEN: u64 = 64;
 pub(crate) const SECTION_HEADER_LEN: u64 = 64;
 const CLASS_64: u8 = 2;
-const DATA_LITTLE: u8 = 1;
-const DATA_BIG: u8 = 2;
+pub(crate) const DATA_LITTLE: u8 = 1;
+pub(crate) const DATA_BIG: u8 = 2;
 const TYPE_RELOCATABLE: u16 = 1;
 const MACHINE_NONE: u16 = 0;
 const MACHINE_BPF: u16 = 247;
 /// `SHN_XINDEX`: the real number is in section 0.
-const EXTENDED_INDEX: u16 = 0xffff;
+pub(crate) const EXTENDED_INDEX: u16 = 0xffff;
 
 /// What the header says of the section table.
 pub(crate) struct Header {

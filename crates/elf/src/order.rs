@@ -6,7 +6,11 @@
 use std::borrow::Cow;
 
 use crate::error::{ElfError, Problem};
+use crate::header::{DATA_BIG, DATA_LITTLE, EXTENDED_INDEX, HEADER_LEN, SECTION_HEADER_LEN};
 use crate::reader::{bytes, string};
+use crate::relocation::{REL_LEN, RELA_LEN, RelocationKind};
+use crate::section::{SectionFlags, SectionKind};
+use crate::symbol::SYMBOL_LEN;
 
 /// In which order the bytes of numbers come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -27,22 +31,12 @@ impl core::fmt::Display for ByteOrder {
     }
 }
 
+/// Where a file says which order it has.
 const DATA_AT: usize = 5;
-const DATA_LITTLE: u8 = 1;
-const DATA_BIG: u8 = 2;
-const HEADER_LEN: u64 = 64;
-const EXECUTABLE: u64 = 4;
-/// Section types.
-const PROGBITS: u32 = 1;
-const SYMTAB: u32 = 2;
-const RELA: u32 = 4;
-const NOBITS: u32 = 8;
-const REL: u32 = 9;
-const GROUP: u32 = 17;
-const INDEXES: u32 = 18;
-/// Relocations of eight and of four bytes of data.
-const ABS64: u64 = 2;
-const ABS32: u64 = 3;
+/// Bytes of an instruction slot.
+const INSN_LEN: usize = 8;
+/// Sections of numbers of sections or symbols: of groups, and of symbols with large ones.
+const NUMBERS: [SectionKind; 2] = [SectionKind::Other(17), SectionKind::Other(18)];
 
 /// The byte order that a file says it has. A file that is none of this format has the usual one,
 /// and is refused by who reads it.
@@ -85,8 +79,8 @@ pub fn reversed(file: &[u8]) -> Result<Vec<u8>, ElfError> {
 #[derive(Clone, Copy)]
 struct Header {
     name: u32,
-    kind: u32,
-    flags: u64,
+    kind: SectionKind,
+    flags: SectionFlags,
     offset: u64,
     size: u64,
     link: u32,
@@ -122,7 +116,9 @@ impl Turn<'_> {
         }
         let sections = self.sections()?;
         let names = match self.number(62, 2) {
-            0xffff => sections.first().map_or(0, |first| first.link.into()),
+            index if index == u64::from(EXTENDED_INDEX) => {
+                sections.first().map_or(0, |first| first.link.into())
+            }
             index => index,
         };
         let names = sections.get(usize::try_from(names).unwrap_or(usize::MAX));
@@ -144,14 +140,19 @@ impl Turn<'_> {
             return Ok(Vec::new());
         }
         let what = "the section table";
-        bytes(self.file, table, HEADER_LEN, what)?;
-        let at = |index: u64| table.saturating_add(index.saturating_mul(HEADER_LEN));
+        bytes(self.file, table, SECTION_HEADER_LEN, what)?;
+        let at = |index: u64| table.saturating_add(index.saturating_mul(SECTION_HEADER_LEN));
         let first = usize::try_from(table).unwrap_or(usize::MAX);
         let count = match self.number(60, 2) {
             0 => self.number(first.saturating_add(32), 8),
             count => count,
         };
-        bytes(self.file, table, count.saturating_mul(HEADER_LEN), what)?;
+        bytes(
+            self.file,
+            table,
+            count.saturating_mul(SECTION_HEADER_LEN),
+            what,
+        )?;
         let mut all = Vec::new();
         for index in 0..count {
             let at = usize::try_from(at(index)).unwrap_or(usize::MAX);
@@ -159,15 +160,15 @@ impl Turn<'_> {
             let long = |field: usize| self.number(at.saturating_add(field), 8);
             let header = Header {
                 name: word(0),
-                kind: word(4),
-                flags: long(8),
+                kind: SectionKind::from_number(word(4)),
+                flags: SectionFlags(long(8)),
                 offset: long(24),
                 size: long(32),
                 link: word(40),
                 info: word(44),
             };
             all.push(header);
-            self.spend(HEADER_LEN, at)?;
+            self.spend(SECTION_HEADER_LEN, at)?;
             self.fields(at, &[(0, 4), (4, 4), (8, 8), (16, 8), (24, 8), (32, 8)]);
             self.fields(at, &[(40, 4), (44, 4), (48, 8), (56, 8)]);
         }
@@ -176,15 +177,17 @@ impl Turn<'_> {
 
     fn section(&mut self, header: &Header, name: &str, all: &[Header]) -> Result<(), ElfError> {
         let is_types = matches!(name, ".BTF" | ".BTF.base" | ".BTF.ext");
-        let entry: &[(usize, usize)] = match header.kind {
-            SYMTAB => &[(0, 4), (6, 2), (8, 8), (16, 8)],
-            RELA => &[(0, 8), (8, 8), (16, 8)],
-            REL => &[(0, 8), (8, 8)],
-            GROUP | INDEXES => &[(0, 4)],
-            PROGBITS if header.flags & EXECUTABLE != 0 => &[(2, 2), (4, 4)],
-            PROGBITS if name == "version" => &[(0, 4)],
-            NOBITS => return Ok(()),
-            _ if is_types => &[],
+        let is_code = header.kind == SectionKind::ProgBits && header.flags.exec();
+        // The length of a record, and its fields of more than one byte.
+        let (len, fields): (usize, &[(usize, usize)]) = match header.kind {
+            SectionKind::SymbolTable => (SYMBOL_LEN, &[(0, 4), (6, 2), (8, 8), (16, 8)]),
+            SectionKind::Rela => (RELA_LEN, &[(0, 8), (8, 8), (16, 8)]),
+            SectionKind::Rel => (REL_LEN, &[(0, 8), (8, 8)]),
+            SectionKind::ProgBits if is_code => (INSN_LEN, &[(2, 2), (4, 4)]),
+            SectionKind::ProgBits if name == "version" => (4, &[(0, 4)]),
+            SectionKind::NoBits => return Ok(()),
+            kind if NUMBERS.contains(&kind) => (4, &[(0, 4)]),
+            _ if is_types => (1, &[]),
             _ => return Ok(()),
         };
         let data = bytes(self.file, header.offset, header.size, "a section")?;
@@ -199,22 +202,14 @@ impl Turn<'_> {
             }
             return Ok(());
         }
-        let len = match (header.kind, entry.len()) {
-            (PROGBITS, 2) => 8,
-            (SYMTAB | RELA, _) => 24,
-            (REL, _) => 16,
-            _ => 4,
-        };
         for at in (0..data.len() / len).map(|index| start + index * len) {
-            self.fields(at, entry);
-            if header.kind == PROGBITS && len == 8 {
-                // The two registers of an instruction share a byte.
-                if let Some(registers) = self.out.get_mut(at + 1) {
-                    *registers = registers.rotate_left(4);
-                }
+            self.fields(at, fields);
+            // The two registers of an instruction share a byte.
+            if let Some(registers) = self.out.get_mut(at + 1).filter(|_| is_code) {
+                *registers = registers.rotate_left(4);
             }
         }
-        if matches!(header.kind, REL | RELA)
+        if matches!(header.kind, SectionKind::Rel | SectionKind::Rela)
             && let Some(target) = all.get(header.info as usize)
         {
             self.addends(data, len, start, target);
@@ -224,14 +219,14 @@ impl Turn<'_> {
 
     /// Turns the words of data around that a table of relocations is for.
     fn addends(&mut self, table: &[u8], len: usize, start: usize, target: &Header) {
-        let is_data = target.kind == PROGBITS && target.flags & (EXECUTABLE | 2) == 2;
-        if !is_data {
+        let loaded = target.kind == SectionKind::ProgBits && target.flags.alloc();
+        if !loaded || target.flags.exec() {
             return;
         }
         for at in (0..table.len() / len).map(|index| start + index * len) {
-            let size = match self.number(at + 8, 8) & 0xffff_ffff {
-                ABS64 => 8,
-                ABS32 => 4,
+            let size = match RelocationKind::from_number(self.number(at + 8, 8) as u32) {
+                RelocationKind::Abs64 => 8,
+                RelocationKind::Abs32 => 4,
                 _ => continue,
             };
             let place = target.offset.checked_add(self.number(at, 8));

@@ -5,6 +5,10 @@ use crate::reader::Record;
 use crate::section::{Section, SectionKind};
 use crate::symbol::SymbolIndex;
 
+/// Bytes of a relocation without addend, and with one.
+pub(crate) const REL_LEN: usize = 16;
+pub(crate) const RELA_LEN: usize = 24;
+
 /// `R_BPF_*`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum RelocationKind {
@@ -25,7 +29,7 @@ pub enum RelocationKind {
 }
 
 impl RelocationKind {
-    fn from_number(number: u32) -> RelocationKind {
+    pub(crate) fn from_number(number: u32) -> RelocationKind {
         match number {
             0 => RelocationKind::None,
             1 => RelocationKind::Load64,
@@ -56,7 +60,7 @@ pub struct Relocation {
 /// Reads a relocation table.
 pub(crate) fn parse(table: &Section<'_>, symbols: usize) -> Result<Vec<Relocation>, ElfError> {
     let with_addend = table.kind == SectionKind::Rela;
-    let size = if with_addend { 24 } else { 16 };
+    let size = if with_addend { RELA_LEN } else { REL_LEN };
     if table.entry_size != size as u64 {
         let problem = Problem::EntrySize {
             what: "relocation",

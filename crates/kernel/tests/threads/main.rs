@@ -3,6 +3,7 @@
 //!
 //! Short here; with `SKEP_STRESS` set to a number of rounds this is what the sanitizers run.
 
+mod cases;
 #[path = "../common/mod.rs"]
 mod common;
 mod programs;
@@ -14,9 +15,10 @@ use std::sync::Arc;
 use skep_abi::{Bpf, Buffers, Cmd, Errno, Files, MapType, ProgFlags, ProgType, attr};
 use skep_isa::Insn;
 use skep_isa::asm::{Symbols, assemble};
-use skep_kernel::{Kernel, Role, Socket};
+use skep_kernel::Kernel;
 
-use programs::*;
+use cases::{Case, Word, case, cases};
+use programs::INNER;
 
 /// Threads that run programs, and threads that make system calls.
 const RUNNERS: u32 = 2;
@@ -27,130 +29,6 @@ const KEYS: u32 = 24;
 fn rounds() -> u32 {
     let asked = std::env::var("SKEP_STRESS").ok();
     asked.and_then(|n| n.parse().ok()).unwrap_or(600)
-}
-
-/// What stands in a key or a value.
-#[derive(Clone, Copy)]
-enum Word {
-    /// Any number, in so many bytes.
-    Number(u32),
-    /// A prefix of an address.
-    Prefix,
-    /// A descriptor of such an object.
-    Object(Role),
-    /// A descriptor of a map or a program that suits.
-    Reference,
-    /// Nothing.
-    None,
-}
-
-impl Word {
-    fn size(self) -> u32 {
-        match self {
-            Word::Number(size) => size,
-            Word::Prefix => 8,
-            Word::Object(_) | Word::Reference => 4,
-            Word::None => 0,
-        }
-    }
-}
-
-/// One type of map and how it is used.
-struct Case {
-    map_type: MapType,
-    flags: u32,
-    entries: u32,
-    key: Word,
-    value: Word,
-    /// What programs do with it.
-    program: Option<(ProgType, &'static str)>,
-}
-
-const fn case(map_type: MapType, key: Word, value: Word, program: Option<&'static str>) -> Case {
-    let program = match program {
-        Some(text) => Some((ProgType::Xdp, text)),
-        None => None,
-    };
-    Case {
-        map_type,
-        flags: 0,
-        entries: 16,
-        key,
-        value,
-        program,
-    }
-}
-
-const fn socket(family: u16, state: u8) -> Word {
-    Word::Object(Role::Socket(Socket {
-        family,
-        kind: 1,
-        protocol: 6,
-        state,
-        in_reuseport_group: true,
-    }))
-}
-
-fn cases() -> Vec<Case> {
-    use MapType::*;
-    use Word::{Number, Object, Reference};
-    let index = Number(4);
-    let none = Word::None;
-    let storage = |map_type, role, program| Case {
-        flags: 1,
-        entries: 0,
-        program,
-        ..case(map_type, Object(role), Number(8), None)
-    };
-    let Word::Object(connected) = socket(2, 1) else {
-        unreachable!("a socket is an object");
-    };
-    vec![
-        case(Array, index, Number(16), Some(LOOKUP)),
-        case(PercpuArray, index, Number(16), Some(LOOKUP)),
-        case(Hash, Number(8), Number(8), Some(ELEMENTS)),
-        Case {
-            flags: 1,
-            ..case(Hash, Number(8), Number(8), Some(ELEMENTS))
-        },
-        case(PercpuHash, Number(8), Number(8), Some(ELEMENTS)),
-        case(LruHash, Number(8), Number(8), Some(ELEMENTS)),
-        case(LruPercpuHash, Number(8), Number(8), Some(ELEMENTS)),
-        Case {
-            flags: 1,
-            ..case(LpmTrie, Word::Prefix, Number(8), Some(ELEMENTS))
-        },
-        case(Queue, none, Number(8), Some(ENDS)),
-        case(Stack, none, Number(8), Some(ENDS)),
-        case(BloomFilter, none, Number(8), Some(MEMBER)),
-        case(ArrayOfMaps, index, Reference, Some(INNER)),
-        case(HashOfMaps, index, Reference, Some(INNER)),
-        Case {
-            entries: 4096,
-            ..case(Ringbuf, none, none, Some(RECORDS))
-        },
-        Case {
-            entries: 4096,
-            ..case(UserRingbuf, none, none, None)
-        },
-        case(Devmap, index, index, Some(REDIRECT)),
-        case(DevmapHash, index, index, Some(REDIRECT)),
-        case(Cpumap, index, index, Some(REDIRECT)),
-        case(Xskmap, index, socket(44, 7), Some(REDIRECT)),
-        case(Sockmap, index, socket(2, 1), None),
-        case(Sockhash, index, socket(2, 1), None),
-        case(ReuseportSockarray, index, socket(2, 7), None),
-        case(ProgArray, index, Reference, Some(TAIL_CALL)),
-        case(PerfEventArray, index, Object(Role::PerfEvent), Some(EVENTS)),
-        Case {
-            program: Some((ProgType::SchedCls, UNDER_CGROUP)),
-            ..case(CgroupArray, index, Object(Role::Cgroup), None)
-        },
-        storage(TaskStorage, Role::Task, Some((ProgType::Syscall, OF_TASKS))),
-        storage(SkStorage, connected, Some((ProgType::SchedCls, OF_SOCKETS))),
-        storage(CgrpStorage, Role::Cgroup, None),
-        storage(InodeStorage, Role::File, None),
-    ]
 }
 
 struct Named(u32);
@@ -373,7 +251,7 @@ fn check(case: &Case, native: bool) {
     let mut opened = Table::new(&kernel, case);
     let program = case
         .program
-        .map(|(prog_type, body)| load(&kernel, prog_type, body, opened.map));
+        .map(|(prog_type, parts)| load(&kernel, prog_type, &parts.concat(), opened.map));
     opened.opened.extend(program);
     let (table, kernel, name) = (&opened, &kernel, name.as_str());
     let said = std::sync::Mutex::new(BTreeMap::new());

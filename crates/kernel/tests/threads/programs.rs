@@ -11,15 +11,7 @@ r1 = 1
 lock *(u64 *)(r0 +0) += r1
 none:
 ";
-pub const ELEMENTS: &str = "
-r1 = map[M]
-r2 = r10
-r2 += -8
-call bpf_map_lookup_elem#1
-if r0 == 0 goto none
-r1 = 1
-lock *(u64 *)(r0 +0) += r1
-none:
+pub const UPDATE: &str = "
 r1 = map[M]
 r2 = r10
 r2 += -8
@@ -27,6 +19,8 @@ r3 = r10
 r3 += -16
 r4 = 0
 call bpf_map_update_elem#2
+";
+pub const DELETE: &str = "
 if r7 s> 12 goto kept
 r1 = map[M]
 r2 = r10
@@ -34,31 +28,25 @@ r2 += -8
 call bpf_map_delete_elem#3
 kept:
 ";
-pub const ENDS: &str = "
+pub const ELEMENTS: &[&str] = &[LOOKUP, UPDATE, DELETE];
+pub const PUSH: &str = "
 r1 = map[M]
 r2 = r10
 r2 += -16
 r3 = 0
 call bpf_map_push_elem#87
+";
+pub const PEEK: &str = "
 r1 = map[M]
 r2 = r10
 r2 += -16
 call bpf_map_peek_elem#89
+";
+pub const POP: &str = "
 r1 = map[M]
 r2 = r10
 r2 += -16
 call bpf_map_pop_elem#88
-";
-pub const MEMBER: &str = "
-r1 = map[M]
-r2 = r10
-r2 += -16
-r3 = 0
-call bpf_map_push_elem#87
-r1 = map[M]
-r2 = r10
-r2 += -16
-call bpf_map_peek_elem#89
 ";
 pub const INNER: &str = "
 r1 = map[M]

@@ -1,13 +1,18 @@
 //! What a program of the plain machine finds: memory, its context and packet, maps, and the
 //! kernel's functions.
 
-use std::collections::BTreeMap;
+mod fields;
+mod functions;
+mod memory;
 
 use skep_abi::{MapType, ProgType};
 use skep_isa::Insn;
 use skep_oracle::{Case, MapSpec, Stored};
 
-use super::{FUNCTIONS, Form, Machine, Stop, cut};
+use super::{FUNCTIONS, Form, Stop, cut};
+use fields::{Field, SKB, XDP};
+pub use functions::call;
+use memory::Memory;
 
 /// Where the context lies; behind it, what it points to in the kernel.
 pub const CTX: u64 = 0x5_2000_0000;
@@ -31,99 +36,6 @@ const USED: usize = 35;
 const PER_CPU: u64 = 0x9_9000_0000;
 const CPU: u64 = 1;
 const JIFFIES: u64 = 0x1234_5678;
-
-/// Memory by places that were written; the rest of a region is a pattern that depends on the seed.
-#[derive(Clone, Default)]
-pub struct Memory {
-    regions: BTreeMap<u64, Vec<u8>>,
-}
-
-impl Memory {
-    fn add(&mut self, base: u64, bytes: Vec<u8>) {
-        self.regions.insert(base, bytes);
-    }
-
-    /// A new frame below `top`.
-    pub fn fill_frame(&mut self, top: u64) {
-        self.add(top - 1024, vec![0xa5; 1024]);
-    }
-
-    fn bytes(&mut self, address: u64, size: usize) -> Result<&mut [u8], Stop> {
-        let nowhere = || Stop::Fault(format!("nothing at {address:#x}"));
-        let (base, region) = self
-            .regions
-            .range_mut(..=address)
-            .next_back()
-            .ok_or_else(nowhere)?;
-        let at = (address - base) as usize;
-        region.get_mut(at..at + size).ok_or_else(nowhere)
-    }
-
-    pub fn load(&mut self, address: u64, size: usize) -> Result<u64, Stop> {
-        let mut word = [0; 8];
-        word[..size].copy_from_slice(self.bytes(address, size)?);
-        Ok(u64::from_le_bytes(word))
-    }
-
-    pub fn store(&mut self, address: u64, size: usize, value: u64) -> Result<(), Stop> {
-        let bytes = value.to_le_bytes();
-        self.bytes(address, size)?.copy_from_slice(&bytes[..size]);
-        Ok(())
-    }
-}
-
-/// A field of a context: where the header has it, how the kernel gets there and how many bytes
-/// it keeps, and what of those counts.
-struct Field {
-    offset: u64,
-    size: u64,
-    path: &'static [u64],
-    kept: usize,
-    mask: u64,
-}
-
-const fn f(offset: u64, size: u64, path: &'static [u64], kept: usize) -> Field {
-    Field {
-        offset,
-        size,
-        path,
-        kept,
-        mask: u64::MAX,
-    }
-}
-
-/// What of `__sk_buff` lies where in `sk_buff`, as the kernel's types say.
-static SKB: &[Field] = &[
-    f(0, 4, &[112], 4),
-    Field {
-        mask: 7,
-        ..f(4, 4, &[128], 1)
-    },
-    f(8, 4, &[164], 4),
-    f(12, 4, &[124], 2),
-    f(16, 4, &[176], 2),
-    f(24, 4, &[154], 2),
-    f(28, 4, &[152], 2),
-    f(32, 4, &[140], 4),
-    f(36, 4, &[144], 4),
-    f(40, 4, &[16, 224], 4),
-    f(44, 4, &[132], 2),
-    f(68, 4, &[148], 4),
-    f(72, 4, &[46], 2),
-    f(76, 4, &[200], 8),
-    f(80, 4, &[80], 8),
-    f(140, 4, &[72], 8),
-    f(160, 4, &[40], 4),
-    f(168, 8, &[24], 8),
-];
-
-static XDP: &[Field] = &[
-    f(0, 4, &[0], 8),
-    f(4, 4, &[8], 8),
-    f(8, 4, &[16], 8),
-    f(12, 4, &[32, 0, 224], 4),
-    f(16, 4, &[32, 8], 4),
-];
 
 /// Everything outside of the program.
 #[derive(Clone)]
@@ -602,75 +514,4 @@ fn entry_size(spec: &MapSpec) -> u64 {
 fn index_of(key: &[u8]) -> u64 {
     key.first_chunk::<4>()
         .map_or(0, |key| u32::from_le_bytes(*key).into())
-}
-
-/// A call of a helper, or of what a helper became.
-pub fn call(machine: &mut Machine<'_>, number: i32) -> Result<(), Stop> {
-    let [_, r1, r2, r3, ..] = machine.regs;
-    let (form, world) = (machine.form, &mut machine.world);
-    let mut keeps = false;
-    let result = match number {
-        // What looks at the time for `may_goto`: it is told where the count lies, with the time
-        // behind it, and keeps every register but one.
-        0 if form == Form::Rewritten => {
-            keeps = true;
-            let at = machine.regs[10].wrapping_add(machine.regs[11]);
-            let (count, time) = (world.memory.load(at, 8)?, world.memory.load(at + 8, 8)?);
-            if count != 1 || time > 1 {
-                return Err(Stop::Fault(format!("count {count}, time {time}")));
-            }
-            world.memory.store(at + 8, 8, 1)?;
-            machine.regs[11] = world.more_rounds();
-            machine.regs[0]
-        }
-        -4..=-1 if form == Form::Rewritten => {
-            let bytes = world.packet_bytes(r2 as i32 as i64, -number as usize);
-            bytes.unwrap_or(-14i64 as u64)
-        }
-        1 => world.lookup(form, r1, r2)?,
-        5 => world.next(),
-        7 => world.next() as u32 as u64,
-        8 if form == Form::Given => CPU,
-        12 => {
-            let entries = r2.checked_sub(MAPS).map(|at| at / MAP);
-            let map = entries.and_then(|map| world.case.maps.get(map as usize));
-            let index = r3 as u32;
-            if map.is_some_and(|map| index < map.max_entries) {
-                world.trace.push((12, index.into()));
-            }
-            -2i64 as u64
-        }
-        // The packet becomes the program's own.
-        39 if form == Form::Rewritten => {
-            if (r1, r2) != (CTX, 0) {
-                return Err(Stop::Fault("another packet".into()));
-            }
-            world.trace.push((39, 0));
-            world.pulled()
-        }
-        118 if form == Form::Given => JIFFIES,
-        181 if form == Form::Given => rounds(machine, r1, r2, r3)?,
-        other => return Err(Stop::Unknown(format!("helper {other}"))),
-    };
-    machine.regs[0] = result;
-    if !keeps && number != 8 {
-        machine.regs[1..=5].fill(0xdead_beef);
-    }
-    Ok(())
-}
-
-/// `bpf_loop`.
-fn rounds(machine: &mut Machine<'_>, count: u64, callback: u64, ctx: u64) -> Result<u64, Stop> {
-    if count as u32 > 8 << 20 {
-        // Written out, this is a 32-bit number.
-        return Ok(-7i32 as u32 as u64);
-    }
-    let start = (callback - FUNCTIONS) as usize;
-    for round in 0..u64::from(count as u32) {
-        (machine.regs[1], machine.regs[2]) = (round, ctx);
-        if machine.function(start)? != 0 {
-            return Ok(round + 1);
-        }
-    }
-    Ok(count)
 }
