@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: what is measured side by side, each in its own file.
 
 mod btf;
+mod commands;
 mod growth;
 mod maps;
 mod peers;

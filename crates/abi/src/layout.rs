@@ -21,17 +21,18 @@ macro_rules! number_fields {
     ($($ty:ty),*) => {$(
         impl Field for $ty {
             const SIZE: usize = core::mem::size_of::<$ty>();
+            #[inline]
             fn load(bytes: &[u8]) -> Self {
-                let mut raw = [0; core::mem::size_of::<$ty>()];
-                for (to, from) in raw.iter_mut().zip(bytes) {
-                    *to = *from;
+                if let Some(raw) = bytes.first_chunk() {
+                    return <$ty>::from_ne_bytes(*raw);
                 }
+                let mut raw = [0; core::mem::size_of::<$ty>()];
+                copy_front(bytes, &mut raw);
                 <$ty>::from_ne_bytes(raw)
             }
+            #[inline]
             fn store(&self, bytes: &mut [u8]) {
-                for (to, from) in bytes.iter_mut().zip(self.to_ne_bytes()) {
-                    *to = from;
-                }
+                copy_front(&self.to_ne_bytes(), bytes);
             }
         }
     )*};
@@ -74,8 +75,7 @@ pub fn object_name(name: &str) -> Name {
 /// # Errors
 /// `E2BIG` for more than a page, or for a nonzero byte behind the known union.
 pub fn check_attr_size(attr: &[u8]) -> Result<(), Errno> {
-    let unknown_set = attr.iter().skip(ATTR_SIZE).any(|byte| *byte != 0);
-    if attr.len() > ATTR_LIMIT || unknown_set {
+    if attr.len() > ATTR_LIMIT || any_set(attr, ATTR_SIZE) {
         return Err(Errno::E2BIG);
     }
     Ok(())
@@ -85,7 +85,7 @@ pub fn check_attr_size(attr: &[u8]) -> Result<(), Errno> {
 /// zeros, long ones must pass [`check_attr_size`] and be zero behind the view.
 pub(crate) fn copy_attr(attr: &[u8], view: &mut [u8]) -> Result<(), Errno> {
     check_attr_size(attr)?;
-    if attr.iter().skip(view.len()).any(|byte| *byte != 0) {
+    if any_set(attr, view.len()) {
         return Err(Errno::EINVAL);
     }
     copy_front(attr, view);
@@ -95,7 +95,7 @@ pub(crate) fn copy_attr(attr: &[u8], view: &mut [u8]) -> Result<(), Errno> {
 /// Copies a structure of any length into a view's bytes; `E2BIG` when something behind
 /// the view is set.
 pub(crate) fn copy_info(bytes: &[u8], view: &mut [u8]) -> Result<(), Errno> {
-    if bytes.iter().skip(view.len()).any(|byte| *byte != 0) {
+    if any_set(bytes, view.len()) {
         return Err(Errno::E2BIG);
     }
     copy_front(bytes, view);
@@ -103,10 +103,23 @@ pub(crate) fn copy_info(bytes: &[u8], view: &mut [u8]) -> Result<(), Errno> {
 }
 
 /// Copies as many bytes as both have.
+#[inline]
 pub(crate) fn copy_front(from: &[u8], to: &mut [u8]) {
-    for (to, from) in to.iter_mut().zip(from) {
-        *to = *from;
+    let len = from.len().min(to.len());
+    if let (Some(to), Some(from)) = (to.get_mut(..len), from.get(..len)) {
+        to.copy_from_slice(from);
     }
+}
+
+/// Whether a byte from `start` on is not zero. Most attributes are longer than their command
+/// needs, so this looks at words.
+#[inline]
+fn any_set(bytes: &[u8], start: usize) -> bool {
+    let (words, tail) = bytes.get(start..).unwrap_or_default().as_chunks::<8>();
+    let all = words
+        .iter()
+        .fold(0, |all, word| all | u64::from_ne_bytes(*word));
+    all != 0 || tail.iter().any(|byte| *byte != 0)
 }
 
 /// Declares a view: `pub struct Name: attr|info [bytes] { field, setter: type = offset; }`.
@@ -147,6 +160,7 @@ macro_rules! layout {
             }
 
             #[doc = layout!(@checked_doc $kind)]
+            #[inline]
             pub fn checked(bytes: &[u8]) -> Result<Self, $crate::Errno> {
                 let mut view = Self::new();
                 (layout!(@check $kind))(bytes, &mut view.bytes)?;
@@ -177,6 +191,7 @@ macro_rules! layout {
 
             $(
                 #[doc = concat!("The field `", stringify!($field), "` at offset ", $offset, ".")]
+                #[inline]
                 pub fn $field(&self) -> $fty {
                     let from = self.bytes.get($offset..).unwrap_or(&[]);
                     $crate::layout::Field::load(from)

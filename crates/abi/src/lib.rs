@@ -32,7 +32,7 @@ pub use cells::Cells;
 pub use errno::Errno;
 pub use flags::{ElemFlags, LogLevel, MapFlags, ProgFlags, TestRunFlags};
 pub use layout::{Name, check_attr_size, object_name};
-pub use memory::{Buffers, copy_in, copy_in_string};
+pub use memory::{Buffers, SmallBytes, copy_in, copy_in_string};
 pub use numbers::{AttachType, Cmd, LinkType, MapType, ProgType, XdpAction};
 pub use seam::{Backend, Bpf, Files, Mapping, UserMemory};
 

@@ -21,8 +21,13 @@ use crate::{Errno, UserMemory};
 /// ```
 #[derive(Default)]
 pub struct Buffers<'a> {
-    grants: Vec<Grant<'a>>,
+    /// The first ones; commands on elements need no more, and so no allocation.
+    few: [Option<Grant<'a>>; FEW],
+    more: Vec<Grant<'a>>,
 }
+
+/// So many grants lie in the set itself.
+const FEW: usize = 4;
 
 enum Grant<'a> {
     Input(&'a [u8]),
@@ -47,15 +52,22 @@ impl<'a> Buffers<'a> {
     /// Lends `bytes` for reading and returns their address.
     pub fn input(&mut self, bytes: &'a [u8]) -> u64 {
         let addr = bytes.as_ptr() as u64;
-        self.grants.push(Grant::Input(bytes));
+        self.grant(Grant::Input(bytes));
         addr
     }
 
     /// Lends `bytes` for reading and writing and returns their address.
     pub fn output(&mut self, bytes: &'a mut [u8]) -> u64 {
         let addr = bytes.as_ptr() as u64;
-        self.grants.push(Grant::Output(bytes));
+        self.grant(Grant::Output(bytes));
         addr
+    }
+
+    fn grant(&mut self, grant: Grant<'a>) {
+        match self.few.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(grant),
+            None => self.more.push(grant),
+        }
     }
 }
 
@@ -71,7 +83,7 @@ impl UserMemory for Buffers<'_> {
         if into.is_empty() {
             return Ok(());
         }
-        for grant in &self.grants {
+        for grant in self.few.iter().flatten().chain(&self.more) {
             let bytes = grant.bytes();
             if let Some(from) = locate(bytes, addr, into.len()).and_then(|range| bytes.get(range)) {
                 into.copy_from_slice(from);
@@ -85,7 +97,7 @@ impl UserMemory for Buffers<'_> {
         if from.is_empty() {
             return Ok(());
         }
-        for grant in &mut self.grants {
+        for grant in self.few.iter_mut().flatten().chain(&mut self.more) {
             let Grant::Output(bytes) = grant else {
                 continue;
             };
@@ -109,6 +121,91 @@ pub fn copy_in(memory: &dyn UserMemory, addr: u64, len: usize) -> Result<Vec<u8>
     bytes.resize(len, 0);
     memory.read(addr, &mut bytes)?;
     Ok(bytes)
+}
+
+/// Bytes that are seldom many: up to `N` lie in the value itself, more in memory of their own.
+///
+/// ```
+/// use skep_abi::{Buffers, SmallBytes};
+/// let mut memory = Buffers::new();
+/// let at = memory.input(&[1, 2, 3]);
+/// let mut small = SmallBytes::<2>::new();
+/// small.copy_in(&memory, at, 2).unwrap();
+/// assert_eq!(*small, [1, 2]);
+/// small.copy_in(&memory, at, 3).unwrap();
+/// assert_eq!(*small, [1, 2, 3]);
+/// ```
+pub struct SmallBytes<const N: usize> {
+    inline: [u8; N],
+    /// Empty when the bytes lie in `inline`.
+    heap: Vec<u8>,
+    len: usize,
+}
+
+impl<const N: usize> SmallBytes<N> {
+    /// No bytes.
+    #[inline]
+    pub const fn new() -> Self {
+        SmallBytes {
+            inline: [0; N],
+            heap: Vec::new(),
+            len: 0,
+        }
+    }
+
+    /// Makes them so many; what they are is not said.
+    ///
+    /// # Errors
+    /// `ENOMEM` when this process cannot hold them.
+    #[inline]
+    pub fn resize(&mut self, len: usize) -> Result<(), Errno> {
+        self.len = len;
+        if len > N {
+            self.grow(len)?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn grow(&mut self, len: usize) -> Result<(), Errno> {
+        let more = len.saturating_sub(self.heap.len());
+        let reserved = self.heap.try_reserve_exact(more);
+        reserved.map_err(|_| Errno::ENOMEM)?;
+        self.heap.resize(len, 0);
+        Ok(())
+    }
+
+    /// Reads `len` bytes at `addr`, once, in the place of those that were here.
+    ///
+    /// # Errors
+    /// As for [`copy_in`](fn@copy_in).
+    #[inline]
+    pub fn copy_in(&mut self, memory: &dyn UserMemory, addr: u64, len: usize) -> Result<(), Errno> {
+        self.resize(len)?;
+        memory.read(addr, self)
+    }
+}
+
+impl<const N: usize> Default for SmallBytes<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> core::ops::Deref for SmallBytes<N> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.inline.get(..self.len).unwrap_or(&self.heap)
+    }
+}
+
+impl<const N: usize> core::ops::DerefMut for SmallBytes<N> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.inline.get_mut(..self.len).unwrap_or(&mut self.heap)
+    }
 }
 
 /// Reads a string at `addr`, once: up to its NUL, which is not part of the answer, or

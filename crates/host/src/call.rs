@@ -21,12 +21,36 @@ fn last_error() -> Errno {
     )
 }
 
+/// An attribute with room behind it for what Linux writes.
+pub(crate) struct Attr {
+    bytes: Vec<u8>,
+    size: usize,
+}
+
+impl Attr {
+    pub(crate) fn new(attr: &[u8]) -> Attr {
+        let mut bytes = attr.to_vec();
+        bytes.resize(attr.len().max(ATTR_ROOM), 0);
+        Attr {
+            bytes,
+            size: attr.len(),
+        }
+    }
+
+    /// The bytes of the length it came with.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.size).unwrap_or(&[])
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn bytes_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(..self.size).unwrap_or(&mut [])
+    }
+}
+
 /// One `bpf(2)` whose every pointer was put into `attr` by `bounces`.
-///
-/// `attr` is cut back to the length it came with.
-pub(crate) fn bpf(cmd: u32, attr: &mut Vec<u8>, bounces: &mut Bounces) -> Result<u32, Errno> {
-    let size = attr.len();
-    attr.resize(size.max(ATTR_ROOM), 0);
+pub(crate) fn bpf(cmd: u32, attr: &mut Attr, bounces: &mut Bounces) -> Result<u32, Errno> {
+    let Attr { bytes, size } = attr;
     bounces.hold();
     // SAFETY:
     // - `attr` has at least `ATTR_ROOM` bytes, more than any answer of Linux is away from
@@ -35,10 +59,8 @@ pub(crate) fn bpf(cmd: u32, attr: &mut Vec<u8>, bounces: &mut Bounces) -> Result
     //   knows is set, and it replaced each nonzero pointer by the address of a buffer in
     //   `bounces` with as many bytes as the command may read or write there.
     // - These buffers are exclusively borrowed for the whole call.
-    let answer = unsafe { libc::syscall(libc::SYS_bpf, cmd, attr.as_mut_ptr(), size) };
-    let result = u32::try_from(answer).map_err(|_| last_error());
-    attr.truncate(size);
-    result
+    let answer = unsafe { libc::syscall(libc::SYS_bpf, cmd, bytes.as_mut_ptr(), *size) };
+    u32::try_from(answer).map_err(|_| last_error())
 }
 
 /// Takes ownership of a descriptor that `bpf(2)` has just returned.

@@ -12,11 +12,13 @@ mod object;
 mod plan;
 mod unprivileged;
 
+use object::MapSizes;
 pub use unprivileged::AllowUnprivileged;
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use skep_abi::{
     Bpf, Buffers, Capabilities, Cmd, Errno, Files, MapType, ProgType, UserMemory, attr,
@@ -27,8 +29,16 @@ use skep_abi::{
 /// It owns the descriptors it hands out, and closes those that are left when it is dropped.
 #[derive(Debug)]
 pub struct Host {
-    open: Mutex<BTreeMap<u32, OwnedFd>>,
+    open: Mutex<BTreeMap<u32, Arc<Open>>>,
     cpus: Option<u32>,
+}
+
+/// A descriptor that was handed out. Commands that are under way keep it open.
+#[derive(Debug)]
+struct Open {
+    fd: OwnedFd,
+    /// What was asked of it once, when it is a map's: it cannot change.
+    sizes: OnceLock<MapSizes>,
 }
 
 impl Default for Host {
@@ -79,15 +89,51 @@ impl Host {
         self.cpus
     }
 
-    fn table(&self) -> MutexGuard<'_, BTreeMap<u32, OwnedFd>> {
+    fn table(&self) -> MutexGuard<'_, BTreeMap<u32, Arc<Open>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Remembers a descriptor as handed out and returns its number.
     fn hand_out(&self, fd: OwnedFd) -> Result<u32, Errno> {
         let number = u32::try_from(fd.as_raw_fd()).map_err(|_| Errno::EBADF)?;
-        self.table().insert(number, fd);
+        let sizes = OnceLock::new();
+        self.table().insert(number, Arc::new(Open { fd, sizes }));
         Ok(number)
+    }
+
+    /// Works out what a command may touch.
+    fn plan(&self, cmd: Cmd, attr: &[u8], memory: &dyn UserMemory) -> Result<plan::Plan, Errno> {
+        let open = |fd| self.table().get(&fd).cloned();
+        plan::plan(cmd, attr, memory, &open, self.cpus)
+    }
+
+    /// How long it takes to make these calls, one after the other, so many times: the system
+    /// calls alone, with all that this crate does around them done before. This is what
+    /// measurements compare with. What the calls answer in memory is thrown away.
+    ///
+    /// # Errors
+    /// As for [`bpf`](Bpf::bpf), `EINVAL` for a command that makes descriptors, and what the
+    /// kernel answers to a call.
+    pub fn time(
+        &self,
+        calls: &[(Cmd, &[u8])],
+        memory: &dyn UserMemory,
+        rounds: u32,
+    ) -> Result<Duration, Errno> {
+        let mut plans = Vec::new();
+        for (cmd, attr) in calls {
+            if makes_descriptor(*cmd) {
+                return Err(Errno::EINVAL);
+            }
+            plans.push((u32::from(*cmd), self.plan(*cmd, attr, memory)?));
+        }
+        let started = Instant::now();
+        for _ in 0..rounds {
+            for (cmd, plan) in &mut plans {
+                call::bpf(*cmd, &mut plan.attr, &mut plan.bounces)?;
+            }
+        }
+        Ok(started.elapsed())
     }
 }
 
@@ -148,7 +194,7 @@ impl Bpf for Host {
     fn bpf(&self, cmd: u32, attr: &mut [u8], memory: &mut dyn UserMemory) -> Result<u32, Errno> {
         skep_abi::check_attr_size(attr)?;
         let known = Cmd::from_u32(cmd).ok_or(Errno::EINVAL)?;
-        let mut plan = plan::plan(known, attr, memory, self.cpus)?;
+        let mut plan = self.plan(known, attr, memory)?;
         let result = call::bpf(cmd, &mut plan.attr, &mut plan.bounces);
         let result = match result {
             Ok(fd) if makes_descriptor(known) => call::own(fd).and_then(|fd| self.hand_out(fd)),
@@ -159,8 +205,8 @@ impl Bpf for Host {
                 self.table().remove(&fd);
             }
         })?;
-        for (to, from) in attr.iter_mut().zip(answer) {
-            *to = from;
+        for (to, from) in attr.iter_mut().zip(answer.bytes()) {
+            *to = *from;
         }
         result
     }
@@ -185,7 +231,7 @@ impl Files for Host {
     ) -> Result<Box<dyn skep_abi::Mapping>, Errno> {
         let table = self.table();
         let file = table.get(&fd).ok_or(Errno::EBADF)?;
-        let shared = mapping::Shared::new(file.as_fd(), address, offset, len, writable)?;
+        let shared = mapping::Shared::new(file.fd.as_fd(), address, offset, len, writable)?;
         Ok(Box::new(shared))
     }
 

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use skep_abi::{Cmd, Errno, MapType, attr, info};
 
 use crate::bounce::{Bounces, Use};
-use crate::call;
+use crate::call::{self, Attr};
 
 /// Bytes behind the pointers of the map element commands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,10 +32,15 @@ pub(crate) fn map_sizes(fd: &OwnedFd, cpus: Option<u32>) -> Result<MapSizes, Err
     request.set_info_len(u32::try_from(info::MapInfo::SIZE).map_err(|_| Errno::EFAULT)?);
     let mut memory = skep_abi::Buffers::new();
     request.set_info(memory.output(answer.as_attr()));
-    let mut attr = request.bytes().to_vec();
-    bounces.add(&memory, &mut attr, 8, Use::Bytes(info::MapInfo::SIZE))?;
+    let mut attr = Attr::new(request.bytes());
+    bounces.add(
+        &memory,
+        attr.bytes_mut(),
+        8,
+        Use::Bytes(info::MapInfo::SIZE),
+    )?;
     call::bpf(Cmd::ObjGetInfoByFd.into(), &mut attr, &mut bounces)?;
-    bounces.finish(&mut memory, &mut attr)?;
+    bounces.finish(&mut memory, attr.bytes_mut())?;
     drop(memory);
     sizes(&answer, cpus)
 }

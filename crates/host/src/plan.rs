@@ -4,11 +4,13 @@
 //! kernel would do to the caller's memory.
 
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
 
 use skep_abi::{AttachType, Cmd, Errno, UserMemory, attr};
 
+use crate::Open;
 use crate::bounce::{Bounces, Use};
-use crate::call;
+use crate::call::{self, Attr};
 use crate::object::{self, MapSizes};
 
 /// The longest path that Linux takes, its NUL included.
@@ -23,21 +25,26 @@ const INSN: usize = 8;
 /// An attribute ready for the system call.
 pub(crate) struct Plan {
     /// The attribute with our own addresses in it.
-    pub(crate) attr: Vec<u8>,
+    pub(crate) attr: Attr,
     /// The memory behind these addresses.
     pub(crate) bounces: Bounces,
     /// The offset of a descriptor in the attribute that stands in for the caller's, so
     /// that it is still the same object when the call is made.
     pub(crate) pinned: Option<(usize, u32, OwnedFd)>,
+    /// Or the caller's own descriptor, which stays open until the call is over.
+    held: Option<Arc<Open>>,
 }
+
+/// How descriptors are found that were handed out.
+pub(crate) type Find<'a> = &'a dyn Fn(u32) -> Option<Arc<Open>>;
 
 impl Plan {
     /// Puts the caller's own numbers back.
-    pub(crate) fn finish(mut self, memory: &mut dyn UserMemory) -> Result<Vec<u8>, Errno> {
+    pub(crate) fn finish(mut self, memory: &mut dyn UserMemory) -> Result<Attr, Errno> {
         if let Some((offset, fd, _)) = self.pinned {
-            set_u32(&mut self.attr, offset, fd);
+            set_u32(self.attr.bytes_mut(), offset, fd);
         }
-        self.bounces.finish(memory, &mut self.attr)?;
+        self.bounces.finish(memory, self.attr.bytes_mut())?;
         Ok(self.attr)
     }
 }
@@ -84,12 +91,14 @@ pub(crate) fn plan(
     cmd: Cmd,
     attr: &[u8],
     memory: &dyn UserMemory,
+    find: Find<'_>,
     cpus: Option<u32>,
 ) -> Result<Plan, Errno> {
     let mut plan = Plan {
-        attr: attr.to_vec(),
+        attr: Attr::new(attr),
         bounces: Bounces::default(),
         pinned: None,
+        held: None,
     };
     match cmd {
         Cmd::MapCreate => {
@@ -102,7 +111,7 @@ pub(crate) fn plan(
         }
         Cmd::MapLookupElem | Cmd::MapUpdateElem | Cmd::MapLookupAndDeleteElem => {
             let view = attr::MapElem::checked(attr)?;
-            let sizes = plan.pin_map(attr::MapElem::FIELDS, view.map_fd(), cpus)?;
+            let sizes = plan.pin_map(attr::MapElem::FIELDS, view.map_fd(), find, cpus)?;
             plan.point(
                 memory,
                 attr::MapElem::FIELDS,
@@ -111,7 +120,7 @@ pub(crate) fn plan(
         }
         Cmd::MapDeleteElem => {
             let view = attr::MapDeleteElem::checked(attr)?;
-            let sizes = plan.pin_map(attr::MapDeleteElem::FIELDS, view.map_fd(), cpus)?;
+            let sizes = plan.pin_map(attr::MapDeleteElem::FIELDS, view.map_fd(), find, cpus)?;
             plan.point(
                 memory,
                 attr::MapDeleteElem::FIELDS,
@@ -120,7 +129,7 @@ pub(crate) fn plan(
         }
         Cmd::MapGetNextKey => {
             let view = attr::MapGetNextKey::checked(attr)?;
-            let sizes = plan.pin_map(attr::MapGetNextKey::FIELDS, view.map_fd(), cpus)?;
+            let sizes = plan.pin_map(attr::MapGetNextKey::FIELDS, view.map_fd(), find, cpus)?;
             plan.point(
                 memory,
                 attr::MapGetNextKey::FIELDS,
@@ -132,7 +141,7 @@ pub(crate) fn plan(
         | Cmd::MapUpdateBatch
         | Cmd::MapDeleteBatch => {
             let view = attr::MapBatch::checked(attr)?;
-            let sizes = plan.pin_map(attr::MapBatch::FIELDS, view.map_fd(), cpus)?;
+            let sizes = plan.pin_map(attr::MapBatch::FIELDS, view.map_fd(), find, cpus)?;
             plan.point(
                 memory,
                 attr::MapBatch::FIELDS,
@@ -268,8 +277,12 @@ impl Plan {
         pointers: &[(&str, Use)],
     ) -> Result<(), Errno> {
         for (name, kind) in pointers {
-            self.bounces
-                .add(memory, &mut self.attr, offset_of(fields, name), *kind)?;
+            self.bounces.add(
+                memory,
+                self.attr.bytes_mut(),
+                offset_of(fields, name),
+                *kind,
+            )?;
         }
         Ok(())
     }
@@ -278,7 +291,7 @@ impl Plan {
     fn pin(&mut self, offset: usize, fd: u32) -> Result<&OwnedFd, Errno> {
         let own = call::dup(fd)?;
         let number = u32::try_from(own.as_raw_fd()).map_err(|_| Errno::EBADF)?;
-        set_u32(&mut self.attr, offset, number);
+        set_u32(self.attr.bytes_mut(), offset, number);
         Ok(&self.pinned.insert((offset, fd, own)).2)
     }
 
@@ -286,9 +299,21 @@ impl Plan {
         &mut self,
         fields: &[(&str, usize, usize)],
         fd: u32,
+        find: Find<'_>,
         cpus: Option<u32>,
     ) -> Result<MapSizes, Errno> {
-        object::map_sizes(self.pin(offset_of(fields, "map_fd"), fd)?, cpus)
+        let Some(open) = find(fd) else {
+            return object::map_sizes(self.pin(offset_of(fields, "map_fd"), fd)?, cpus);
+        };
+        let sizes = match open.sizes.get() {
+            Some(sizes) => *sizes,
+            None => {
+                let sizes = object::map_sizes(&open.fd, cpus)?;
+                *open.sizes.get_or_init(|| sizes)
+            }
+        };
+        self.held = Some(open);
+        Ok(sizes)
     }
 
     fn prog_load(&mut self, memory: &dyn UserMemory, view: &attr::ProgLoad) -> Result<(), Errno> {
@@ -358,13 +383,18 @@ impl Plan {
             return Err(Errno::EFAULT);
         };
         let offset = offset_of(fields, "info");
-        self.bounces
-            .add_structure(memory, &mut self.attr, offset, len, |nested, structure| {
+        self.bounces.add_structure(
+            memory,
+            self.attr.bytes_mut(),
+            offset,
+            len,
+            |nested, structure| {
                 for (at, kind) in object::info_pointers(kind, structure)? {
                     nested.add(memory, structure, at, kind)?;
                 }
                 Ok(())
-            })
+            },
+        )
     }
 }
 

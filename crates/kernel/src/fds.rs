@@ -1,6 +1,5 @@
 //! The descriptors of a task: the lowest free number from 3 on, and what is behind it.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use skep_abi::Errno;
@@ -19,7 +18,7 @@ const MOST: usize = 1 << 19;
 /// What a descriptor refers to.
 #[derive(Clone)]
 pub(crate) enum File {
-    Map(MapFile),
+    Map(Arc<MapFile>),
     Prog(Arc<Program>),
     Btf(Arc<BtfObject>),
     Object(Arc<ObjectFile>),
@@ -37,9 +36,16 @@ pub(crate) struct Fds {
 
 #[derive(Default)]
 struct Open {
-    files: BTreeMap<u32, File>,
-    /// No number below this one (from [`FIRST`] on) is free.
-    full_below: u32,
+    /// By number, from [`FIRST`] on.
+    files: Vec<Option<File>>,
+    /// No place below this one is free.
+    full_below: usize,
+}
+
+/// The place of a descriptor; none for a standard stream.
+#[inline]
+fn place(fd: u32) -> Option<usize> {
+    fd.checked_sub(FIRST).map(|place| place as usize)
 }
 
 impl Fds {
@@ -49,16 +55,18 @@ impl Fds {
     /// `EMFILE`.
     pub(crate) fn insert(&self, file: File) -> Result<u32, Errno> {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        if open.files.len() >= MOST {
+        let rest = open.files.get(open.full_below..).unwrap_or_default();
+        let free = rest.iter().position(Option::is_none);
+        let place = open.full_below + free.unwrap_or(rest.len());
+        if place >= MOST {
             return Err(Errno::EMFILE);
         }
-        let mut fd = open.full_below.max(FIRST);
-        while open.files.contains_key(&fd) {
-            fd += 1;
+        match open.files.get_mut(place) {
+            Some(free) => *free = Some(file),
+            None => open.files.push(Some(file)),
         }
-        open.files.insert(fd, file);
-        open.full_below = fd + 1;
-        Ok(fd)
+        open.full_below = place + 1;
+        Ok(FIRST + place as u32)
     }
 
     /// Closes a descriptor and gives back what it referred to.
@@ -67,8 +75,13 @@ impl Fds {
     /// `EBADF`.
     pub(crate) fn remove(&self, fd: u32) -> Result<File, Errno> {
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        let file = open.files.remove(&fd).ok_or(Errno::EBADF)?;
-        open.full_below = open.full_below.min(fd);
+        let place = place(fd).ok_or(Errno::EBADF)?;
+        let file = open.files.get_mut(place).and_then(Option::take);
+        let file = file.ok_or(Errno::EBADF)?;
+        open.full_below = open.full_below.min(place);
+        while let Some(None) = open.files.last() {
+            open.files.pop();
+        }
         Ok(file)
     }
 
@@ -77,18 +90,18 @@ impl Fds {
     /// # Errors
     /// `EBADF`, `EINVAL` for a standard stream, which is open but nothing of ours.
     pub(crate) fn get(&self, fd: u32) -> Result<File, Errno> {
-        if fd < FIRST {
-            return Err(Errno::EINVAL);
-        }
+        let place = place(fd).ok_or(Errno::EINVAL)?;
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
-        open.files.get(&fd).cloned().ok_or(Errno::EBADF)
+        let file = open.files.get(place).and_then(Option::as_ref);
+        file.cloned().ok_or(Errno::EBADF)
     }
 
     /// The map behind the descriptor, with what the descriptor allows.
     ///
     /// # Errors
     /// `EBADF`, `EINVAL` when it is no map.
-    pub(crate) fn map(&self, fd: u32) -> Result<MapFile, Errno> {
+    #[inline]
+    pub(crate) fn map(&self, fd: u32) -> Result<Arc<MapFile>, Errno> {
         match self.get(fd)? {
             File::Map(map) => Ok(map),
             _ => Err(Errno::EINVAL),

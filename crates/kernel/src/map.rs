@@ -10,11 +10,12 @@ mod inner;
 mod mmap;
 pub(crate) mod references;
 mod usage;
+mod writing;
 
 pub use usage::MapUsage;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use skep_abi::{Capabilities, Errno, MapFlags, MapType, attr};
 use skep_maps::Map;
@@ -24,6 +25,7 @@ use crate::btf::BtfObject;
 use crate::fds::File;
 use crate::id::Id;
 use crate::kernel::Kernel;
+use writing::{Writer, Writing};
 
 /// The types of a map's keys and values.
 #[derive(Clone)]
@@ -47,8 +49,7 @@ pub(crate) struct MapObject {
     pub(crate) has_fields: bool,
     /// Which programs a prog array takes, set by the first that uses it.
     pub(crate) owner: Mutex<Option<Owner>>,
-    frozen: AtomicBool,
-    writers: Mutex<u32>,
+    writing: Writing,
     users: AtomicU64,
     /// Commands on its elements so far.
     commands: AtomicU64,
@@ -80,23 +81,13 @@ impl MapObject {
     }
 
     pub(crate) fn is_frozen(&self) -> bool {
-        self.frozen.load(Ordering::Acquire)
-    }
-
-    /// Runs `body` as a writer from the side of system calls, which keeps the map from being
-    /// frozen meanwhile.
-    pub(crate) fn write<T>(&self, body: impl FnOnce() -> T) -> T {
-        *self.writers.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        let out = body();
-        *self.writers.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        out
+        self.writing.is_frozen()
     }
 
     /// Whether programs cannot write and system calls no longer can, so that its bytes are
     /// constants.
     pub(crate) fn is_constant(&self) -> bool {
-        let writers = *self.writers.lock().unwrap_or_else(PoisonError::into_inner);
-        self.flags.contains(MapFlags::RDONLY_PROG) && self.is_frozen() && writers == 0
+        self.flags.contains(MapFlags::RDONLY_PROG) && self.writing.is_over()
     }
 
     /// What the verifier is told.
@@ -131,7 +122,8 @@ impl MapObject {
     }
 }
 
-/// An open map: the map and what this descriptor allows. Counts as one user of the map.
+/// An open map: the map and what its descriptors allow. Counts as one user of the map, however
+/// many descriptors were made of the first one, and as long as a command goes on.
 pub(crate) struct MapFile {
     object: Arc<MapObject>,
     readable: bool,
@@ -164,7 +156,7 @@ impl MapFile {
 
     /// # Errors
     /// `EPERM` when the descriptor is not for reading.
-    pub(crate) fn need_read(&self) -> Result<&MapObject, Errno> {
+    pub(crate) fn need_read(&self) -> Result<&Arc<MapObject>, Errno> {
         if self.readable {
             Ok(&self.object)
         } else {
@@ -172,24 +164,16 @@ impl MapFile {
         }
     }
 
+    /// The map, and the right to write to it from the side of system calls, which keeps it
+    /// from being frozen meanwhile.
+    ///
     /// # Errors
     /// `EPERM` when the descriptor is not for writing, or the map is frozen.
-    pub(crate) fn need_write(&self) -> Result<&MapObject, Errno> {
-        if self.writable && !self.object.is_frozen() {
-            Ok(&self.object)
-        } else {
-            Err(Errno::EPERM)
+    pub(crate) fn need_write(&self) -> Result<(&Arc<MapObject>, Writer<'_>), Errno> {
+        if !self.writable {
+            return Err(Errno::EPERM);
         }
-    }
-}
-
-impl Clone for MapFile {
-    fn clone(&self) -> Self {
-        self.object.users.fetch_add(1, Ordering::AcqRel);
-        MapFile {
-            object: self.object.clone(),
-            ..*self
-        }
+        Ok((&self.object, self.object.writing.begin()?))
     }
 }
 
@@ -215,15 +199,10 @@ impl Kernel {
         if object.has_fields || object.kind() == MapType::StructOps {
             return Err(Errno::ENOTSUPP);
         }
-        file.need_write()?;
-        let writers = object
-            .writers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if *writers != 0 || object.frozen.swap(true, Ordering::AcqRel) {
-            return Err(Errno::EBUSY);
+        if !file.writable {
+            return Err(Errno::EPERM);
         }
-        Ok(())
+        object.writing.freeze()
     }
 
     /// `BPF_MAP_GET_FD_BY_ID`.
@@ -238,6 +217,7 @@ impl Kernel {
             return Err(Errno::EINVAL);
         }
         let object = self.maps.get(view.map_id())?;
-        self.fds.insert(File::Map(MapFile::open(object, flags)))
+        self.fds
+            .insert(File::Map(Arc::new(MapFile::open(object, flags))))
     }
 }

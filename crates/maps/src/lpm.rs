@@ -4,9 +4,9 @@
 //! comes after the longer ones it covers, and the bit 0 before the bit 1. Lookups go through
 //! a trie beside it, without a lock.
 
+mod prefix;
 mod trie;
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -15,35 +15,8 @@ use skep_abi::{ElemFlags, Errno};
 use crate::ledger::Ledger;
 use crate::reclaim::Reclaim;
 use crate::value::Shape;
+use prefix::{Data, Prefix};
 use trie::{Key, Leaf, Trie};
-
-#[derive(Clone, PartialEq, Eq)]
-struct Prefix {
-    bits: u32,
-    /// As long as the key's data, with zeros after `bits`.
-    data: Box<[u8]>,
-}
-
-impl Ord for Prefix {
-    fn cmp(&self, other: &Prefix) -> Ordering {
-        let shared = self.bits.min(other.bits) as usize;
-        for (i, (a, b)) in self.data.iter().zip(&other.data).enumerate() {
-            let known = shared.saturating_sub(i * 8).min(8);
-            let mask = if known == 0 { 0 } else { 0xffu8 << (8 - known) };
-            match (a & mask).cmp(&(b & mask)) {
-                Ordering::Equal => {}
-                unequal => return unequal,
-            }
-        }
-        other.bits.cmp(&self.bits)
-    }
-}
-
-impl PartialOrd for Prefix {
-    fn partial_cmp(&self, other: &Prefix) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
 
 pub(crate) struct Lpm {
     data_size: usize,
@@ -55,11 +28,10 @@ pub(crate) struct Lpm {
 }
 
 /// One prefix of the trie.
-#[derive(Clone)]
 struct Node {
     leaf: Leaf,
     /// The data as it was given: walks show also the bits beyond the prefix.
-    data: Box<[u8]>,
+    data: Data,
 }
 
 #[derive(Default)]
@@ -67,7 +39,13 @@ struct Nodes {
     by_prefix: BTreeMap<Prefix, Node>,
     /// How many prefixes there are of each length.
     lengths: Vec<u32>,
+    /// Leaves that are out of the trie and wait to be given back together: a grace period
+    /// costs more than all that is done to one.
+    gone: Vec<u64>,
 }
+
+/// So many leaves wait at most.
+const GONE: usize = 64;
 
 impl Lpm {
     pub(crate) fn new(
@@ -79,8 +57,8 @@ impl Lpm {
     ) -> Result<Lpm, Errno> {
         let data_size = key_size.saturating_sub(4) as usize;
         let nodes = Nodes {
-            by_prefix: BTreeMap::new(),
             lengths: vec![0; data_size * 8 + 1],
+            ..Nodes::default()
         };
         Ok(Lpm {
             data_size,
@@ -109,10 +87,7 @@ impl Lpm {
 
     /// The same by asking for one length after the other, the longest first.
     fn search(&self, bits: u32, data: &[u8]) -> Option<Leaf> {
-        let key = Prefix {
-            bits,
-            data: data.into(),
-        };
+        let key = Prefix::new(bits, data);
         let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
         nodes.longest(&key, 0..=bits)
     }
@@ -135,35 +110,52 @@ impl Lpm {
     /// `EINVAL` for a prefix longer than the data, `EEXIST` and `ENOENT` by the flags,
     /// `ENOSPC` when full, `ENOMEM`.
     pub(crate) fn update(&self, key: &[u8], from: &[u8], flags: ElemFlags) -> Result<(), Errno> {
-        let data: Box<[u8]> = key.get(4..).unwrap_or_default().into();
-        let prefix = self.prefix(key)?;
+        let (bits, data) = self.parts(key)?;
+        let prefix = Prefix::new(bits, data);
         let mut nodes = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
-        let old = nodes.by_prefix.get(&prefix).map(|n| n.leaf);
-        match old {
+        let nodes = &mut *nodes;
+        let full = nodes.by_prefix.len() >= self.capacity;
+        let there = nodes.by_prefix.get_mut(&prefix);
+        match there {
             Some(_) if flags.contains(ElemFlags::NOEXIST) => return Err(Errno::EEXIST),
             None if flags.contains(ElemFlags::EXIST) => return Err(Errno::ENOENT),
-            None if nodes.by_prefix.len() >= self.capacity => return Err(Errno::ENOSPC),
+            None if full => return Err(Errno::ENOSPC),
             _ => {}
         }
-        let key = Key::new(prefix.bits, &prefix.data);
+        let old = there.as_ref().map(|node| node.leaf);
+        let key = Key::new(bits, data);
         let leaf = self.trie.leaf(&key)?;
         // SAFETY: the leaf is live, nobody else's yet, and has room for the value.
         unsafe { self.shape.init(self.trie.value(leaf), from) };
         if let Err(errno) = self.trie.insert(&key, leaf, old) {
-            self.trie.retire(leaf);
+            self.trie.retire(vec![leaf.0]);
             return Err(errno);
         }
-        if old.is_none()
-            && let Some(n) = nodes.lengths.get_mut(prefix.bits as usize)
-        {
-            *n += 1;
+        match there {
+            Some(node) => {
+                node.leaf = leaf;
+                node.data.set(data);
+            }
+            None => {
+                if let Some(n) = nodes.lengths.get_mut(bits as usize) {
+                    *n += 1;
+                }
+                let data = Data::new(data);
+                nodes.by_prefix.insert(prefix, Node { leaf, data });
+            }
         }
-        nodes.by_prefix.insert(prefix, Node { leaf, data });
-        drop(nodes);
         if let Some(old) = old {
-            self.trie.retire(old);
+            self.retire(nodes, old);
         }
         Ok(())
+    }
+
+    /// Has a leaf, which is out of the trie, wait with others for readers to be gone.
+    fn retire(&self, nodes: &mut Nodes, leaf: Leaf) {
+        nodes.gone.push(leaf.0);
+        if nodes.gone.len() >= GONE {
+            self.trie.retire(std::mem::take(&mut nodes.gone));
+        }
     }
 
     /// Removes exactly this prefix.
@@ -171,18 +163,18 @@ impl Lpm {
     /// # Errors
     /// `EINVAL` for a prefix longer than the data, `ENOENT`.
     pub(crate) fn delete(&self, key: &[u8]) -> Result<(), Errno> {
-        let prefix = self.prefix(key)?;
+        let (bits, data) = self.parts(key)?;
+        let prefix = Prefix::new(bits, data);
         let mut nodes = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
+        let nodes = &mut *nodes;
         let old = nodes.by_prefix.remove(&prefix).ok_or(Errno::ENOENT)?;
         if let Some(n) = nodes.lengths.get_mut(prefix.bits as usize) {
             *n -= 1;
         }
         let step = prefix.bits.saturating_sub(1) / 4 * 4;
         let shorter = nodes.longest(&prefix, step + 1..=prefix.bits.saturating_sub(1));
-        let key = Key::new(prefix.bits, &prefix.data);
-        self.trie.remove(&key, old.leaf, shorter);
-        drop(nodes);
-        self.trie.retire(old.leaf);
+        self.trie.remove(&Key::new(bits, data), old.leaf, shorter);
+        self.retire(nodes, old.leaf);
         Ok(())
     }
 
@@ -191,22 +183,22 @@ impl Lpm {
     /// # Errors
     /// `ENOENT` after the last.
     pub(crate) fn next_key(&self, key: Option<&[u8]>, out: &mut [u8]) -> Result<(), Errno> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let key = key.and_then(|k| self.prefix(k).ok());
+        let key = key.and_then(|key| self.parts(key).ok());
+        let key = key.map(|(bits, data)| Prefix::new(bits, data));
         let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
-        let next = match key.filter(|k| nodes.by_prefix.contains_key(k)) {
-            Some(key) => nodes.by_prefix.range((Excluded(key), Unbounded)).next(),
-            None => nodes.by_prefix.iter().next(),
+        let after = key.and_then(|key| {
+            let mut from = nodes.by_prefix.range(&key..);
+            let found = from.next().is_some_and(|(prefix, _)| *prefix == key);
+            found.then_some(from)
+        });
+        let next = match after {
+            Some(mut after) => after.next(),
+            None => nodes.by_prefix.first_key_value(),
         };
         let (prefix, node) = next.ok_or(Errno::ENOENT)?;
-        let bytes = prefix
-            .bits
-            .to_ne_bytes()
-            .into_iter()
-            .chain(node.data.iter().copied());
-        for (to, from) in out.iter_mut().zip(bytes) {
-            *to = from;
-        }
+        let (bits, data) = out.split_at_mut(4.min(out.len()));
+        bits.copy_from_slice(prefix.bits.to_ne_bytes().get(..bits.len()).unwrap_or(&[]));
+        node.data.get(data);
         Ok(())
     }
 
@@ -220,19 +212,17 @@ impl Lpm {
         at.is_some_and(|at| (at as u64).saturating_add(len) <= self.shape.stride() as u64)
     }
 
-    fn prefix(&self, key: &[u8]) -> Result<Prefix, Errno> {
+    /// The length and the data of a key.
+    ///
+    /// # Errors
+    /// `EINVAL` for a prefix longer than the data.
+    fn parts<'k>(&self, key: &'k [u8]) -> Result<(u32, &'k [u8]), Errno> {
         let (bits, data) = key.split_first_chunk::<4>().ok_or(Errno::EINVAL)?;
         let bits = u32::from_ne_bytes(*bits);
         if bits as usize > self.data_size * 8 || data.len() != self.data_size {
             return Err(Errno::EINVAL);
         }
-        Ok(shortened(
-            &Prefix {
-                bits,
-                data: data.into(),
-            },
-            bits,
-        ))
+        Ok((bits, data))
     }
 }
 
@@ -241,20 +231,10 @@ impl Nodes {
     fn longest(&self, key: &Prefix, lengths: std::ops::RangeInclusive<u32>) -> Option<Leaf> {
         lengths.rev().find_map(|bits| {
             let present = self.lengths.get(bits as usize).is_some_and(|n| *n > 0);
-            let node = present.then(|| self.by_prefix.get(&shortened(key, bits)));
+            let node = present.then(|| self.by_prefix.get(&key.shortened(bits)));
             node.flatten().map(|node| node.leaf)
         })
     }
-}
-
-/// The first `bits` of a prefix.
-fn shortened(prefix: &Prefix, bits: u32) -> Prefix {
-    let mut data = prefix.data.clone();
-    for (i, byte) in data.iter_mut().enumerate() {
-        let known = (bits as usize).saturating_sub(i * 8).min(8);
-        *byte &= if known == 0 { 0 } else { 0xffu8 << (8 - known) };
-    }
-    Prefix { bits, data }
 }
 
 #[cfg(test)]

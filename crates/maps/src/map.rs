@@ -60,6 +60,15 @@ pub struct Bucket {
     pub values: Vec<u8>,
 }
 
+impl Bucket {
+    /// Forgets the elements; the memory is for the next ones.
+    fn clear(&mut self) {
+        self.count = 0;
+        self.keys.clear();
+        self.values.clear();
+    }
+}
+
 /// A map. Dropping it frees its memory; every address it gave out dies then.
 pub struct Map {
     spec: Spec,
@@ -176,7 +185,12 @@ impl Map {
 
     /// Whether the value has the spin lock that `BPF_F_LOCK` takes.
     pub fn has_lock(&self) -> bool {
-        Shape::new(self.spec.value_size, &self.spec.fields, None).has_lock()
+        match &self.storage {
+            Storage::Array(a) | Storage::Percpu(a) => a.shape.has_lock(),
+            Storage::Hash(h) => h.shape.has_lock(),
+            Storage::Lpm(l) => l.shape.has_lock(),
+            _ => Shape::new(self.spec.value_size, &self.spec.fields, None).has_lock(),
+        }
     }
 
     /// The pages of an arena.
@@ -216,15 +230,23 @@ impl Map {
         }
     }
 
-    /// The elements of one bucket, at most `room`, taken out when `delete` says so.
+    /// Copies the elements of one bucket to `out`, in the place of what is there; at most
+    /// `room`, and taken out when `delete` says so.
     ///
     /// # Errors
     /// How many there are, when that is more than `room`.
-    pub fn bucket(&self, number: u64, room: u32, delete: bool) -> Result<Bucket, u32> {
+    pub fn bucket(
+        &self,
+        number: u64,
+        room: u32,
+        delete: bool,
+        out: &mut Bucket,
+    ) -> Result<(), u32> {
+        out.clear();
         match &self.storage {
-            Storage::Hash(h) => h.bucket(number, room, delete),
-            Storage::Refs(r) => r.bucket(number, room, delete),
-            _ => Ok(Bucket::default()),
+            Storage::Hash(h) => h.bucket(number, room, delete, out),
+            Storage::Refs(r) => r.bucket(number, room, delete, out),
+            _ => Ok(()),
         }
     }
 }

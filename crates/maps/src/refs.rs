@@ -94,10 +94,16 @@ impl Refs {
     ///
     /// # Errors
     /// The number of elements, when there is no room for them.
-    pub(crate) fn bucket(&self, number: u64, room: u32, delete: bool) -> Result<Bucket, u32> {
+    pub(crate) fn bucket(
+        &self,
+        number: u64,
+        room: u32,
+        delete: bool,
+        bucket: &mut Bucket,
+    ) -> Result<(), u32> {
         let _one = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let pass = self.grace.enter();
-        let mut bucket = self.table.bucket(number, room, delete)?;
+        self.table.bucket(number, room, delete, bucket)?;
         let words = std::mem::take(&mut bucket.values);
         for word in words.as_chunks::<8>().0 {
             let word = AtomicU64::new(u64::from_ne_bytes(*word));
@@ -113,7 +119,7 @@ impl Refs {
                 self.grace.retire(held);
             }
         }
-        Ok(bucket)
+        Ok(())
     }
 
     /// Takes out the elements that refer to `who`.

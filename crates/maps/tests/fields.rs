@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use skep_abi::{ElemFlags, MapFlags, MapType};
-use skep_maps::{Field, FieldKind, Limits, Map, Rcu, Release, Side, Spec};
+use skep_maps::{Bucket, Field, FieldKind, Limits, Map, Rcu, Release, Side, Spec};
 
 const ANY: ElemFlags = ElemFlags(0);
 
@@ -197,7 +197,8 @@ fn a_batch_and_an_eviction_give_up_too() {
         field(&hash, number, 0).store(u64::from(number) + 1, Relaxed);
     }
     for bucket in 0..hash.buckets().expect("a hash") {
-        hash.bucket(bucket, 8, true).expect("room");
+        hash.bucket(bucket, 8, true, &mut Bucket::default())
+            .expect("room");
     }
     let all = |count: u64| {
         (1..=count)

@@ -414,7 +414,7 @@ pub fn run(args: &[String]) -> Outcome {
     let engines = engines();
     if !wanted.json {
         println!(
-            "{:<18} {:<16} {:>9} {:>8} {:>9} {:>9} {:>7} {:>7}",
+            "{:<16} {:<20} {:>9} {:>8} {:>9} {:>9} {:>7} {:>7}",
             "map", "op", "entries", "threads", "skep ns", "kernel ns", "ratio", "target"
         );
     }
@@ -439,6 +439,7 @@ pub fn run(args: &[String]) -> Outcome {
             show(&wanted, case, *entries, &engines, &net);
         }
     }
+    super::commands::print(wanted.json, &wanted.only)?;
     Ok(true)
 }
 
@@ -465,7 +466,7 @@ fn show(wanted: &Wanted, case: &Case, entries: u32, engines: &[Engine], net: &[O
     let (skep, kernel) = (of("skep"), of("kernel"));
     let ratio = skep.zip(kernel).map(|(skep, kernel)| skep / kernel);
     println!(
-        "{:<18} {:<16} {entries:>9} {:>8} {:>9} {:>9} {:>7} {:>7}",
+        "{:<16} {:<20} {entries:>9} {:>8} {:>9} {:>9} {:>7} {:>7}",
         case.map,
         case.op,
         wanted.threads,

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use skep_abi::{Cmd, ElemFlags, Errno, MapType, UserMemory, attr, copy_in};
+use skep_abi::{Cmd, ElemFlags, Errno, MapType, UserMemory, attr};
+use skep_maps::Bucket;
 
 use super::MapObject;
-use super::elem::lock_exists;
+use super::elem::{Key, Value, lock_exists};
 use crate::kernel::Kernel;
 
 impl Kernel {
@@ -22,9 +23,7 @@ impl Kernel {
         if reads {
             file.need_read()?;
         }
-        if writes {
-            file.need_write()?;
-        }
+        let writer = writes.then(|| file.need_write()).transpose()?;
         let object = file.object();
         object.count_command();
         if !has_batch(object.kind(), cmd) {
@@ -35,19 +34,17 @@ impl Kernel {
             return Err(Errno::EINVAL);
         }
         lock_exists(object, flags)?;
-        match cmd {
-            Cmd::MapUpdateBatch => object.write(|| self.update_batch(object, view, memory)),
-            Cmd::MapDeleteBatch => object.write(|| self.delete_batch(object, view, memory)),
+        let done = match cmd {
+            Cmd::MapUpdateBatch => self.update_batch(object, view, memory),
+            Cmd::MapDeleteBatch => self.delete_batch(object, view, memory),
             _ if object.map.buckets().is_some() => {
                 let delete = cmd == Cmd::MapLookupAndDeleteBatch;
-                if delete {
-                    object.write(|| bucket_batch(object, view, memory, true))
-                } else {
-                    bucket_batch(object, view, memory, false)
-                }
+                bucket_batch(object, view, memory, delete)
             }
             _ => self.lookup_batch(object, view, memory),
-        }
+        };
+        drop(writer);
+        done
     }
 
     fn update_batch(
@@ -60,9 +57,12 @@ impl Kernel {
         let (key_size, value_size) = sizes(object);
         let mut done = 0;
         let wanted = view.count();
-        let step = |n: u32| {
-            let key = copy_in(memory, at(view.keys(), n, key_size)?, key_size)?;
-            let value = copy_in(memory, at(view.values(), n, value_size)?, value_size)?;
+        let (mut key, mut value) = (Key::new(), Value::new());
+        key.resize(key_size)?;
+        value.resize(value_size)?;
+        let mut step = |n: u32| {
+            memory.read(at(view.keys(), n, key_size)?, &mut key)?;
+            memory.read(at(view.values(), n, value_size)?, &mut value)?;
             self.write_value(object, &key, &value, flags)
         };
         let mut out = Ok(());
@@ -84,13 +84,15 @@ impl Kernel {
         memory: &mut dyn UserMemory,
     ) -> Result<(), Errno> {
         let (key_size, _) = sizes(object);
+        let mut key = Key::new();
+        key.resize(key_size)?;
         let mut done = 0;
         let wanted = view.count();
         let mut out = Ok(());
         while done < wanted {
             out = at(view.keys(), done, key_size)
-                .and_then(|at| copy_in(memory, at, key_size))
-                .and_then(|key| self.delete_value(object, &key));
+                .and_then(|at| memory.read(at, &mut key))
+                .and_then(|()| self.delete_value(object, &key));
             if out.is_err() {
                 break;
             }
@@ -113,20 +115,24 @@ impl Kernel {
         }
         view.set_count(0);
         let (key_size, value_size) = sizes(object);
-        let mut before = match view.in_batch() {
-            0 => None,
-            at => Some(copy_in(memory, at, key_size)?),
-        };
+        let mut before = Key::new();
+        before.resize(key_size)?;
+        let mut has_before = view.in_batch() != 0;
+        if has_before {
+            memory.read(view.in_batch(), &mut before)?;
+        }
+        let (mut key, mut value) = (Key::new(), Value::new());
+        key.resize(key_size)?;
+        value.resize(value_size)?;
         let flags = ElemFlags(view.elem_flags());
         let mut done = 0;
         let mut out = Ok(());
         while done < wanted {
-            let mut key = vec![0; key_size];
-            out = object.map.next_key(before.as_deref(), &mut key);
+            let last = has_before.then_some(&*before);
+            out = object.map.next_key(last, &mut key);
             if out.is_err() {
                 break;
             }
-            let mut value = vec![0; value_size];
             match self.read_value(object, &key, flags, &mut value) {
                 Ok(()) => {
                     memory.write(at(view.keys(), done, key_size)?, &key)?;
@@ -140,11 +146,12 @@ impl Kernel {
                     break;
                 }
             }
-            before = Some(key);
+            std::mem::swap(&mut before, &mut key);
+            has_before = true;
         }
         view.set_count(done);
-        if let (Some(last), true) = (before, done > 0) {
-            memory.write(view.out_batch(), &last)?;
+        if done > 0 {
+            memory.write(view.out_batch(), &before)?;
         }
         out
     }
@@ -178,16 +185,17 @@ fn bucket_batch(
     let (key_size, value_size) = sizes(object);
     let mut done = 0;
     let mut out = Ok(());
+    let mut bucket = Bucket::default();
     loop {
-        let bucket = match object.map.bucket(number, wanted - done, delete) {
-            Ok(bucket) => bucket,
-            Err(_) => {
-                if done == 0 {
-                    out = Err(Errno::ENOSPC);
-                }
-                break;
+        let read = object
+            .map
+            .bucket(number, wanted - done, delete, &mut bucket);
+        if read.is_err() {
+            if done == 0 {
+                out = Err(Errno::ENOSPC);
             }
-        };
+            break;
+        }
         if bucket.count > 0 {
             memory.write(at(view.keys(), done, key_size)?, &bucket.keys)?;
             memory.write(at(view.values(), done, value_size)?, &bucket.values)?;

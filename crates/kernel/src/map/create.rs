@@ -1,12 +1,13 @@
 //! `BPF_MAP_CREATE`: every check in Linux's order, then the map.
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use skep_abi::{Capabilities, Errno, MapFlags, MapType, attr};
 use skep_maps::{Ledger, Limits, Map, Spec};
 
 use super::fields::Fields;
+use super::writing::Writing;
 use super::{MapFile, MapObject, Types};
 use crate::fds::File;
 use crate::kernel::Kernel;
@@ -101,14 +102,14 @@ impl Kernel {
             inner,
             has_fields: fields.any,
             owner: Mutex::new(None),
-            frozen: AtomicBool::new(false),
-            writers: Mutex::new(0),
+            writing: Writing::default(),
             users: AtomicU64::new(0),
             commands: AtomicU64::new(0),
             operations: AtomicU64::new(0),
             _pager: pager,
         });
-        self.fds.insert(File::Map(MapFile::open(object, flags)))
+        self.fds
+            .insert(File::Map(Arc::new(MapFile::open(object, flags))))
     }
 
     /// The checks that do not depend on the type.

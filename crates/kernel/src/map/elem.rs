@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
-use skep_abi::{ElemFlags, Errno, MapType, UserMemory, attr, copy_in};
+use skep_abi::{ElemFlags, Errno, MapType, SmallBytes, UserMemory, attr};
 use skep_maps::Side;
 
 use super::references::{is_local, is_reference};
 use super::{MapObject, Owner};
 use crate::kernel::Kernel;
 use crate::prog::Program;
+
+/// A key: no allocation for those that are not long.
+pub(super) type Key = SmallBytes<64>;
+/// A value, of all CPUs for per-CPU types.
+pub(super) type Value = SmallBytes<256>;
 
 impl Kernel {
     /// `BPF_MAP_LOOKUP_ELEM`.
@@ -22,8 +27,10 @@ impl Kernel {
         let object = file.need_read()?;
         object.count_command();
         lock_exists(object, flags)?;
-        let key = user_key(object, view.key(), memory)?;
-        let mut value = vec![0; object.map.user_value_size()];
+        let mut key = Key::new();
+        user_key(object, view.key(), memory, &mut key)?;
+        let mut value = Value::new();
+        value.resize(object.map.user_value_size())?;
         if object.kind() == MapType::BloomFilter {
             memory.read(view.value(), &mut value)?;
             return object.map.read(&key, flags, &mut value);
@@ -40,13 +47,14 @@ impl Kernel {
     ) -> Result<(), Errno> {
         let flags = ElemFlags(view.flags());
         let file = self.fds.map(view.map_fd())?;
-        file.need_write()?;
-        let object = file.object();
+        let (object, _writer) = file.need_write()?;
         object.count_command();
         lock_exists(object, flags)?;
-        let key = user_key(object, view.key(), memory)?;
-        let value = copy_in(memory, view.value(), object.map.user_value_size())?;
-        object.write(|| self.write_value(object, &key, &value, flags))
+        let mut key = Key::new();
+        user_key(object, view.key(), memory, &mut key)?;
+        let mut value = Value::new();
+        value.copy_in(memory, view.value(), object.map.user_value_size())?;
+        self.write_value(object, &key, &value, flags)
     }
 
     /// `BPF_MAP_DELETE_ELEM`.
@@ -56,10 +64,11 @@ impl Kernel {
         memory: &mut dyn UserMemory,
     ) -> Result<(), Errno> {
         let file = self.fds.map(view.map_fd())?;
-        let object = file.need_write()?;
+        let (object, _writer) = file.need_write()?;
         object.count_command();
-        let key = user_key(object, view.key(), memory)?;
-        object.write(|| self.delete_value(object, &key))
+        let mut key = Key::new();
+        user_key(object, view.key(), memory, &mut key)?;
+        self.delete_value(object, &key)
     }
 
     /// `BPF_MAP_GET_NEXT_KEY`.
@@ -71,12 +80,14 @@ impl Kernel {
         let file = self.fds.map(view.map_fd())?;
         let object = file.need_read()?;
         object.count_command();
-        let key = match view.key() {
-            0 => None,
-            at => Some(user_key(object, at, memory)?),
-        };
-        let mut next = vec![0; object.map.spec().key_size as usize];
-        object.map.next_key(key.as_deref(), &mut next)?;
+        let mut key = Key::new();
+        if view.key() != 0 {
+            user_key(object, view.key(), memory, &mut key)?;
+        }
+        let key = (view.key() != 0).then_some(&*key);
+        let mut next = Key::new();
+        next.resize(object.map.spec().key_size as usize)?;
+        object.map.next_key(key, &mut next)?;
         memory.write(view.next_key(), &next)
     }
 
@@ -89,16 +100,18 @@ impl Kernel {
         let flags = only_lock(view.flags())?;
         let file = self.fds.map(view.map_fd())?;
         file.need_read()?;
-        let object = file.need_write()?;
+        let (object, _writer) = file.need_write()?;
         object.count_command();
         let queue = matches!(object.kind(), MapType::Queue | MapType::Stack);
         if queue && !flags.is_empty() {
             return Err(Errno::EINVAL);
         }
         lock_exists(object, flags)?;
-        let key = user_key(object, view.key(), memory)?;
-        let mut value = vec![0; object.map.user_value_size()];
-        object.write(|| object.map.take(&key, flags, &mut value))?;
+        let mut key = Key::new();
+        user_key(object, view.key(), memory, &mut key)?;
+        let mut value = Value::new();
+        value.resize(object.map.user_value_size())?;
+        object.map.take(&key, flags, &mut value)?;
         memory.write(view.value(), &value)
     }
 
@@ -176,12 +189,17 @@ pub(crate) fn agrees(array: &MapObject, kind: Owner) -> bool {
     } == kind
 }
 
-/// The key behind an address, of the map's size.
-fn user_key(object: &MapObject, at: u64, memory: &dyn UserMemory) -> Result<Vec<u8>, Errno> {
+/// Reads the key behind an address, of the map's size.
+#[inline]
+fn user_key(
+    object: &MapObject,
+    at: u64,
+    memory: &dyn UserMemory,
+    key: &mut Key,
+) -> Result<(), Errno> {
     match object.map.spec().key_size as usize {
         0 if at != 0 => Err(Errno::EINVAL),
-        0 => Ok(Vec::new()),
-        size => copy_in(memory, at, size),
+        size => key.copy_in(memory, at, size),
     }
 }
 

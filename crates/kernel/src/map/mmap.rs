@@ -1,8 +1,8 @@
 //! `mmap(2)` of a map: who may, and what a mapping keeps.
 
-use skep_abi::{Errno, MapFlags, Mapping};
+use std::sync::Arc;
 
-use std::sync::PoisonError;
+use skep_abi::{Errno, MapFlags, Mapping};
 
 use super::MapFile;
 use crate::fds::File;
@@ -14,7 +14,7 @@ const PAGE: u64 = 4096;
 /// A mapping that keeps its map, and keeps it from being frozen when it can be written.
 struct Held {
     memory: Box<dyn Mapping>,
-    file: MapFile,
+    file: Arc<MapFile>,
     writable: bool,
 }
 
@@ -55,19 +55,14 @@ impl Kernel {
             // Linux takes such a mapping for a private one.
             return Err(Errno::EINVAL);
         }
-        let mut writers = object
-            .writers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if writable && object.is_frozen() {
-            return Err(Errno::EPERM);
-        }
+        let _writer = writable.then(|| object.writing.begin()).transpose()?;
         if writable && object.flags.contains(MapFlags::RDONLY_PROG) {
             return Err(Errno::EACCES);
         }
         let memory = object.map.mmap(address, offset, len, writable)?;
-        *writers += u32::from(writable);
-        drop(writers);
+        if writable {
+            object.writing.count()?;
+        }
         Ok(Box::new(Held {
             memory,
             file,
@@ -78,12 +73,9 @@ impl Kernel {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let object = self.file.object();
-        let mut writers = object
-            .writers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *writers -= u32::from(self.writable);
+        if self.writable {
+            self.file.object().writing.uncount();
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use skep_abi::Errno;
 
-use super::{END, Elem, HEADER, Hash, Locked};
+use super::{END, Elem, HEADER, Hash, Locked, end};
 use crate::map::Bucket;
 
 impl Hash {
@@ -27,7 +27,7 @@ impl Hash {
             }
         }
         for number in from..=self.mask {
-            if self.heads.word(number as usize).load(Ordering::Relaxed) == 0 {
+            if self.is_empty(number) {
                 continue;
             }
             let bucket = self.lock_number(number);
@@ -49,36 +49,41 @@ impl Hash {
     ///
     /// # Errors
     /// The number of elements, when there is no room for them.
-    pub(crate) fn bucket(&self, number: u64, room: u32, delete: bool) -> Result<Bucket, u32> {
-        let mut out = Bucket::default();
-        if number > self.mask || self.heads.word(number as usize).load(Ordering::Relaxed) == 0 {
-            return Ok(out);
+    pub(crate) fn bucket(
+        &self,
+        number: u64,
+        room: u32,
+        delete: bool,
+        out: &mut Bucket,
+    ) -> Result<(), u32> {
+        if number > self.mask || self.is_empty(number) {
+            return Ok(());
         }
         let bucket = self.lock_number(number);
-        let elems = self.members(&bucket);
-        let count = elems.len() as u32;
+        let count = self.members(&bucket).count() as u32;
         if count > room {
             return Err(count);
         }
-        for elem in &elems {
+        for elem in self.members(&bucket) {
             let (key, value) = (out.keys.len(), out.values.len());
             out.keys.resize(key + self.key_size, 0);
             out.values.resize(value + self.user_value(), 0);
-            self.read_key(*elem, &mut out.keys[key..]);
-            self.read_elem(*elem, &mut out.values[value..], false);
+            self.read_key(elem, &mut out.keys[key..]);
+            self.read_elem(elem, &mut out.values[value..], false);
         }
         out.count = count;
-        if delete {
-            for elem in &elems {
-                self.unlink(&bucket, *elem);
-            }
+        if delete && count > 0 {
+            // What follows the first link is nobody's but ours from here on.
+            let mut gone = self.follow(bucket.first());
+            bucket.set_first(end(number));
             drop(bucket);
             self.count.fetch_sub(count, Ordering::Relaxed);
-            for elem in elems {
+            while let Some(elem) = gone {
+                gone = self.follow(elem.next().load(Ordering::Relaxed));
                 self.free(elem);
             }
         }
-        Ok(out)
+        Ok(())
     }
 
     /// Calls `body` with the addresses of key and value (of `cpu`) of each element, until it
@@ -99,19 +104,20 @@ impl Hash {
         calls
     }
 
+    /// Whether nothing was in a bucket a moment ago.
+    fn is_empty(&self, number: u64) -> bool {
+        let head = self.heads.word(number as usize).load(Ordering::Relaxed);
+        head == 0 || head & END != 0
+    }
+
     fn lock_number(&self, number: u64) -> Locked<'_> {
         self.lock(number as u32)
     }
 
-    fn members(&self, bucket: &Locked<'_>) -> Vec<Elem> {
-        let mut out = Vec::new();
-        let mut link = bucket.first();
-        while link & END == 0
-            && let Some(elem) = self.follow(link)
-        {
-            out.push(elem);
-            link = elem.next().load(Ordering::Relaxed);
-        }
-        out
+    fn members(&self, bucket: &Locked<'_>) -> impl Iterator<Item = Elem> {
+        let first = self.follow(bucket.first());
+        std::iter::successors(first, |elem| {
+            self.follow(elem.next().load(Ordering::Relaxed))
+        })
     }
 }

@@ -281,9 +281,9 @@ impl Trie {
         self.exchange(key, old, None, shorter);
     }
 
-    /// Gives a leaf that is out of the trie back, when nobody can be using it.
-    pub(super) fn retire(&self, leaf: Leaf) {
-        self.later(&self.leaves, vec![leaf.0]);
+    /// Gives leaves that are out of the trie back, when nobody can be using them.
+    pub(super) fn retire(&self, leaves: Vec<u64>) {
+        self.later(&self.leaves, leaves);
     }
 
     fn later(&self, pool: &Arc<Pool>, pieces: Vec<u64>) {
