@@ -59,6 +59,8 @@ pub(crate) struct MapObject {
     _pager: Option<skep_vm::Pager>,
     /// Its maker's programs are guarded against speculation.
     pub(crate) for_unprivileged: bool,
+    /// What the verifier was told last.
+    pub(crate) told: Mutex<Option<Arc<MapFacts>>>,
 }
 
 /// The kind of programs that may call each other through one prog array.
@@ -91,7 +93,28 @@ impl MapObject {
     }
 
     /// What the verifier is told.
-    pub(crate) fn facts(&self) -> MapFacts {
+    pub(crate) fn facts(&self) -> Arc<MapFacts> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*told {
+            Some(facts) if self.still_holds(facts) => Arc::clone(facts),
+            _ => Arc::clone(told.insert(Arc::new(self.new_facts()))),
+        }
+    }
+
+    /// Whether what may change of a map is as it was when these facts were told.
+    fn still_holds(&self, facts: &MapFacts) -> bool {
+        facts.frozen == self.is_frozen() && facts.map_extra == self.extra()
+    }
+
+    /// The extra word; of an arena, programs are told where its user sees it.
+    fn extra(&self) -> u64 {
+        match self.map.arena() {
+            Some(arena) => arena.user_start(),
+            None => self.map.spec().map_extra,
+        }
+    }
+
+    fn new_facts(&self) -> MapFacts {
         let spec = self.map.spec();
         MapFacts {
             id: MapId(self.id.number()),
@@ -107,12 +130,9 @@ impl MapObject {
                 .types
                 .as_ref()
                 .map(|t| (t.btf.btf.clone(), t.key, t.value)),
-            // Of an arena, programs are told where its user sees it.
-            map_extra: match self.map.arena() {
-                Some(arena) => arena.user_start(),
-                None => spec.map_extra,
-            },
+            map_extra: self.extra(),
             for_unprivileged: self.for_unprivileged,
+            fields: Default::default(),
         }
     }
 

@@ -34,11 +34,14 @@ impl LogOptions {
 
     /// A level with a buffer that is likely to do.
     pub fn at(level: u32) -> LogOptions {
-        let verbose = level & LogLevel::VERBOSE.0 != 0;
-        LogOptions {
-            level,
-            size: if verbose { 1 << 24 } else { 1 << 20 },
-        }
+        let has = |bit: LogLevel| level & bit.0 != 0;
+        let size = match () {
+            () if has(LogLevel::VERBOSE) => 1 << 24,
+            () if has(LogLevel::BRIEF) => 1 << 20,
+            // The figures, and what is wrong with a program.
+            () => 1 << 13,
+        };
+        LogOptions { level, size }
     }
 }
 

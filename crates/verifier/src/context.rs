@@ -7,7 +7,7 @@ use std::sync::Arc;
 use skep_abi::Errno;
 use skep_isa::Insn;
 
-use crate::env::{Env, MapFacts, MapId, Request, Stats};
+use crate::env::{Env, MapFacts, Request, Stats};
 use crate::explore::visited::StateStore;
 use crate::log::Log;
 use crate::setup::btf_info::LineInfo;
@@ -237,8 +237,6 @@ pub struct Verifier<'a> {
     pub lock_inner_maps: u64,
     /// The maps of maps whose inner maps have timers or other work for later in their values.
     pub later_inner_maps: u64,
-    /// The kernel's own fields in the values of maps, once looked up.
-    pub map_fields: BTreeMap<MapId, Arc<[crate::access::special_fields::Field]>>,
     /// The kernel's own fields in structures of the program, once looked up.
     pub own_fields: BTreeMap<u32, Arc<[crate::access::special_fields::Field]>>,
     /// The source lines, by instruction.

@@ -9,6 +9,8 @@ use skep_abi::Errno;
 use skep_btf::Btf;
 use skep_isa::Insn;
 
+pub use crate::access::special_fields::MapFields;
+
 /// The identity of a map within one kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct MapId(pub u32);
@@ -41,6 +43,8 @@ pub struct MapFacts {
     /// Whether it was made by somebody whose programs are guarded against speculation, so that
     /// an index into it is masked.
     pub for_unprivileged: bool,
+    /// The kernel's own fields in its values, found by the first program that asks.
+    pub fields: MapFields,
 }
 
 /// The four separate facts that Linux derives from capabilities or a token.

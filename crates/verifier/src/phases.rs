@@ -162,7 +162,6 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
         spare: Vec::new(),
         pending: Vec::new(),
         store: StateStore::new(request.insns.len()),
-        map_fields: Default::default(),
         own_fields: Default::default(),
         stack_liveness: StackLiveness::default(),
         loops: Default::default(),
@@ -223,20 +222,25 @@ fn print_figures(v: &mut Verifier<'_>, started: u64) -> Stats {
         ..v.figures
     };
     if v.log.at(STATS) {
-        v.log.write(format_args!(
-            "verification time {} usec\nstack depth {}\n",
-            stats.verification_time_us,
-            stack_depth::text(v)
-        ));
+        v.log
+            .figure("verification time ", stats.verification_time_us);
+        v.log.figure(" usec\nstack depth ", stack_depth::of(v, 0));
+        for index in 1..v.subprog_count() {
+            v.log.figure("+", stack_depth::of(v, index));
+        }
+        v.log.piece("\n");
     }
-    v.log.write(format_args!(
-        "processed {} insns (limit {}) max_states_per_insn {} total_states {} peak_states {} mark_read {}\n",
-        stats.insns_processed,
-        crate::context::COMPLEXITY_LIMIT_INSNS,
-        stats.max_states_per_insn,
-        stats.total_states,
-        stats.peak_states,
-        stats.mark_read
-    ));
+    let figures: [(&str, u64); 6] = [
+        ("processed ", stats.insns_processed.into()),
+        (" insns (limit ", COMPLEXITY_LIMIT_INSNS.into()),
+        (") max_states_per_insn ", stats.max_states_per_insn.into()),
+        (" total_states ", stats.total_states.into()),
+        (" peak_states ", stats.peak_states.into()),
+        (" mark_read ", stats.mark_read.into()),
+    ];
+    for (text, number) in figures {
+        v.log.figure(text, number);
+    }
+    v.log.piece("\n");
     stats
 }

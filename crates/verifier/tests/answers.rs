@@ -232,6 +232,7 @@ fn map_facts(text: &str) -> MapFacts {
         btf: None,
         map_extra: 0,
         for_unprivileged: false,
+        fields: Default::default(),
     }
 }
 

@@ -116,6 +116,7 @@ fn map(id: u32, line: &str, blobs: &[Arc<Btf>]) -> (MapFacts, Vec<u8>) {
         btf,
         map_extra: 0,
         for_unprivileged: false,
+        fields: Default::default(),
     };
     (
         facts,

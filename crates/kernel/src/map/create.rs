@@ -94,6 +94,7 @@ impl Kernel {
         let for_unprivileged = !self.allows(Capabilities::PERFMON);
         let object = self.maps.register(|id| MapObject {
             for_unprivileged,
+            told: Default::default(),
             id,
             name,
             map,

@@ -23,7 +23,7 @@ impl Kernel {
         // A template has no name of its own.
         Ok(MapFacts {
             name: String::new(),
-            ..object.facts()
+            ..MapFacts::clone(&object.facts())
         })
     }
 }

@@ -45,7 +45,7 @@ impl Env for LoadEnv<'_> {
     fn map_by_fd(&self, fd: i32) -> Result<Arc<MapFacts>, Errno> {
         let fd = u32::try_from(fd).map_err(|_| Errno::EBADF)?;
         let object = self.kernel.fds.map_object(fd)?;
-        let facts = Arc::new(object.facts());
+        let facts = object.facts();
         self.keep(object);
         Ok(facts)
     }

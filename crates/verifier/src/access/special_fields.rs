@@ -1,6 +1,6 @@
 //! Which parts of a map value belong to the kernel: locks, timers, lists, kernel pointers.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use skep_btf::{Btf, Holder, SpecialField, SpecialKind};
 
@@ -110,6 +110,10 @@ impl FieldKind {
     }
 }
 
+/// The fields of a map's values, once somebody asked for them.
+#[derive(Clone, Debug, Default)]
+pub struct MapFields(OnceLock<Arc<[Field]>>);
+
 /// The fields of a type; none at all when one of them is not as it must be.
 pub(crate) fn find(btf: &Btf, value: u32, holder: Holder, kernel: Option<&Btf>) -> Vec<Field> {
     let Some(ty) = btf.resolve(value) else {
@@ -152,17 +156,17 @@ fn completed(btf: &Btf, kernel: Option<&Btf>, found: &SpecialField) -> Option<Fi
 
 impl Verifier<'_> {
     /// The kernel's fields in the values of a map, looked up once per map.
-    pub(crate) fn special_fields(&mut self, map: &MapFacts) -> Arc<[Field]> {
-        if let Some(known) = self.map_fields.get(&map.id) {
-            return known.clone();
-        }
-        let kernel = self.env.kernel_btf();
-        let found: Arc<[Field]> = match &map.btf {
-            Some((btf, _, value)) => find(btf, *value, Holder::MapValue, kernel.as_deref()).into(),
-            None => Arc::new([]),
-        };
-        self.map_fields.insert(map.id, found.clone());
-        found
+    pub(crate) fn special_fields(&self, map: &MapFacts) -> Arc<[Field]> {
+        let found = map.fields.0.get_or_init(|| -> Arc<[Field]> {
+            match &map.btf {
+                Some((btf, _, value)) => {
+                    let kernel = self.env.kernel_btf();
+                    find(btf, *value, Holder::MapValue, kernel.as_deref()).into()
+                }
+                None => Arc::new([]),
+            }
+        });
+        Arc::clone(found)
     }
 
     /// The kernel's fields in a structure of the program's own.

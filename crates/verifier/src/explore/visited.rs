@@ -2,6 +2,7 @@
 
 use crate::context::{COMPLEXITY_LIMIT_STATES, Res, Verifier};
 use crate::explore::equiv::{Comparison, Exact};
+use crate::log::LEVEL2;
 use crate::state::{Kind, Reg, Slot, State, StateId};
 use crate::{refuse, say};
 
@@ -431,7 +432,11 @@ impl Verifier<'_> {
         let counted = self.count_finished(&finished);
         self.cur = finished;
         counted?;
-        self.update_live_stack()
+        let asked = !self.pending.is_empty() || self.request.record_states;
+        if asked || self.log.at(LEVEL2) {
+            self.update_live_stack()?;
+        }
+        Ok(())
     }
 
     fn count_finished(&mut self, finished: &State) -> Res {

@@ -1,6 +1,7 @@
 //! The main loop: instruction after instruction, branch after branch.
 
 use skep_abi::Errno;
+use skep_isa::class;
 
 use crate::context::{COMPLEXITY_LIMIT_JMP_SEQ, Pending, Res, Stop, Verifier};
 use crate::log::{LEVEL, LEVEL2};
@@ -114,7 +115,10 @@ impl Verifier<'_> {
     /// One step, with what it does to the stack reported to the liveness analysis.
     fn step_tracked(&mut self) -> Res<Next> {
         let at = self.insn_idx;
-        self.stack_liveness.reset_write_marks(&self.cur, at);
+        // Arithmetic never looks at the stack.
+        if !matches!(self.insn().class(), class::ALU | class::ALU64) {
+            self.stack_liveness.reset_write_marks(&self.cur, at);
+        }
         let outcome = self.step();
         match outcome {
             Ok(next) => {

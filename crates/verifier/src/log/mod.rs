@@ -126,6 +126,30 @@ impl Log {
         }
     }
 
+    /// Appends a piece of text as it is.
+    pub fn piece(&mut self, text: &str) {
+        if self.enabled() {
+            self.text.append(text.as_bytes());
+        }
+    }
+
+    /// Appends text and a number, which nothing needs to be formatted for.
+    pub fn figure(&mut self, text: &str, number: u64) {
+        /// The digits of the largest number.
+        const DIGITS: usize = 20;
+        let mut digits = [b'0'; DIGITS];
+        let (mut rest, mut first) = (number, DIGITS);
+        while first > 0 && (rest > 0 || first == DIGITS) {
+            first -= 1;
+            digits[first] += (rest % 10) as u8;
+            rest /= 10;
+        }
+        if self.enabled() {
+            self.text.append(text.as_bytes());
+            self.text.append(&digits[first..]);
+        }
+    }
+
     /// Where the text ends.
     #[inline]
     pub fn end(&self) -> u64 {

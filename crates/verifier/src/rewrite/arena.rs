@@ -17,6 +17,9 @@ const TO_KERNEL: i32 = 1;
 
 /// Makes 32-bit instructions of casts and of arithmetic.
 pub fn convert(v: &Verifier<'_>, draft: &mut Draft) {
+    if v.arena().is_none() {
+        return;
+    }
     for step in draft.steps.iter_mut().filter(|step| step.kept) {
         let before = step.insn;
         // Linux takes numbers for addresses here, of which the verifier then knows something

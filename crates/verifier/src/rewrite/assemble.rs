@@ -1,6 +1,8 @@
 //! Lays the changed program out and resolves what it refers to.
 
-use skep_isa::{Insn, class, pseudo};
+use std::collections::BTreeMap;
+
+use skep_isa::{Insn, alu, class, pseudo, src};
 
 use crate::context::{Res, Stop, Verifier};
 use crate::env::{Executable, FunctionFacts, Subprogram};
@@ -8,6 +10,11 @@ use crate::refuse;
 use crate::rewrite::draft::{Draft, Step};
 use crate::rewrite::{arena, extra_stack, lost_function};
 use crate::setup::{flow, stack_depth};
+
+/// `BPF_ST | BPF_NOSPEC`.
+const BARRIER: Insn = Insn::new(0xc2, 0, 0, 0, 0);
+/// `w0 = w0`.
+const CUT: Insn = Insn::new(class::ALU | alu::MOV | src::X, 0, 0, 0, 0);
 
 /// Builds the executable.
 ///
@@ -27,24 +34,39 @@ pub fn run(v: &mut Verifier<'_>, draft: &Draft) -> Res<Executable> {
     let slots = places.last().map_or(0, |&end| end as usize);
     executable.insns.reserve_exact(slots);
     executable.origin.reserve_exact(slots);
+    let mut lost = BTreeMap::new();
     for step in draft.steps.iter().filter(|step| step.kept) {
-        executable.insns.extend(&step.before);
-        let at = executable.insns.len() as i64;
-        let insn = match flow::is_pseudo_func(step.insn) {
-            true => function_load(v, draft, step, &places, &executable.subprograms)?,
-            false => resolve(v, step, at, &places)?,
+        if step.barrier_before {
+            executable.insns.push(BARRIER);
+        }
+        let at = executable.insns.len() as u32;
+        let insn = match step.insn.class() {
+            class::ALU | class::ALU64 => step.insn,
+            class::LDX | class::ST | class::STX => {
+                if is_probed(v, step) {
+                    executable.probed.push(at);
+                }
+                if arena::is_access(v, step) {
+                    executable.in_arena.push(at);
+                }
+                step.insn
+            }
+            _ if flow::is_pseudo_func(step.insn) => {
+                let subprograms = &executable.subprograms;
+                function_load(v, draft, step, &places, subprograms, &mut lost)?
+            }
+            _ => resolve(v, step, at, &places)?,
         };
-        if is_probed(v, step) {
-            executable.probed.push(executable.insns.len() as u32);
-        }
-        if arena::is_access(v, step) {
-            executable.in_arena.push(executable.insns.len() as u32);
-        }
         executable.insns.push(insn);
         if let Some(second) = step.second {
             executable.insns.push(second_slot(v, step, second));
         }
-        executable.insns.extend(&step.after);
+        if step.cut {
+            executable.insns.push(CUT);
+        }
+        if step.barrier_behind {
+            executable.insns.push(BARRIER);
+        }
         executable.origin.resize(executable.insns.len(), step.old);
     }
     executable.exception_callback = v.exception_callback.and_then(|start| {
@@ -64,6 +86,9 @@ fn is_probed(v: &Verifier<'_>, step: &Step) -> bool {
 
 /// The kernel functions that are called, by number, with their BTF ids.
 fn kfuncs(v: &Verifier<'_>, draft: &Draft) -> Vec<(u32, u32)> {
+    if !draft.has.kfuncs {
+        return Vec::new();
+    }
     let calls = draft.steps.iter().filter(|step| step.kept);
     let mut all: Vec<(u32, u32)> = calls
         .filter(|step| flow::is_kfunc_call(step.insn))
@@ -98,7 +123,7 @@ fn subprograms(v: &Verifier<'_>, places: &[u32]) -> Vec<Subprogram> {
 }
 
 /// The instruction with its distances and references as they are in the new layout.
-fn resolve(v: &mut Verifier<'_>, step: &Step, at: i64, places: &[u32]) -> Res<Insn> {
+fn resolve(v: &mut Verifier<'_>, step: &Step, at: u32, places: &[u32]) -> Res<Insn> {
     let mut insn = step.insn;
     if insn.code == flow::LD_IMM64
         && let Some((map, _)) = v.aux[step.old as usize].map
@@ -124,7 +149,7 @@ fn resolve(v: &mut Verifier<'_>, step: &Step, at: i64, places: &[u32]) -> Res<In
     let Some(&to) = places.get(target as usize) else {
         return Err(Stop::Reject(skep_abi::Errno::EFAULT));
     };
-    let distance = i64::from(to) - at - 1;
+    let distance = i64::from(to) - i64::from(at) - 1;
     if flow::is_pseudo_call(insn) || insn.code == flow::JAL {
         insn.imm = distance as i32;
     } else if let Ok(off) = i16::try_from(distance) {
@@ -140,13 +165,15 @@ fn resolve(v: &mut Verifier<'_>, step: &Step, at: i64, places: &[u32]) -> Res<In
     Ok(insn)
 }
 
-/// The load of a function's address as the load of its index.
+/// The load of a function's address as the load of its index. `lost` holds where the loads of
+/// functions that are gone lead, which takes long to find.
 fn function_load(
     v: &mut Verifier<'_>,
     draft: &Draft,
     step: &Step,
     places: &[u32],
     subprograms: &[Subprogram],
+    lost: &mut BTreeMap<u32, Lost>,
 ) -> Res<Insn> {
     let mut insn = step.insn;
     let old = step.target.unwrap_or_default();
@@ -158,13 +185,20 @@ fn function_load(
     }
     // No path calls the function, so that nothing depends on the address that is loaded.
     // Linux puts a function of its own behind a program that throws and catches nothing.
-    let own = extra_stack::throws_uncaught(v, draft);
-    if subprograms.len() > 1 || own {
+    let lost = lost.entry(old).or_insert_with(|| {
+        let own = extra_stack::throws_uncaught(v, draft);
         let (place, shown) = lost_function::place(v, draft, old, places);
         // What leads to the end or past it leads past that function as well.
         let past = own && places.last().is_some_and(|end| place >= *end);
-        let shown = shown + if past { extra_stack::CATCHER } else { 0 };
-        if index_of(place).is_err() {
+        Lost {
+            own,
+            place,
+            shown: shown + if past { extra_stack::CATCHER } else { 0 },
+        }
+    });
+    if subprograms.len() > 1 || lost.own {
+        let shown = lost.shown;
+        if index_of(lost.place).is_err() {
             refuse!(
                 v,
                 EFAULT,
@@ -174,6 +208,16 @@ fn function_load(
     }
     (insn.src, insn.imm) = (0, 0);
     Ok(insn)
+}
+
+/// Where the load of a function that is gone leads.
+struct Lost {
+    /// The program ends with a function that Linux put there.
+    own: bool,
+    /// In the new layout.
+    place: u32,
+    /// As Linux counts it.
+    shown: u32,
 }
 
 fn second_slot(v: &Verifier<'_>, step: &Step, second: Insn) -> Insn {

@@ -9,30 +9,26 @@ use crate::setup::flow;
 /// Takes dead code out: branches with one live side become jumps, unreached instructions
 /// go, and so do the jumps that then only lead to the next instruction.
 pub fn remove(v: &Verifier<'_>, draft: &mut Draft) {
-    for index in 0..draft.steps.len() {
-        let step = &draft.steps[index];
+    let seen = |at: u32| v.aux.get(at as usize).is_some_and(|aux| aux.seen);
+    for step in &mut draft.steps {
+        step.kept = seen(step.old);
         let conditional = flow::is_jump(step.insn) && !flow::is_goto(step.insn);
-        if !conditional || !v.aux[step.old as usize].seen {
+        if !step.kept || !conditional {
             continue;
         }
-        let seen = |at: u32| v.aux.get(at as usize).is_some_and(|aux| aux.seen);
         let next = step.old + 1;
         let (next_lives, target_lives) = (seen(next), step.target.is_some_and(seen));
-        let target = match (next_lives, target_lives) {
+        step.target = match (next_lives, target_lives) {
             (false, _) => step.target,
             (true, false) => Some(next),
             (true, true) => continue,
         };
-        draft.steps[index].insn = goto();
-        draft.steps[index].target = target;
-    }
-    for step in &mut draft.steps {
-        step.kept = v.aux[step.old as usize].seen;
+        step.insn = goto();
     }
     let mut index = 0;
     while index < draft.steps.len() {
         let mut next = index + 1;
-        if draft.steps[index].kept && leads_to_next(draft, index) {
+        if leads_to_next(draft, index) {
             draft.steps[index].kept = false;
             // Linux looks again at what stands before a may_goto that goes.
             if flow::is_may_goto(draft.steps[index].insn)
@@ -48,7 +44,10 @@ pub fn remove(v: &Verifier<'_>, draft: &mut Draft) {
 /// Whether a jump only skips what is not there.
 fn leads_to_next(draft: &Draft, index: usize) -> bool {
     let step = &draft.steps[index];
-    if step.insn.code != flow::JA && !flow::is_may_goto(step.insn) {
+    if !matches!(step.insn.code, flow::JA | flow::JCOND) || !step.kept {
+        return false;
+    }
+    if step.insn.code == flow::JCOND && !flow::is_may_goto(step.insn) {
         return false;
     }
     let Some(target) = step.target else {
@@ -57,6 +56,7 @@ fn leads_to_next(draft: &Draft, index: usize) -> bool {
     let Some(&to) = draft.step_of.get(target as usize) else {
         return false;
     };
+    let to = to as usize;
     to > index
         && draft.steps[index + 1..to]
             .iter()

@@ -27,11 +27,17 @@ pub const CATCHER: u32 = 2;
 /// unreachable, and with the stack that the others need after rewriting.
 pub fn settle(v: &mut Verifier<'_>, draft: &Draft) {
     let mut found = vec![Found::default(); v.subprog_count()];
-    for step in draft.steps.iter().filter(|step| step.kept) {
-        let found = &mut found[v.subprog_at(step.old)];
-        found.code = true;
-        found.may_goto |= flow::is_may_goto(step.insn);
-        found.inlined_loop |= inlines_loop(v, step.old);
+    // Steps are in their old order.
+    let mut steps = draft.steps.iter().peekable();
+    for (index, found) in found.iter_mut().enumerate() {
+        let end = v.range_of(index).end;
+        while let Some(step) = steps.next_if(|step| step.old < end) {
+            found.code |= step.kept;
+            if step.kept && (draft.has.may_goto || draft.has.loops) {
+                found.may_goto |= flow::is_may_goto(step.insn);
+                found.inlined_loop |= inlines_loop(v, step.old);
+            }
+        }
     }
     for (subprog, found) in v.subprogs.iter_mut().zip(&found) {
         subprog.stack_depth += if found.inlined_loop { INLINED_LOOP } else { 0 };
@@ -53,7 +59,9 @@ pub fn throws_uncaught(v: &Verifier<'_>, draft: &Draft) -> bool {
         let kfunc = v.aux[step.old as usize].kfunc;
         kfunc.is_some_and(|kfunc| kfunc.name == "bpf_throw")
     };
-    v.exception_callback.is_none() && draft.steps.iter().any(|step| step.kept && throws(step))
+    draft.has.kfuncs
+        && v.exception_callback.is_none()
+        && draft.steps.iter().any(|step| step.kept && throws(step))
 }
 
 /// Whether Linux replaces the call at `at`, of `bpf_loop`, by a loop.

@@ -67,22 +67,54 @@ fn search(v: &mut Verifier<'_>, progress: &mut [Progress]) -> Res {
     }
 }
 
-fn search_from(v: &mut Verifier<'_>, progress: &mut [Progress], root: u32) -> Res {
-    let mut path: Vec<(u32, u8)> = Vec::with_capacity(v.insns.len());
-    path.push((root, 0));
-    progress[root as usize] = Progress::Open;
-    while let Some(&(at, step)) = path.last() {
-        if step == 0 {
-            mark(v, at);
+/// Instructions that follow each other without a choice.
+struct Stretch {
+    first: u32,
+    last: u32,
+    /// How many ways out of the last one were taken.
+    step: u8,
+}
+
+impl Stretch {
+    /// The new instructions from `first` on, which are on the path from now on.
+    fn enter(v: &mut Verifier<'_>, progress: &mut [Progress], first: u32) -> Stretch {
+        let mut last = first;
+        progress[first as usize] = Progress::Open;
+        while let insn = v.insns[last as usize]
+            && flow::is_straight(insn)
+            && let next = last + flow::slots(insn)
+            && progress.get(next as usize) == Some(&Progress::New)
+        {
+            last = next;
+            progress[last as usize] = Progress::Open;
         }
-        let Some(edge) = edge(v.insns[at as usize], at, step)? else {
+        mark(v, last);
+        Stretch {
+            first,
+            last,
+            step: 0,
+        }
+    }
+
+    fn leave(&self, v: &Verifier<'_>, progress: &mut [Progress]) {
+        let mut at = self.first;
+        while at <= self.last {
             progress[at as usize] = Progress::Done;
+            at += flow::slots(v.insns[at as usize]);
+        }
+    }
+}
+
+fn search_from(v: &mut Verifier<'_>, progress: &mut [Progress], root: u32) -> Res {
+    let mut path = vec![Stretch::enter(v, progress, root)];
+    while let Some(top) = path.last_mut() {
+        let at = top.last;
+        let Some(edge) = edge(v.insns[at as usize], at, top.step)? else {
+            top.leave(v, progress);
             path.pop();
             continue;
         };
-        if let Some(top) = path.last_mut() {
-            top.1 += 1;
-        }
+        top.step += 1;
         let Some(state) = progress.get_mut(edge.to as usize) else {
             v.insn_idx = at;
             refuse!(v, EINVAL, "jump out of range from insn {at} to {}", edge.to);
@@ -93,10 +125,7 @@ fn search_from(v: &mut Verifier<'_>, progress: &mut [Progress], root: u32) -> Re
             aux.jump_point = true;
         }
         match *state {
-            Progress::New => {
-                *state = Progress::Open;
-                path.push((edge.to, 0));
-            }
+            Progress::New => path.push(Stretch::enter(v, progress, edge.to)),
             Progress::Open if !v.request.privilege.bpf_capable => {
                 v.insn_idx = at;
                 v.log_line(at, "; ");
@@ -204,6 +233,9 @@ fn mark_helper_call(v: &mut Verifier<'_>, at: u32, helper: i32) {
 
 /// Adds what callees do to what their callers do, until nothing is new.
 fn merge_effects(v: &mut Verifier<'_>) {
+    if v.subprog_count() < 2 {
+        return;
+    }
     let mut calls = Vec::new();
     for (at, &insn) in v.insns.iter().enumerate() {
         if flow::is_pseudo_call(insn) || flow::is_pseudo_func(insn) {

@@ -81,16 +81,54 @@ pub fn callee(insn: Insn, at: u32) -> i64 {
 
 /// The instructions that may run after the one at `at`: the next one first, then where it
 /// jumps to. Calls go on behind themselves, exits nowhere. Only for checked control flow.
-pub fn successors(insns: &[Insn], at: u32) -> impl Iterator<Item = u32> + use<> {
+#[inline]
+pub fn successors(insns: &[Insn], at: u32) -> Successors {
     let insn = insns.get(at as usize).copied().unwrap_or_default();
-    let jumps = is_jump(insn);
-    let next = at + slots(insn);
-    let next = (insn.code != EXIT && !is_goto(insn)).then_some(next);
-    let target = jumps
-        .then(|| u32::try_from(target(insn, at)).ok())
-        .flatten();
     let end = insns.len() as u32;
-    next.into_iter().chain(target).filter(move |&to| to < end)
+    let within = |to: u32| if to < end { to } else { Successors::NONE };
+    let (mut next, mut jump) = (within(at + slots(insn)), Successors::NONE);
+    if is_jump_class(insn) {
+        if insn.code == EXIT || is_goto(insn) {
+            next = Successors::NONE;
+        }
+        if is_jump(insn) {
+            let target = u32::try_from(target(insn, at));
+            jump = within(target.unwrap_or(Successors::NONE));
+        }
+    }
+    Successors { next, jump }
+}
+
+/// What may run after an instruction: at most two others.
+#[derive(Clone, Copy, Debug)]
+pub struct Successors {
+    next: u32,
+    jump: u32,
+}
+
+impl Successors {
+    /// No instruction; programs are shorter.
+    const NONE: u32 = u32::MAX;
+}
+
+impl Iterator for Successors {
+    type Item = u32;
+
+    #[inline]
+    fn next(&mut self) -> Option<u32> {
+        let first = std::mem::replace(&mut self.next, Self::NONE);
+        if first != Self::NONE {
+            return Some(first);
+        }
+        let second = std::mem::replace(&mut self.jump, Self::NONE);
+        (second != Self::NONE).then_some(second)
+    }
+}
+
+/// Whether an instruction only ever leads to the next one, and no call is in it.
+#[inline]
+pub fn is_straight(insn: Insn) -> bool {
+    !is_jump_class(insn) && !is_pseudo_func(insn)
 }
 
 #[cfg(test)]

@@ -11,12 +11,12 @@ const EVERY: u16 = 0xffff;
 
 /// Fills `live_regs` of every instruction, and prints the list at level 2.
 pub fn compute(v: &mut Verifier<'_>) {
-    let each: Vec<Uses> = (0..v.insns.len()).map(|at| uses_at(v, at)).collect();
     // Each instruction comes after its successors: without loops one round is enough.
+    let order = std::mem::take(&mut v.postorder);
+    let each: Vec<Uses> = order.iter().map(|&at| uses_at(v, at as usize)).collect();
     let mut moved = true;
     while std::mem::replace(&mut moved, false) {
-        for &at in &v.postorder {
-            let own = each[at as usize];
+        for (&at, own) in order.iter().zip(&each) {
             let mut after = 0;
             for next in flow::successors(&v.insns, at) {
                 after |= v.aux[next as usize].live_regs;
@@ -27,6 +27,7 @@ pub fn compute(v: &mut Verifier<'_>) {
             aux.live_regs = before;
         }
     }
+    v.postorder = order;
     print(v);
 }
 

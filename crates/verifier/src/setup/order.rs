@@ -10,23 +10,30 @@ use crate::setup::flow::successors;
 /// ways the jump is finished before the fall-through, whatever lies between them. This is
 /// the order in which Linux's log lists changes of stack liveness.
 pub fn postorder(v: &mut Verifier<'_>) {
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Progress {
+        New,
+        Found,
+        Expanded,
+    }
     let mut order = Vec::with_capacity(v.insns.len());
-    let mut starts = vec![0];
-    let mut found = vec![false; v.insns.len()];
-    let mut expanded = vec![false; v.insns.len()];
+    let mut starts = Vec::with_capacity(v.subprogs.len());
+    starts.push(0);
+    let mut progress = vec![Progress::New; v.insns.len()];
     let mut stack = Vec::with_capacity(v.insns.len());
     for index in 0..v.subprog_count() {
         stack.push(v.range_of(index).start);
         while let Some(&top) = stack.last() {
-            let at = top as usize;
-            found[at] = true;
-            if std::mem::replace(&mut expanded[at], true) {
+            let known = &mut progress[top as usize];
+            if std::mem::replace(known, Progress::Expanded) == Progress::Expanded {
                 order.push(top);
                 stack.pop();
                 continue;
             }
             for next in successors(&v.insns, top) {
-                if !std::mem::replace(&mut found[next as usize], true) {
+                let known = &mut progress[next as usize];
+                if *known == Progress::New {
+                    *known = Progress::Found;
                     stack.push(next);
                 }
             }

@@ -1,7 +1,5 @@
 //! Whether the stacks of all functions fit, over every chain of calls.
 
-use std::fmt::Write;
-
 use crate::context::{MAX_BPF_STACK, MAX_CALL_FRAMES, Res, Verifier};
 use crate::refuse;
 use crate::setup::flow;
@@ -204,13 +202,8 @@ pub fn deepest(v: &Verifier<'_>) -> u32 {
     below.iter().copied().max().unwrap_or(0)
 }
 
-/// `8+0`: the stack of each function, as the figures show it.
-pub fn text(v: &Verifier<'_>) -> String {
-    let mut text = String::new();
-    for subprog in &v.subprogs[..v.subprog_count()] {
-        let plus = if text.is_empty() { "" } else { "+" };
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{plus}{}", subprog.stack_depth);
-    }
-    text
+/// The stack of a function as the figures show it.
+pub fn of(v: &Verifier<'_>, index: usize) -> u64 {
+    let subprogs = &v.subprogs[..v.subprog_count()];
+    subprogs.get(index).map_or(0, |s| s.stack_depth.into())
 }

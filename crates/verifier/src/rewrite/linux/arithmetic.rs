@@ -16,18 +16,24 @@ impl Writer<'_, '_> {
     pub(super) fn arithmetic(&mut self, step: &Step) {
         let mut insn = step.insn;
         arena::convert_one(self.v, step.old, &mut insn);
+        if !self.masked(step, insn) {
+            self.divided(insn);
+        }
+    }
+
+    /// Writes arithmetic, with what a division needs besides.
+    pub(super) fn divided(&mut self, insn: Insn) {
         let divides = matches!(insn.op(), alu::DIV | alu::MOD);
         match (divides, insn.code & src::X != 0) {
-            (true, true) => self.guarded(insn),
+            (true, true) => self.division(insn),
             (true, false) if insn.off == SIGNED && insn.imm == -1 => self.by_minus_one(insn),
-            _ if self.masked(step, insn) => {}
             _ => self.out.push(insn),
         }
     }
 
     /// A division by a register: by zero it gives zero, and a remainder the dividend; the
     /// quotient that does not fit wraps.
-    fn guarded(&mut self, insn: Insn) {
+    fn division(&mut self, insn: Insn) {
         let wide = insn.class() == class::ALU64;
         let divides = insn.op() == alu::DIV;
         let (dst, by) = (insn.dst, insn.src);

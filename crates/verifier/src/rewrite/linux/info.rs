@@ -6,26 +6,39 @@ use crate::rewrite::draft::Draft;
 /// The bytes of a record that say where it begins.
 const START: usize = 4;
 
-/// For each slot, the first one from there on that is left.
-pub(super) struct Alive(Vec<u32>);
+/// Which slots are left.
+pub(super) enum Alive {
+    /// All, up to this one.
+    All(u32),
+    /// For each slot, the first one from there on that is left; `u32::MAX` for none.
+    Next(Vec<u32>),
+}
 
 impl Alive {
     pub(super) fn of(draft: &Draft) -> Alive {
         let end = draft.step_of.len();
+        if draft.steps.iter().all(|step| step.kept) {
+            return Alive::All(end as u32);
+        }
         let mut next = vec![u32::MAX; end];
         let mut found = u32::MAX;
         for at in (0..end).rev() {
-            if draft.steps[draft.step_of[at]].kept {
+            if draft.steps[draft.step_of[at] as usize].kept {
                 found = at as u32;
             }
             next[at] = found;
         }
-        Alive(next)
+        Alive::Next(next)
     }
 
     fn from(&self, at: u32) -> Option<u32> {
-        let found = self.0.get(at as usize).copied();
-        found.filter(|found| *found != u32::MAX)
+        match self {
+            Alive::All(end) => (at < *end).then_some(at),
+            Alive::Next(next) => {
+                let found = next.get(at as usize).copied();
+                found.filter(|found| *found != u32::MAX)
+            }
+        }
     }
 }
 

@@ -16,6 +16,8 @@ mod loops;
 mod mask;
 mod packet;
 
+use std::collections::BTreeMap;
+
 use skep_isa::{Insn, alu, class, jmp, mode, pseudo, size, src};
 
 use crate::context::Verifier;
@@ -44,6 +46,9 @@ pub fn show(v: &Verifier<'_>, draft: &Draft) -> Shown {
         functions,
         starts: Vec::new(),
         knows_times: ctx::knows_times(v),
+        guarded: !(v.request.privilege.bypass_spec_v1 && v.request.privilege.bypass_spec_v4),
+        arena: v.arena().is_some(),
+        lost: BTreeMap::new(),
     };
     for step in &draft.steps {
         writer.step(draft, step);
@@ -79,14 +84,12 @@ struct Function {
 fn functions(v: &Verifier<'_>, draft: &Draft) -> Vec<Function> {
     let mut all = vec![Function::default(); v.subprog_count()];
     let (mut next, mut at) = (0, 0);
+    let mut end = v.range_of(0).end;
     for step in draft.steps.iter().filter(|step| step.kept) {
         // Steps are in their old order.
-        while v
-            .subprogs
-            .get(at + 1)
-            .is_some_and(|next| next.start <= step.old)
-        {
+        while step.old >= end && at + 1 < all.len() {
             at += 1;
+            end = v.range_of(at).end;
         }
         let Some(function) = all.get_mut(at) else {
             break;
@@ -95,8 +98,10 @@ fn functions(v: &Verifier<'_>, draft: &Draft) -> Vec<Function> {
             (function.number, function.begins) = (Some(next), step.old);
             next += 1;
         }
-        function.bounded |= flow::is_may_goto(step.insn);
-        function.inlines |= extra_stack::inlines_loop(v, step.old);
+        if draft.has.may_goto || draft.has.loops {
+            function.bounded |= flow::is_may_goto(step.insn);
+            function.inlines |= extra_stack::inlines_loop(v, step.old);
+        }
     }
     all
 }
@@ -145,6 +150,12 @@ struct Writer<'w, 'v> {
     starts: Vec<(u32, u32)>,
     /// The program knows what kinds of time a packet has.
     knows_times: bool,
+    /// Barriers and masks may be needed against speculation.
+    guarded: bool,
+    /// It uses an arena.
+    arena: bool,
+    /// Where loads of functions that are gone lead, by their old places.
+    lost: BTreeMap<u32, (u32, u32)>,
 }
 
 impl Writer<'_, '_> {
@@ -159,6 +170,11 @@ impl Writer<'_, '_> {
         }
         if !step.kept {
             return;
+        }
+        let computes = matches!(step.insn.class(), class::ALU | class::ALU64);
+        if computes && !self.guarded && !self.arena {
+            // Nothing that the walk found changes it.
+            return self.divided(step.insn);
         }
         let aux = &self.v.aux[step.old as usize];
         if aux.nospec {
@@ -244,9 +260,11 @@ impl Writer<'_, '_> {
             if self.v.aux.get(old as usize).is_some_and(|aux| aux.seen) {
                 self.lead(step.target, Form::Load);
             } else {
-                let (leads, beyond) = lost_function::leads_to(self.v, old);
-                let end = draft.step_of.len() as u32;
-                self.lead(Some(leads.unwrap_or(end)), Form::Lost(beyond));
+                let (leads, beyond) = *self.lost.entry(old).or_insert_with(|| {
+                    let (leads, beyond) = lost_function::leads_to(self.v, old);
+                    (leads.unwrap_or(draft.step_of.len() as u32), beyond)
+                });
+                self.lead(Some(leads), Form::Lost(beyond));
             }
         }
         self.out.push(insn);
