@@ -15,7 +15,7 @@ mod writing;
 pub use usage::MapUsage;
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use skep_abi::{Capabilities, Errno, MapFlags, MapType, attr};
 use skep_maps::Map;
