@@ -27,7 +27,7 @@ impl Kernel {
         check_attr_size(bytes)?;
         let cmd = Cmd::from_u32(cmd).ok_or(Errno::EINVAL)?;
         match cmd {
-            Cmd::MapCreate => self.map_create(&attr::MapCreate::checked(bytes)?),
+            Cmd::MapCreate => self.map_create(&attr::MapCreate::checked(bytes)?, memory),
             Cmd::MapLookupElem => self
                 .map_lookup(&attr::MapElem::checked(bytes)?, memory)
                 .map(|()| 0),
@@ -110,6 +110,9 @@ impl Kernel {
                 .prog_bind_map(&attr::ProgBindMap::checked(bytes)?)
                 .map(|()| 0),
             Cmd::EnableStats => self.enable_stats(&attr::EnableStats::checked(bytes)?),
+            Cmd::ProgStreamReadByFd => {
+                self.stream_read(&attr::ProgStreamRead::checked(bytes)?, memory)
+            }
             _ => Err(Errno::EOPNOTSUPP),
         }
     }

@@ -18,7 +18,9 @@ mod ring;
 mod room;
 mod section;
 mod skb;
+mod stack;
 mod storage;
+mod stream;
 mod string;
 mod syscall;
 mod text;
@@ -70,6 +72,7 @@ const FILES: &[Rows] = &[
     ring::ROWS,
     room::ROWS,
     skb::ROWS,
+    stack::ROWS,
     storage::ROWS,
     syscall::ROWS,
     text::ROWS,
@@ -109,6 +112,7 @@ const KFUNC_FILES: &[Kfuncs] = &[
     object::KFUNCS,
     probe::KFUNCS,
     section::KFUNCS,
+    stream::KFUNCS,
     string::KFUNCS,
     timer::KFUNCS,
     tree::KFUNCS,

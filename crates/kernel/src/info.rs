@@ -4,12 +4,13 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use skep_abi::info::{BtfInfo, MapInfo, ProgInfo};
-use skep_abi::{Capabilities, Errno, UserMemory, attr, copy_in, object_name};
+use skep_abi::{Capabilities, Errno, MapType, UserMemory, attr, copy_in, object_name};
 
 use crate::btf::BtfObject;
 use crate::fds::File;
 use crate::kernel::Kernel;
 use crate::map::MapObject;
+use crate::prog::sha256::sha256;
 use crate::prog::{Program, Records};
 
 /// The most bytes of an info structure that are looked at (one page).
@@ -33,8 +34,8 @@ impl Kernel {
     ) -> Result<(), Errno> {
         let size = match self.fds.get(view.bpf_fd())? {
             File::Map(file) => {
-                self.caller_info(view, MapInfo::SIZE, memory)?;
-                let info = map_info(file.object());
+                let given = MapInfo::prefix(&self.caller_info(view, MapInfo::SIZE, memory)?);
+                let info = map_info(file.object(), &given, memory)?;
                 reply(view, info.bytes(), memory)?
             }
             File::Prog(prog) => {
@@ -210,7 +211,38 @@ impl Kernel {
     }
 }
 
-fn map_info(object: &MapObject) -> MapInfo {
+/// Writes the hash of a map's bytes, which no longer change, where the caller wants it.
+///
+/// # Errors
+/// `EINVAL` for types that have none and another size than its own, `EPERM` before the map is
+/// frozen, `EFAULT`.
+fn map_hash(object: &MapObject, given: &MapInfo, memory: &mut dyn UserMemory) -> Result<(), Errno> {
+    if given.hash() == 0 && given.hash_size() == 0 {
+        return Ok(());
+    }
+    let plain = object.kind() == MapType::Array;
+    if given.hash() == 0 || !plain || given.hash_size() != 32 {
+        return Err(Errno::EINVAL);
+    }
+    if !object.is_frozen() {
+        return Err(Errno::EPERM);
+    }
+    let spec = object.map.spec();
+    let stride = u64::from(spec.value_size).next_multiple_of(8);
+    let len = usize::try_from(stride * u64::from(spec.max_entries)).map_err(|_| Errno::ENOMEM)?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).map_err(|_| Errno::ENOMEM)?;
+    bytes.resize(len, 0);
+    object.map.direct_read(0, &mut bytes).ok_or(Errno::EINVAL)?;
+    memory.write(given.hash(), &sha256(&bytes))
+}
+
+fn map_info(
+    object: &MapObject,
+    given: &MapInfo,
+    memory: &mut dyn UserMemory,
+) -> Result<MapInfo, Errno> {
+    map_hash(object, given, memory)?;
     let spec = object.map.spec();
     let mut info = MapInfo::new();
     info.set_map_type(spec.map_type.into())
@@ -226,7 +258,8 @@ fn map_info(object: &MapObject) -> MapInfo {
         info.set_btf_key_type_id(types.key)
             .set_btf_value_type_id(types.value);
     }
-    info
+    info.set_hash(given.hash()).set_hash_size(given.hash_size());
+    Ok(info)
 }
 
 fn btf_info(

@@ -41,6 +41,7 @@ mod objects;
 mod prog;
 mod run;
 mod stats;
+mod streams;
 mod structures;
 mod task;
 mod timers;

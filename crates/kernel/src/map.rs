@@ -61,6 +61,8 @@ pub(crate) struct MapObject {
     pub(crate) for_unprivileged: bool,
     /// What the verifier was told last.
     pub(crate) told: Mutex<Option<Arc<MapFacts>>>,
+    /// The hash of the only program that may use it.
+    pub(crate) only_for: Option<[u8; 32]>,
 }
 
 /// The kind of programs that may call each other through one prog array.
@@ -133,6 +135,7 @@ impl MapObject {
             map_extra: self.extra(),
             for_unprivileged: self.for_unprivileged,
             fields: Default::default(),
+            for_another: false,
         }
     }
 

@@ -143,6 +143,10 @@ unsafe impl Pages for ArenaPages {
     fn fetch(&self, addr: u64) -> bool {
         self.0.fetch(addr)
     }
+
+    fn miss(&self, addr: u64, write: bool) {
+        self.0.miss(addr, write);
+    }
 }
 
 /// Lets programs find pages of an arena that were touched outside, as long as the answer lives.

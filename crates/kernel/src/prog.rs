@@ -4,7 +4,7 @@ mod attach;
 mod env;
 mod lines;
 mod load;
-mod sha256;
+pub(crate) mod sha256;
 mod tag;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +19,7 @@ use crate::btf::BtfObject;
 use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::map::{MapObject, Owner};
+use crate::streams::Streams;
 use load::References;
 
 /// Records of function or line information, as the caller gave them.
@@ -82,6 +83,8 @@ pub(crate) struct Program {
     pub(crate) target: (u32, u32),
     /// Its native code as it is shown, once somebody asked for it.
     pub(crate) shown: std::sync::OnceLock<Option<crate::run::NativeListing>>,
+    /// What it says.
+    pub(crate) streams: Streams,
     pub(crate) run_ns: AtomicU64,
     pub(crate) run_count: AtomicU64,
 }

@@ -2,6 +2,7 @@
 
 mod common;
 
+use skep_abi::{Backend, Buffers, Cmd, Errno, MapType, attr, info};
 use skep_kernel::{Kernel, MapUsage};
 
 #[test]
@@ -74,6 +75,73 @@ fn what_programs_do_is_counted() {
             let usage = kernel.map_usage(session.fd(map).expect("a map"));
             let expected = statistics.then_some(2);
             assert_eq!(usage.map(|usage| usage.operations), Ok(expected));
+        }
+    }
+}
+
+/// Asks for the hash of a map's bytes, with room for so many.
+fn hash(kernel: &dyn Backend, map: u32, room: u32) -> Result<String, Errno> {
+    let mut hash = [0; 64];
+    let mut info = info::MapInfo::new();
+    let mut memory = Buffers::new();
+    info.set_hash(memory.output(&mut hash)).set_hash_size(room);
+    let mut view = attr::ObjGetInfo::new();
+    view.set_bpf_fd(map)
+        .set_info_len(info::MapInfo::SIZE as u32)
+        .set_info(memory.output(info.as_attr()));
+    kernel.bpf(Cmd::ObjGetInfoByFd.into(), view.as_attr(), &mut memory)?;
+    drop(memory);
+    let digits = hash.iter().take(32).map(|byte| format!("{byte:02x}"));
+    Ok(digits.collect())
+}
+
+/// The hash that Linux 6.18 gave of three values of five bytes.
+#[test]
+fn a_frozen_array_has_the_hash_of_its_bytes() {
+    let kernel = Kernel::builder().build();
+    let mut backends: Vec<&dyn Backend> = vec![&kernel];
+    let linux = skep_host::Host::new();
+    if skep_host::Host::available().is_ok() {
+        backends.push(&linux);
+    }
+    for backend in backends {
+        let make = |kind: MapType| {
+            let mut create = attr::MapCreate::new();
+            create
+                .set_map_type(kind.into())
+                .set_key_size(4)
+                .set_value_size(5)
+                .set_max_entries(3);
+            backend
+                .bpf(Cmd::MapCreate.into(), create.as_attr(), &mut Buffers::new())
+                .expect("a map")
+        };
+        let (array, table) = (make(MapType::Array), make(MapType::Hash));
+        for index in 0..3u8 {
+            let (key, value) = (u32::from(index).to_ne_bytes(), [index + 1; 5]);
+            let mut memory = Buffers::new();
+            let mut view = attr::MapElem::new();
+            view.set_map_fd(array)
+                .set_key(memory.input(&key))
+                .set_value(memory.input(&value));
+            let done = backend.bpf(Cmd::MapUpdateElem.into(), view.as_attr(), &mut memory);
+            assert_eq!(done, Ok(0));
+        }
+        assert_eq!(hash(backend, array, 32), Err(Errno::EPERM));
+        for map in [array, table] {
+            let mut freeze = attr::MapFreeze::new();
+            freeze.set_map_fd(map);
+            let done = backend.bpf(Cmd::MapFreeze.into(), freeze.as_attr(), &mut Buffers::new());
+            assert_eq!(done, Ok(0));
+        }
+        let want = "8cd4214050ab910b5aa9b33a59029cd5786aa1a47ec51d218ac1f92e1ddf2f0a";
+        assert_eq!(hash(backend, array, 32), Ok(want.to_owned()));
+        for room in [0, 16, 64] {
+            assert_eq!(hash(backend, array, room), Err(Errno::EINVAL));
+        }
+        assert_eq!(hash(backend, table, 32), Err(Errno::EINVAL));
+        for map in [array, table] {
+            assert_eq!(backend.close(map), Ok(()));
         }
     }
 }

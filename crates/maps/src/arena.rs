@@ -41,9 +41,16 @@ pub struct Arena {
     present: Region,
     /// The address of the first page as users and programs name it; 0 until it is known.
     user: AtomicU64,
+    /// How many accesses found no page, and the first of them, as twice the user's address, and
+    /// one more where it was to be written.
+    missed: AtomicU64,
+    misses: [AtomicU64; MISSES],
     state: Mutex<State>,
     ledger: Arc<Ledger>,
 }
+
+/// So many accesses without a page are remembered.
+const MISSES: usize = 16;
 
 struct State {
     free: Free,
@@ -62,6 +69,8 @@ impl Arena {
             window: Window::new()?,
             present: Region::new(u64::from(pages.div_ceil(WORD)) * 8, ledger)?,
             user: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+            misses: [const { AtomicU64::new(0) }; MISSES],
             state: Mutex::new(State {
                 free: Free::new(pages),
                 len: 0,
@@ -348,6 +357,29 @@ impl Arena {
             return false;
         }
         true
+    }
+
+    /// Notes an access of a program at a native address where there is no page. Takes no lock: a
+    /// handler of signals may tell.
+    pub fn miss(&self, address: u64, write: bool) {
+        let at = self.missed.fetch_add(1, Ordering::AcqRel);
+        if let Some(place) = self.misses.get(at as usize) {
+            let place_of_byte = address.wrapping_sub(self.base()) & u64::from(u32::MAX);
+            let user = self.user_start() & !u64::from(u32::MAX) | place_of_byte;
+            place.store(user << 1 | u64::from(write), Ordering::Release);
+        }
+    }
+
+    /// The accesses since the last call that found no page, the first few of them: where a user
+    /// would see the byte, and whether it was to be written.
+    pub fn take_misses(&self) -> Vec<(u64, bool)> {
+        if self.missed.load(Ordering::Acquire) == 0 {
+            return Vec::new();
+        }
+        let count = self.missed.swap(0, Ordering::AcqRel) as usize;
+        let taken = self.misses.iter().take(count);
+        let words = taken.map(|place| place.load(Ordering::Acquire));
+        words.map(|word| (word >> 1, word & 1 != 0)).collect()
     }
 
     /// Where programs may look for pages: an address and a length, with places around the pages

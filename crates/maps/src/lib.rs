@@ -37,6 +37,7 @@ mod ring;
 mod shared;
 mod slots;
 mod spec;
+mod stacks;
 mod value;
 
 pub use arena::Arena;
@@ -46,4 +47,5 @@ pub use ring::{Record, RingInfo, Sample};
 pub use skep_sync::{Grace, Pass, Rcu};
 pub use slots::Held;
 pub use spec::{Limits, Spec};
+pub use stacks::Collision;
 pub use value::{Field, FieldKind, Release};

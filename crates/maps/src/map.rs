@@ -25,6 +25,7 @@ use crate::refs::Refs;
 use crate::ring::Ring;
 use crate::slots::Slots;
 use crate::spec::Spec;
+use crate::stacks::Stacks;
 use crate::value::Shape;
 
 /// Who operates on a map.
@@ -89,9 +90,7 @@ enum Storage {
     Bloom(Bloom),
     Ring(Ring),
     Arena(Arc<Arena>),
-    /// Stacks, which only programs put in, by a helper that has no stack to take here; so
-    /// there are never any.
-    Stacks,
+    Stacks(Stacks),
     /// One value that registers operations when it is set; none was.
     StructOps,
     /// Made and verified against; elements come from elsewhere, if there are any.
@@ -154,7 +153,7 @@ impl Map {
                 Storage::Local(Local::new(&spec, ledger)?)
             }
             BloomFilter => Storage::Bloom(Bloom::new(entries, spec.map_extra, spec.seed, ledger)?),
-            StackTrace => Storage::Stacks,
+            StackTrace => Storage::Stacks(Stacks::new(&spec, ledger)?),
             Ringbuf | UserRingbuf => Storage::Ring(Ring::new(entries, ledger)?),
             StructOps => Storage::StructOps,
             MapType::Arena => Storage::Arena(Arc::new(crate::arena::Arena::new(&spec, ledger)?)),
@@ -206,6 +205,7 @@ impl Map {
         match &self.storage {
             Storage::Hash(h) => Some(h.len()),
             Storage::Refs(r) => Some(r.table.len()),
+            Storage::Stacks(s) => Some(s.len()),
             Storage::Local(l) => Some(l.table().len()),
             _ => None,
         }

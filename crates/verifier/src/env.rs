@@ -45,6 +45,8 @@ pub struct MapFacts {
     pub for_unprivileged: bool,
     /// The kernel's own fields in its values, found by the first program that asks.
     pub fields: MapFields,
+    /// Whether it was made for one program, by its hash, and that is not this one.
+    pub for_another: bool,
 }
 
 /// The four separate facts that Linux derives from capabilities or a token.

@@ -233,6 +233,7 @@ fn map_facts(text: &str) -> MapFacts {
         map_extra: 0,
         for_unprivileged: false,
         fields: Default::default(),
+        for_another: false,
     }
 }
 

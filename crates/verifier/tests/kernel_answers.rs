@@ -117,6 +117,7 @@ fn map(id: u32, line: &str, blobs: &[Arc<Btf>]) -> (MapFacts, Vec<u8>) {
         map_extra: 0,
         for_unprivileged: false,
         fields: Default::default(),
+        for_another: false,
     };
     (
         facts,

@@ -50,6 +50,28 @@ impl Default for Task {
     }
 }
 
+/// Whose calls led to a program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StackOf {
+    /// The kernel's, the program's own frame first.
+    Kernel,
+    /// Those of the process that entered the kernel.
+    User,
+}
+
+/// Return addresses as deep as those of a test run in Linux, where a world has none of its own.
+const KERNEL_STACK: [u64; 7] = [
+    0xffff_ffff_c000_0100,
+    0xffff_ffff_81f0_5800,
+    0xffff_ffff_81f0_7700,
+    0xffff_ffff_814d_bd00,
+    0xffff_ffff_814d_e100,
+    0xffff_ffff_821e_cc00,
+    0xffff_ffff_8100_0130,
+];
+/// The same of a process.
+const USER_STACK: [u64; 2] = [0x7f00_0000_1000, 0x5500_0000_2000];
+
 /// The world a program sees.
 pub trait World: Send + Sync {
     /// Nanoseconds on a clock.
@@ -65,6 +87,13 @@ pub trait World: Send + Sync {
     }
     /// The current task.
     fn task(&self) -> Task;
+    /// The instructions that lie on the current task's stack, the innermost first.
+    fn stack(&self, of: StackOf) -> Vec<u64> {
+        match of {
+            StackOf::Kernel => KERNEL_STACK.to_vec(),
+            StackOf::User => USER_STACK.to_vec(),
+        }
+    }
 }
 
 /// The next number of a sequence that looks random (SplitMix64).
@@ -149,6 +178,10 @@ pub struct Script {
     pub cpus: u32,
     /// The current task.
     pub task: Task,
+    /// The addresses on its stack in the kernel, the innermost first.
+    pub kernel_stack: Vec<u64>,
+    /// Those of its process.
+    pub user_stack: Vec<u64>,
 }
 
 impl Default for Script {
@@ -162,6 +195,8 @@ impl Default for Script {
             seed: 1,
             cpus: 1,
             task: Task::default(),
+            kernel_stack: KERNEL_STACK.to_vec(),
+            user_stack: USER_STACK.to_vec(),
         }
     }
 }
@@ -210,5 +245,12 @@ impl World for Scripted {
 
     fn task(&self) -> Task {
         self.edit(|s| s.task.clone())
+    }
+
+    fn stack(&self, of: StackOf) -> Vec<u64> {
+        self.edit(|s| match of {
+            StackOf::Kernel => s.kernel_stack.clone(),
+            StackOf::User => s.user_stack.clone(),
+        })
     }
 }

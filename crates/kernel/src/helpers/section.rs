@@ -33,6 +33,7 @@ const TRIES: u32 = 1 << 22;
 fn lock(c: &mut Call<'_, '_, '_>) -> Done {
     let at = c.arg(0);
     if c.host.res_locks.contains(&at) {
+        report(c, "AA or ABBA deadlock detected", at);
         return err(Errno::EDEADLK);
     }
     for _ in 0..TRIES {
@@ -51,7 +52,24 @@ fn lock(c: &mut Call<'_, '_, '_>) -> Done {
         drop(held);
         std::thread::yield_now();
     }
+    report(c, "Timeout detected", at);
     err(Errno::ETIMEDOUT)
+}
+
+/// Tells the program's standard error of a lock that it did not get.
+fn report(c: &Call<'_, '_, '_>, what: &str, at: u64) {
+    let held = c.host.res_locks.iter().enumerate();
+    let held: String = held
+        .map(|(number, lock)| format!("Held lock[{number:2}] = {lock:#018x}\n"))
+        .collect();
+    let count = c.host.res_locks.len();
+    let text = format!(
+        "{what} for bpf_res_spin_lock\nAttempted lock   = {at:#018x}\n\
+         Total held locks = {count}\n{held}"
+    );
+    if let Some(prog) = c.host.running(c.machine.program()) {
+        c.host.kernel.report(&prog, &text);
+    }
 }
 
 fn unlock(c: &mut Call<'_, '_, '_>) -> Done {

@@ -29,15 +29,6 @@ pub(super) const ROWS: Rows = &[
     }),
     (id::GET_ATTACH_COOKIE, |_| ok(0)),
     (id::GET_BRANCH_SNAPSHOT, |_| err(Errno::ENOENT)),
-    (id::GET_STACKID, |c| {
-        const KNOWN: u64 = 0xff | 1 << 8 | 1 << 9 | 1 << 10;
-        // There is no stack to be seen from here.
-        err(if c.arg(2) & !KNOWN != 0 {
-            Errno::EINVAL
-        } else {
-            Errno::EFAULT
-        })
-    }),
 ];
 
 /// The commands that a program may carry out.

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
-use skep_abi::{Capabilities, Errno, MapFlags, MapType, attr};
+use skep_abi::{Capabilities, Errno, MapFlags, MapType, UserMemory, attr};
 use skep_maps::{Ledger, Limits, Map, Spec};
 
 use super::fields::Fields;
@@ -20,8 +20,12 @@ impl Kernel {
     /// Makes a map and opens it.
     ///
     /// # Errors
-    /// As Linux; `EOPNOTSUPP` for what is not modelled (struct_ops, exclusive maps).
-    pub(crate) fn map_create(&self, view: &attr::MapCreate) -> Result<u32, Errno> {
+    /// As Linux; `EOPNOTSUPP` for what is not modelled (struct_ops).
+    pub(crate) fn map_create(
+        &self,
+        view: &attr::MapCreate,
+        memory: &dyn UserMemory,
+    ) -> Result<u32, Errno> {
         let flags = MapFlags(view.map_flags());
         self.check_form(view, flags)?;
         let map_type = MapType::from_u32(view.map_type()).ok_or(Errno::EINVAL)?;
@@ -71,14 +75,16 @@ impl Kernel {
             _ => None,
         };
         let name = object_name(view.map_name())?;
-        if view.excl_prog_hash() != 0 || view.excl_prog_hash_size() != 0 {
-            let whole = view.excl_prog_hash() != 0 && view.excl_prog_hash_size() == 32;
-            return Err(if whole {
-                Errno::EOPNOTSUPP
-            } else {
-                Errno::EINVAL
-            });
-        }
+        let only_for = match (view.excl_prog_hash(), view.excl_prog_hash_size()) {
+            (0, 0) => None,
+            (0, _) => return Err(Errno::EINVAL),
+            (at, 32) => {
+                let mut hash = [0; 32];
+                memory.read(at, &mut hash)?;
+                Some(hash)
+            }
+            _ => return Err(Errno::EINVAL),
+        };
         let types = self.map_types(view)?;
         let fields = match &types {
             Some(types) => Fields::check(&spec, types, self.kernel_btf.as_deref())?,
@@ -95,6 +101,7 @@ impl Kernel {
         let object = self.maps.register(|id| MapObject {
             for_unprivileged,
             told: Default::default(),
+            only_for,
             id,
             name,
             map,

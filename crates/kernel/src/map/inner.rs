@@ -11,9 +11,12 @@ impl Kernel {
     ///
     /// # Errors
     /// `EBADF`, `EINVAL` when it is no map or itself a map of maps, `ENOTSUPP` for types that
-    /// cannot be inner maps.
+    /// cannot be inner maps, and for maps that are for one program only.
     pub(crate) fn inner_template(&self, fd: u32) -> Result<MapFacts, Errno> {
         let object = self.fds.map_object(fd)?;
+        if object.only_for.is_some() {
+            return Err(Errno::ENOTSUPP);
+        }
         if object.inner.is_some() {
             return Err(Errno::EINVAL);
         }

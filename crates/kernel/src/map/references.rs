@@ -161,6 +161,9 @@ impl Kernel {
 
     fn map_reference(&self, outer: &MapObject, fd: u32) -> Result<Held, Errno> {
         let inner = self.fds.map_object(fd)?;
+        if inner.only_for.is_some() {
+            return Err(Errno::ENOTSUPP);
+        }
         let template = outer.inner.as_ref().ok_or(Errno::EINVAL)?;
         if !resembles(template, &inner) {
             return Err(Errno::EINVAL);

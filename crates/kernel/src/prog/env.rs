@@ -19,9 +19,16 @@ pub(super) struct LoadEnv<'a> {
     /// The address of the caller's array of descriptors, 0 for none.
     pub(super) fd_array: u64,
     pub(super) maps: RefCell<BTreeMap<MapId, Arc<MapObject>>>,
+    /// What the program is known by to maps that are for one program only.
+    pub(super) digest: [u8; 32],
 }
 
 impl LoadEnv<'_> {
+    /// Whether the map was made for any program, or this one.
+    pub(super) fn may_use(&self, map: &MapObject) -> bool {
+        map.only_for.is_none_or(|hash| hash == self.digest)
+    }
+
     /// Keeps a map for the program.
     pub(super) fn keep(&self, map: Arc<MapObject>) -> MapId {
         let id = MapId(map.id.number());
@@ -45,7 +52,13 @@ impl Env for LoadEnv<'_> {
     fn map_by_fd(&self, fd: i32) -> Result<Arc<MapFacts>, Errno> {
         let fd = u32::try_from(fd).map_err(|_| Errno::EBADF)?;
         let object = self.kernel.fds.map_object(fd)?;
-        let facts = object.facts();
+        let mut facts = object.facts();
+        if !self.may_use(&object) {
+            facts = Arc::new(MapFacts {
+                for_another: true,
+                ..MapFacts::clone(&facts)
+            });
+        }
         self.keep(object);
         Ok(facts)
     }

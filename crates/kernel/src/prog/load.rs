@@ -15,7 +15,8 @@ use skep_verifier::{AttachTo, Executable, MapId, Outcome, Privilege, Request, Ve
 use skep_vm::world::{Clock, World};
 
 use super::env::LoadEnv;
-use super::{Program, Records, Wanted, attach, tag::tag};
+use super::tag::{digest, tag};
+use super::{Program, Records, Wanted, attach};
 use crate::btf::BtfObject;
 use crate::fds::File;
 use crate::kernel::Kernel;
@@ -75,11 +76,13 @@ impl Kernel {
         }
         let name = object_name(view.prog_name())?;
         let log = UserLog::new(view.log_level(), view.log_buf(), view.log_size())?;
+        let digest = digest(&insns);
         let env = LoadEnv {
             kernel: self,
             memory,
             fd_array: view.fd_array(),
             maps: RefCell::new(BTreeMap::new()),
+            digest,
         };
         keep_array(&env, view.fd_array_cnt())?;
         let btf = self.prog_btf(view)?;
@@ -175,7 +178,7 @@ impl Kernel {
             traces_program,
             flags,
             name,
-            tag: tag(&insns),
+            tag: tag(&digest),
             gpl_compatible,
             uid: self.credentials.uid,
             load_time: self.world.now_ns(Clock::Boot),
@@ -195,6 +198,7 @@ impl Kernel {
             line_info,
             target,
             shown: Default::default(),
+            streams: Default::default(),
             run_ns: Default::default(),
             run_count: Default::default(),
         });
@@ -306,6 +310,9 @@ fn keep_array(env: &LoadEnv<'_>, count: u32) -> Result<(), Errno> {
         let fd = u32::try_from(env.array_fd(index)?).map_err(|_| Errno::EBADF)?;
         match env.kernel.fds.get(fd)? {
             File::Map(file) => {
+                if !env.may_use(file.object()) {
+                    return Err(Errno::EACCES);
+                }
                 env.keep(file.object().clone());
             }
             File::Btf(_) => {}

@@ -18,7 +18,7 @@ const START: [u32; 8] = [
 ];
 
 /// The digest of a message.
-pub(super) fn sha256(message: &[u8]) -> [u8; 32] {
+pub(crate) fn sha256(message: &[u8]) -> [u8; 32] {
     let mut state = START;
     let (blocks, rest) = message.as_chunks::<64>();
     for block in blocks {

@@ -6,9 +6,17 @@ use skep_isa::Insn;
 use super::LD_IMM64;
 use super::sha256::sha256;
 
-/// The first bytes of the SHA-256 of the instructions as given, with the references to maps
-/// set to zero.
-pub(super) fn tag(insns: &[Insn]) -> [u8; TAG_SIZE] {
+/// The first bytes of a program's digest.
+pub(super) fn tag(digest: &[u8; 32]) -> [u8; TAG_SIZE] {
+    let mut tag = [0; TAG_SIZE];
+    for (to, from) in tag.iter_mut().zip(digest) {
+        *to = *from;
+    }
+    tag
+}
+
+/// The SHA-256 of the instructions as given, with the references to maps set to zero.
+pub(super) fn digest(insns: &[Insn]) -> [u8; 32] {
     let mut bytes = Vec::with_capacity(insns.len() * 8);
     let mut second = false;
     for insn in insns {
@@ -21,10 +29,5 @@ pub(super) fn tag(insns: &[Insn]) -> [u8; TAG_SIZE] {
         }
         bytes.extend_from_slice(&insn.to_bytes());
     }
-    let digest = sha256(&bytes);
-    let mut tag = [0; TAG_SIZE];
-    for (to, from) in tag.iter_mut().zip(digest) {
-        *to = from;
-    }
-    tag
+    sha256(&bytes)
 }

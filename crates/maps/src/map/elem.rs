@@ -5,6 +5,7 @@ use skep_abi::{ElemFlags, Errno, MapFlags, MapType};
 use super::{Map, Side, Storage};
 use crate::region::copy_out;
 use crate::slots::Slots;
+use crate::stacks::Collision;
 
 impl Map {
     /// The address of the value under `key` on `cpu`: what `bpf_map_lookup_elem` returns to
@@ -83,7 +84,7 @@ impl Map {
             Storage::Lpm(l) => l.read(key, out),
             Storage::Queue(q) => q.next(out, false),
             Storage::Bloom(b) => b.peek(out),
-            Storage::Stacks => Err(Errno::ENOENT),
+            Storage::Stacks(s) => s.get(index(key).ok_or(Errno::ENOENT)?, out, false),
             Storage::StructOps => match index(key) {
                 Some(0) => {
                     out.fill(0);
@@ -179,7 +180,7 @@ impl Map {
             }
             Storage::Queue(_) | Storage::Bloom(_) if side == Side::User => self.push(value, flags),
             Storage::Queue(_) => Err(Errno::EINVAL),
-            Storage::Bloom(_) | Storage::Stacks => Err(Errno::EINVAL),
+            Storage::Bloom(_) | Storage::Stacks(_) => Err(Errno::EINVAL),
             Storage::StructOps => Err(Errno::EOPNOTSUPP),
             Storage::Local(l) => l.update(owner(key)?, value, flags),
             Storage::Slots(_) | Storage::Refs(_) | Storage::Ring(_) => Err(Errno::ENOTSUPP),
@@ -215,10 +216,7 @@ impl Map {
             Storage::Refs(r) => r.remove(key),
             Storage::Slots(s) => self.empty_slot(s, index(key).ok_or(Errno::E2BIG)?),
             Storage::Local(l) => l.delete(owner(key)?),
-            Storage::Stacks => match index(key) {
-                Some(at) if at < self.spec.max_entries.next_power_of_two() => Err(Errno::ENOENT),
-                _ => Err(Errno::E2BIG),
-            },
+            Storage::Stacks(s) => s.delete(index(key).ok_or(Errno::E2BIG)?),
             Storage::Array(_) | Storage::Percpu(_) | Storage::Queue(_) => Err(Errno::EINVAL),
             Storage::Ring(_) => Err(Errno::ENOTSUPP),
             Storage::Bloom(_) => Err(Errno::EOPNOTSUPP),
@@ -255,7 +253,7 @@ impl Map {
         match &self.storage {
             Storage::Hash(h) => h.delete(key, Some((out, flags.contains(ElemFlags::LOCK)))),
             Storage::Queue(q) => q.next(out, true),
-            Storage::Stacks => Err(Errno::ENOENT),
+            Storage::Stacks(s) => s.get(index(key).ok_or(Errno::ENOENT)?, out, true),
             _ => Err(Errno::ENOTSUPP),
         }
     }
@@ -284,7 +282,13 @@ impl Map {
             Storage::Refs(r) => r.table.next_key(key, out),
             Storage::Lpm(l) => l.next_key(key, out),
             Storage::Queue(_) => Err(Errno::EINVAL),
-            Storage::Stacks => Err(Errno::ENOENT),
+            Storage::Stacks(s) => {
+                let next = s.next(key.and_then(index))?.to_ne_bytes();
+                for (to, from) in out.iter_mut().zip(next) {
+                    *to = from;
+                }
+                Ok(())
+            }
             Storage::Ring(_) | Storage::Local(_) => Err(Errno::ENOTSUPP),
             Storage::Bloom(_) => Err(Errno::EOPNOTSUPP),
             Storage::Arena(_) => Err(Errno::EOPNOTSUPP),
@@ -313,6 +317,19 @@ impl Map {
             Storage::Queue(q) => q.next(value, take),
             Storage::Bloom(b) if !take => b.peek(value),
             _ => Err(Errno::EOPNOTSUPP),
+        }
+    }
+
+    /// The number of a stack trace, in the form that the map keeps, which is put in when it is
+    /// not there: what `bpf_get_stackid` does.
+    ///
+    /// # Errors
+    /// `EEXIST` when another one has its place, `ENOMEM` when the map is full, `EINVAL` for
+    /// other types.
+    pub fn stack(&self, trace: &[u8], collision: Collision) -> Result<u32, Errno> {
+        match &self.storage {
+            Storage::Stacks(s) => s.put(trace, collision),
+            _ => Err(Errno::EINVAL),
         }
     }
 

@@ -10,8 +10,16 @@ use crate::refuse;
 /// Checks a map at its first use.
 ///
 /// # Errors
-/// `EINVAL` when Linux refuses the combination.
+/// `EACCES` for a map that was made for another program, `EINVAL` when Linux refuses the
+/// combination.
 pub fn check(v: &mut Verifier<'_>, map: &MapFacts) -> Res {
+    if map.for_another {
+        refuse!(
+            v,
+            EACCES,
+            "program's hash doesn't match map's excl_prog_hash"
+        );
+    }
     check_fields(v, map)?;
     let Some(kind) = MapType::from_u32(map.map_type) else {
         return Err(Stop::Unsupported(format!("map type {}", map.map_type)));

@@ -68,6 +68,11 @@ fn fetch(addr: u64) -> bool {
     found.unwrap_or(false)
 }
 
+/// Tells whose memory it is that an instruction was forgiven an access at `addr`.
+fn miss(addr: u64, write: bool) {
+    PAGERS.find(|range| range.holds(addr).then(|| range.pages.miss(addr, write)));
+}
+
 /// Memory whose pages may come to be only when an instruction that may fault needs them.
 ///
 /// # Safety
@@ -77,6 +82,12 @@ fn fetch(addr: u64) -> bool {
 pub unsafe trait Pages: Send + Sync {
     /// Puts a page at the address, when there is to be one.
     fn fetch(&self, addr: u64) -> bool;
+
+    /// There was none: the load gave zero, or the store (`write`) did nothing. Called in a
+    /// signal handler, too.
+    fn miss(&self, addr: u64, write: bool) {
+        let _ = (addr, write);
+    }
 }
 
 /// Addresses with their pages.
@@ -156,7 +167,7 @@ mod machine {
     use std::ptr;
     use std::sync::atomic::{AtomicPtr, Ordering::SeqCst};
 
-    use super::{fetch, find};
+    use super::{fetch, find, miss};
 
     const SIGNALS: [libc::c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
 
@@ -201,6 +212,9 @@ mod machine {
                 // The instruction is done again.
                 return;
             }
+            // Bit 1 of a page fault's code is set by who writes.
+            let write = registers[libc::REG_ERR as usize] & 2 != 0;
+            miss(addr, write);
             let register = register.and_then(|number| REGISTERS.get(usize::from(number)));
             if let Some(register) = register {
                 registers[*register as usize] = 0;
