@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use skep_isa::{AluOp, Cond, Op as Isa, Operand, Reg, Size, SwapKind, Width};
 
 use crate::error::Unsupported;
-use crate::ir::{BinOp, Block, Body, Func, Op, Term, Test, Val};
+use crate::ir::{BinOp, Block, Body, Func, Op, Phis, Term, Test, Val};
 pub(crate) use shape::{Code, Slot, Slots, Source, params};
 use shape::{function_at, reg, shape, target};
 
@@ -39,10 +39,11 @@ pub(crate) fn build(
 ) -> Result<Built, Unsupported> {
     let shape = shape(source, slots, code)?;
     let blocks = shape.ranges.len();
-    let many = code.ops.len() / 2;
+    // Some instructions need a constant besides.
+    let many = code.ops.len() + code.ops.len() / 4 + 8;
     let func = Func {
         ops: Vec::with_capacity(many),
-        phis: Vec::with_capacity(many),
+        phis: Phis::default(),
         blocks: vec![
             Body {
                 insts: Vec::new(),
@@ -96,13 +97,21 @@ pub(crate) fn build(
     let mut placed: Vec<(usize, usize, Val)> = Vec::new();
     for &block in order.iter().filter(|block| **block != 0) {
         b.block = Block(block as u32);
-        let preds = b.func.blocks[block].preds.clone();
-        match preds.as_slice() {
-            [only] if out[only.at()].is_some() => {
-                b.vars = out[only.at()].clone().unwrap_or_default();
-                b.learn(*only);
+        let only = match b.func.blocks[block].preds.as_slice() {
+            [only] if out[only.at()].is_some() => Some(*only),
+            _ => None,
+        };
+        match only {
+            Some(only) => {
+                // What leads nowhere else is not asked again.
+                let before = match successors(only.at()) {
+                    [Some(_), None] => out[only.at()].take(),
+                    _ => out[only.at()].clone(),
+                };
+                b.vars = before.unwrap_or_default();
+                b.learn(only);
             }
-            _ => {
+            None => {
                 for var in 0..slots.vars() {
                     b.vars[var] = shape.is_live(block - 1, var).then(|| {
                         let phi = b.emit(Op::Phi);
@@ -113,21 +122,24 @@ pub(crate) fn build(
             }
         }
         let (start, end) = shape.ranges[block - 1];
+        let many = end - start + (end - start) / 4;
+        b.func.blocks[block].insts.reserve(many);
         for &(at, op) in &code.ops[start..end] {
             b.func.origin = at;
             b.instruction(at, op)?;
         }
         let [first, second] = successors(block);
         b.terminate(code.ops[end - 1], first, second);
-        out[block] = Some(b.vars.clone());
+        if first.is_some() {
+            out[block] = Some(b.vars.clone());
+        }
     }
     for (block, var, phi) in placed {
-        let preds = b.func.blocks[block].preds.clone();
         let value = |pred: &Block| {
             let vars = out[pred.at()].as_ref();
             vars.and_then(|vars| vars[var]).unwrap_or(b.zero)
         };
-        b.func.phis[phi.at()] = preds.iter().map(value).collect();
+        b.func.phis[phi.at()] = b.func.blocks[block].preds.iter().map(value).collect();
     }
     Ok(Built {
         func: b.func,

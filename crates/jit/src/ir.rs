@@ -192,12 +192,52 @@ pub(crate) struct Body {
     pub depth: u32,
 }
 
+/// The operands of the phis of a function, by their values; most values are no phis and take no
+/// room here.
+#[derive(Default, Debug)]
+pub(crate) struct Phis {
+    /// For each value the number of its list, counted from one; 0 where it has none.
+    numbers: Vec<u32>,
+    lists: Vec<Vec<Val>>,
+}
+
+impl Phis {
+    /// All operands of all phis.
+    pub(crate) fn operands_mut(&mut self) -> impl Iterator<Item = &mut Val> {
+        self.lists.iter_mut().flatten()
+    }
+}
+
+impl std::ops::Index<usize> for Phis {
+    type Output = Vec<Val>;
+
+    fn index(&self, value: usize) -> &Vec<Val> {
+        static NONE: Vec<Val> = Vec::new();
+        let number = self.numbers.get(value).copied().unwrap_or(0);
+        let list = (number as usize).checked_sub(1);
+        list.and_then(|at| self.lists.get(at)).unwrap_or(&NONE)
+    }
+}
+
+impl std::ops::IndexMut<usize> for Phis {
+    fn index_mut(&mut self, value: usize) -> &mut Vec<Val> {
+        if self.numbers.len() <= value {
+            self.numbers.resize(value + 1, 0);
+        }
+        if self.numbers[value] == 0 {
+            self.lists.push(Vec::new());
+            self.numbers[value] = self.lists.len() as u32;
+        }
+        &mut self.lists[self.numbers[value] as usize - 1]
+    }
+}
+
 /// A function.
 #[derive(Debug)]
 pub(crate) struct Func {
     pub ops: Vec<Op>,
     /// The operands of the phis, in the order of the predecessors of their block.
-    pub phis: Vec<Vec<Val>>,
+    pub phis: Phis,
     /// In the order in which they are laid out.
     pub blocks: Vec<Body>,
     /// Bytes of its frame.
@@ -216,7 +256,6 @@ impl Func {
 
     pub(crate) fn push(&mut self, op: Op) -> Val {
         self.ops.push(op);
-        self.phis.push(Vec::new());
         self.origins.push(self.origin);
         Val(self.ops.len() as u32 - 1)
     }
@@ -230,6 +269,12 @@ impl Func {
 
     /// Blocks in an order in which every block comes after those that dominate it.
     pub(crate) fn reverse_post_order(&self) -> Vec<Block> {
+        if let [first, second] = self.blocks.as_slice()
+            && first.term == Term::Jump(Block(1))
+            && second.term.successors() == [None; 2]
+        {
+            return vec![Block(0), Block(1)];
+        }
         let mut order = Vec::with_capacity(self.blocks.len());
         let mut seen = vec![false; self.blocks.len()];
         let mut stack = vec![(Block(0), 0)];

@@ -102,7 +102,7 @@ pub(crate) fn generate(funcs: &mut [Func], options: &Options) -> Result<Code, us
         refill,
         bmi2,
         bounded: options.bounded,
-        keys: Keys::random(),
+        keys: Keys::new(options.hardened),
         lines: Vec::new(),
         faults: Vec::new(),
     };

@@ -1,8 +1,6 @@
 //! What is known of a function before it has values: its instructions and blocks, and which
 //! registers and promoted slots matter where.
 
-use std::collections::BTreeMap;
-
 use skep_isa::{AtomicOp, Insn, Op as Isa, Operand, Reg, Size, decode};
 use skep_verifier::Executable;
 
@@ -185,18 +183,20 @@ pub(crate) struct Slots {
 
 impl Slots {
     /// Slots, each with the instructions that access it.
-    pub(crate) fn new(found: Vec<(Slot, Vec<u32>)>) -> Slots {
-        let insns = || found.iter().flat_map(|(_, insns)| insns).copied();
+    pub(crate) fn new<I: Iterator<Item = u32>>(
+        found: impl Iterator<Item = (Slot, I)> + Clone,
+    ) -> Slots {
+        let insns = || found.clone().flat_map(|(_, insns)| insns);
         let first = insns().min().unwrap_or(0);
         let count = insns().max().map_or(0, |last| last - first + 1);
         let mut by_insn = vec![u16::MAX; count as usize];
-        for (index, (_, insns)) in found.iter().enumerate() {
+        for (index, (_, insns)) in found.clone().enumerate() {
             for insn in insns {
                 by_insn[(insn - first) as usize] = index as u16;
             }
         }
         Slots {
-            slots: found.into_iter().map(|(slot, _)| slot).collect(),
+            slots: found.map(|(slot, _)| slot).collect(),
             first,
             by_insn,
         }
@@ -242,10 +242,12 @@ impl Shape {
 }
 
 pub(super) fn shape(source: &Source<'_>, slots: &Slots, code: &Code) -> Result<Shape, Unsupported> {
-    let mut leads = vec![false; (code.end - code.start) as usize + 1];
+    // For each slot the block that begins there.
+    const NONE: u32 = u32::MAX;
+    let mut starting = vec![NONE; (code.end - code.start) as usize + 1];
     let mut lead = |at: u32, from: u32| match at.checked_sub(code.start) {
         Some(i) if at < code.end => {
-            leads[i as usize] = true;
+            starting[i as usize] = 0;
             Ok(())
         }
         _ => Err(Unsupported {
@@ -270,24 +272,32 @@ pub(super) fn shape(source: &Source<'_>, slots: &Slots, code: &Code) -> Result<S
         }
     }
     let mut ranges: Vec<(usize, usize)> = Vec::new();
-    let mut block_at = BTreeMap::new();
+    let mut seen = 0;
     for (i, &(at, _)) in code.ops.iter().enumerate() {
-        if leads[(at - code.start) as usize] {
+        let slot = (at - code.start) as usize;
+        // The second slot of an instruction begins no block.
+        starting[seen..slot].fill(NONE);
+        seen = slot + 1;
+        if starting[slot] != NONE {
             if let Some(last) = ranges.last_mut() {
                 last.1 = i;
             }
-            block_at.insert(at, ranges.len());
+            starting[slot] = ranges.len() as u32;
             ranges.push((i, code.ops.len()));
         }
     }
+    starting[seen..].fill(NONE);
     let find = |at: u32, from: u32| {
-        let found = block_at.get(&at).copied();
-        found.ok_or(Unsupported {
-            at: from,
-            what: "a jump into an instruction",
-        })
+        let slot = at.checked_sub(code.start).map(|slot| slot as usize);
+        match slot.and_then(|slot| starting.get(slot)) {
+            Some(block) if *block != NONE => Ok(*block as usize),
+            _ => Err(Unsupported {
+                at: from,
+                what: "a jump into an instruction",
+            }),
+        }
     };
-    let mut succs = Vec::new();
+    let mut succs = Vec::with_capacity(ranges.len());
     for &(_, end) in &ranges {
         let Some(&(at, op)) = code.ops.get(end - 1) else {
             continue;

@@ -34,7 +34,7 @@ pub(crate) fn charge(func: &mut Func) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::{Block, Body, Term};
+    use crate::ir::{Block, Body, Phis, Term};
 
     #[test]
     fn every_way_back_is_charged() {
@@ -47,7 +47,7 @@ mod tests {
         };
         let mut func = Func {
             ops: Vec::new(),
-            phis: Vec::new(),
+            phis: Phis::default(),
             blocks: Vec::new(),
             frame: 0,
             origins: Vec::new(),

@@ -1,7 +1,5 @@
 //! Which pieces of the frame can be values: those whose address goes nowhere.
 
-use std::collections::BTreeMap;
-
 use skep_isa::{Op as Isa, Operand, Reg, Size};
 
 use crate::build::{Built, Code, Slot, Slots};
@@ -51,45 +49,83 @@ pub(crate) fn plainly_promotable(code: &Code, probed: &[u32]) -> Option<Slots> {
     Some(found.slots(2 * jumps.count() + 1))
 }
 
-/// Accesses to the frame by their places.
+/// Accesses to the frame.
 #[derive(Default)]
 struct Accesses {
-    places: BTreeMap<i32, (Size, Vec<u32>)>,
+    /// Where each begins, of which size it is, and the instruction.
+    all: Vec<(i32, Size, u32)>,
     /// Stretches that are accessed in a way that does not allow to promote them.
     bad: Vec<(i32, i32)>,
 }
 
+/// A place of the frame by where it begins: its longest access, and all as a range of
+/// [`Accesses::all`] in order.
+struct Place {
+    start: i32,
+    size: Size,
+    accesses: std::ops::Range<usize>,
+}
+
+impl Place {
+    fn end(&self) -> i32 {
+        self.start + self.size.bytes() as i32
+    }
+}
+
 impl Accesses {
     fn add(&mut self, start: i32, size: Size, insn: u32) {
-        let place = self.places.entry(start).or_insert((size, Vec::new()));
-        if size.bytes() > place.0.bytes() {
-            place.0 = size;
+        self.all.push((start, size, insn));
+    }
+
+    /// The places in their order.
+    fn places(&mut self) -> Vec<Place> {
+        self.all
+            .sort_unstable_by_key(|(start, _, insn)| (*start, *insn));
+        let mut places: Vec<Place> = Vec::new();
+        for (at, (start, size, _)) in self.all.iter().enumerate() {
+            match places.last_mut() {
+                Some(place) if place.start == *start => {
+                    if size.bytes() > place.size.bytes() {
+                        place.size = *size;
+                    }
+                    place.accesses.end = at + 1;
+                }
+                _ => places.push(Place {
+                    start: *start,
+                    size: *size,
+                    accesses: at..at + 1,
+                }),
+            }
         }
-        place.1.push(insn);
+        places
     }
 
     /// The places that can be promoted: those that overlap no others.
     /// When there are too many for so many blocks, those with the most accesses.
-    fn slots(self, blocks: usize) -> Slots {
-        let ranges: Vec<(i32, i32)> = self
-            .places
-            .iter()
-            .map(|(start, (size, _))| (*start, start + size.bytes() as i32))
-            .collect();
-        let mut best: Vec<(Slot, Vec<u32>)> = Vec::new();
-        for (at, (start, (size, insns))) in self.places.into_iter().enumerate() {
-            let end = start + size.bytes() as i32;
-            let meets = |(s, e): &(i32, i32)| *s < end && start < *e;
+    fn slots(mut self, blocks: usize) -> Slots {
+        if self.all.is_empty() {
+            return Slots::default();
+        }
+        let places = self.places();
+        let mut best: Vec<&Place> = Vec::with_capacity(places.len());
+        for (at, place) in places.iter().enumerate() {
+            let meets = |start: i32, end: i32| start < place.end() && place.start < end;
             // No place is longer than eight bytes, so that only near ones meet this one.
-            let near = &ranges[at.saturating_sub(8)..ranges.len().min(at + 9)];
-            if self.bad.iter().any(meets) || near.iter().filter(|r| meets(r)).count() > 1 {
+            let near = &places[at.saturating_sub(8)..places.len().min(at + 9)];
+            let near = near.iter().filter(|other| meets(other.start, other.end()));
+            if self.bad.iter().any(|(start, end)| meets(*start, *end)) || near.count() > 1 {
                 continue;
             }
-            best.push(((start, size), insns));
+            best.push(place);
         }
-        best.sort_by_key(|(_, insns)| std::cmp::Reverse(insns.len()));
+        best.sort_by_key(|place| std::cmp::Reverse(place.accesses.len()));
         best.truncate(Slots::most(blocks));
-        Slots::new(best)
+        let all = &self.all;
+        Slots::new(best.iter().map(|place| {
+            let slot: Slot = (place.start, place.size);
+            let insns = all[place.accesses.clone()].iter();
+            (slot, insns.map(|(_, _, insn)| *insn))
+        }))
     }
 }
 

@@ -383,7 +383,7 @@ impl Emitter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::{Body, Term as End};
+    use crate::ir::{Body, Phis, Term as End};
 
     /// A function that adds eight swapped numbers has two loads instead.
     #[test]
@@ -391,7 +391,7 @@ mod tests {
         for swapped in [false, true] {
             let mut func = Func {
                 ops: Vec::new(),
-                phis: Vec::new(),
+                phis: Phis::default(),
                 blocks: vec![Body {
                     insts: Vec::new(),
                     term: End::Dead,

@@ -299,7 +299,7 @@ impl Ready {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ir::{BinOp, Block, Body, Term};
+    use crate::ir::{BinOp, Block, Body, Phis, Term};
     use skep_isa::{AluOp, Size, Width};
 
     fn block() -> Body {
@@ -317,7 +317,7 @@ mod tests {
     fn what_is_loaded_is_used_soon() {
         let mut func = Func {
             ops: Vec::new(),
-            phis: Vec::new(),
+            phis: Phis::default(),
             blocks: vec![block(), block()],
             frame: 0,
             origins: Vec::new(),

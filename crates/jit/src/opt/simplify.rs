@@ -95,10 +95,8 @@ pub(crate) fn simplify(func: &mut Func) -> bool {
         }
     }
     // Operands of phis may come from blocks that were looked at later.
-    for phi in &mut func.phis {
-        for operand in phi {
-            *operand = round.find(*operand);
-        }
+    for operand in func.phis.operands_mut() {
+        *operand = round.find(*operand);
     }
     func.known = round.known;
     round.changed | unreachable(func)

@@ -249,8 +249,8 @@ fn repeat(func: &mut Func, block: Block, back: usize, rounds: u64) {
             let mut op = func.op(v);
             op.visit(&mut outside);
             func.ops[v.at()] = op;
-            for operand in &mut func.phis[v.at()] {
-                outside(operand);
+            if op == Op::Phi {
+                func.phis[v.at()].iter_mut().for_each(&mut outside);
             }
         }
         let mut term = func.blocks[i].term;

@@ -9,9 +9,12 @@ use super::mir::{Arg, M, MFunc, Src, V};
 pub(crate) struct Keys(u64);
 
 impl Keys {
-    /// Keys that nobody can foretell.
-    pub(crate) fn random() -> Keys {
-        Keys(RandomState::new().build_hasher().finish() | 1)
+    /// Keys that nobody can foretell, where constants are hidden at all.
+    pub(crate) fn new(hides: bool) -> Keys {
+        Keys(match hides {
+            true => RandomState::new().build_hasher().finish() | 1,
+            false => 1,
+        })
     }
 
     /// The next key; its low half differs from zero.
@@ -58,8 +61,9 @@ pub(crate) fn blind(func: &mut MFunc) {
                         *src = Src::V(hide(i64::from(imm) as u64));
                     }
                 }
-                M::Call { args, .. } => {
-                    for arg in args {
+                M::Call { call, .. } => {
+                    let args = func.calls.get_mut(*call as usize).into_iter();
+                    for arg in args.flat_map(|call| &mut call.args) {
                         hide_arg(arg, &mut hide);
                     }
                 }

@@ -10,7 +10,7 @@ use skep_isa::Size;
 
 use super::asm::{Asm, Group1, Label, Mem, R, R11, RAX, RSP, Rm, Shift, cc};
 use super::blind::Keys;
-use super::mir::{Arg, M, MFunc, Src, UnOp, V};
+use super::mir::{Arg, Called, M, MFunc, Src, UnOp, V};
 use super::regs::{ARGS, FUEL, Loc, Places};
 use crate::layout;
 
@@ -321,7 +321,11 @@ impl Emit<'_, '_> {
             } => {
                 self.atomic(faults, (op, fetch, wide), dst, addr, operand, expected);
             }
-            M::Call { callee, args, dst } => self.call(callee, args, dst),
+            M::Call { call, dst } => {
+                if let Some(Called { callee, args }) = self.func.calls.get(call as usize) {
+                    self.call(*callee, *args, dst);
+                }
+            }
             M::CpuId { dst } => {
                 let r = self.target(dst, R11);
                 self.asm.mov(true, r, Rm::M(on_stack(self.state)));

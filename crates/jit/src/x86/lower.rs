@@ -15,7 +15,7 @@ use skep_isa::{AtomicOp, Cond, Size, Width};
 
 use super::Options;
 use super::asm::{Cc, cc};
-use super::mir::{Addr, Arg, Base, M, MBlock, MFunc, Src, UnOp, V};
+use super::mir::{Addr, Arg, Base, Called, M, MBlock, MFunc, Src, UnOp, V};
 use crate::ir::{Block, Func, Op, Val};
 use crate::opt::{length, use_counts};
 
@@ -55,6 +55,7 @@ pub(crate) fn lower(func: &mut Func, options: &Options, functions: usize) -> MFu
         lines: options.lines,
         functions,
         split: Vec::new(),
+        calls: Vec::new(),
         has_calls: false,
         has_stops: false,
         has_may_goto: false,
@@ -88,6 +89,7 @@ struct Lower<'a> {
     functions: usize,
     /// Blocks put on edges: after which block, and what they hold.
     split: Vec<(u32, u32, MBlock)>,
+    calls: Vec<Called>,
     has_calls: bool,
     has_stops: bool,
     has_may_goto: bool,

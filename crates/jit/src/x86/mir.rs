@@ -57,6 +57,13 @@ pub(crate) enum Callee {
     Packet(u32),
 }
 
+/// A call: what it goes to and what it takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Called {
+    pub callee: Callee,
+    pub args: [Arg; 5],
+}
+
 /// A value that a call takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Arg {
@@ -191,9 +198,9 @@ pub(crate) enum M {
         operand: V,
         expected: V,
     },
+    /// The call with this number of [`MFunc::calls`], which is long beside what is here.
     Call {
-        callee: Callee,
-        args: [Arg; 5],
+        call: u32,
         dst: V,
     },
     CpuId {
@@ -271,8 +278,9 @@ impl Arg {
 }
 
 impl M {
-    /// Visits all virtual registers, uses before the definition.
-    pub(crate) fn visit(&self, f: &mut impl FnMut(V, Role)) {
+    /// Visits all virtual registers, uses before the definition; `calls` are those of the
+    /// function.
+    pub(crate) fn visit(&self, calls: &[Called], f: &mut impl FnMut(V, Role)) {
         use Role::{Def, Late, Use};
         match self {
             M::Imm { dst, .. } | M::Hidden { dst, .. } | M::CpuId { dst } => f(*dst, Def),
@@ -360,8 +368,9 @@ impl M {
                 }
                 f(*dst, Def);
             }
-            M::Call { args, dst, .. } => {
-                args.iter().for_each(|arg| arg.visit(f));
+            M::Call { call, dst } => {
+                let args = calls.get(*call as usize).into_iter();
+                args.flat_map(|c| &c.args).for_each(|arg| arg.visit(f));
                 f(*dst, Def);
             }
             M::Params { dst } => dst.iter().flatten().for_each(|v| f(*v, Def)),
@@ -377,14 +386,15 @@ impl M {
     }
 
     /// Registers, as a mask, that hold something else afterwards besides the result.
-    pub(crate) fn clobbers(&self, bmi2: bool, bounded: bool) -> u32 {
+    pub(crate) fn clobbers(&self, calls: &[Called], bmi2: bool, bounded: bool) -> u32 {
         use super::asm::{RAX, RCX, RDX};
         match self {
-            M::Call {
-                callee: Callee::Local(_) | Callee::Loop(_),
-                ..
-            } if bounded => CALLER_SAVED | 1 << super::regs::FUEL,
-            M::Call { .. } => CALLER_SAVED,
+            M::Call { call, .. } => match calls.get(*call as usize).map(|c| c.callee) {
+                Some(Callee::Local(_) | Callee::Loop(_)) if bounded => {
+                    CALLER_SAVED | 1 << super::regs::FUEL
+                }
+                _ => CALLER_SAVED,
+            },
             M::Div { .. } => 1 << RAX | 1 << RDX,
             M::ShiftBy { op, .. } if !bmi2 || *op == Shift::Rol => 1 << RCX,
             M::Atomic { op, fetch, .. } if needs_rax(*op, *fetch) => 1 << RAX | 1 << RDX,
@@ -405,14 +415,47 @@ pub(crate) const CALLER_SAVED: u32 = 0b0000_1111_1100_0111;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MBlock {
     pub insts: Vec<M>,
-    pub succs: Vec<u32>,
+    pub succs: Succs,
     pub depth: u32,
+}
+
+/// The blocks that another one leads to, two at most.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Succs {
+    blocks: [u32; 2],
+    count: u8,
+}
+
+impl Succs {
+    pub(crate) fn new(blocks: [Option<u32>; 2]) -> Succs {
+        let mut succs = Succs::default();
+        for block in blocks.into_iter().flatten() {
+            succs.blocks[usize::from(succs.count)] = block;
+            succs.count += 1;
+        }
+        succs
+    }
+}
+
+impl std::ops::Deref for Succs {
+    type Target = [u32];
+
+    fn deref(&self) -> &[u32] {
+        &self.blocks[..usize::from(self.count)]
+    }
+}
+
+impl std::ops::DerefMut for Succs {
+    fn deref_mut(&mut self) -> &mut [u32] {
+        &mut self.blocks[..usize::from(self.count)]
+    }
 }
 
 /// A function of machine instructions; blocks are laid out in their order.
 #[derive(Debug)]
 pub(crate) struct MFunc {
     pub blocks: Vec<MBlock>,
+    pub calls: Vec<Called>,
     /// Virtual registers.
     pub regs: u32,
     /// Bytes of the program's frame.

@@ -2,11 +2,13 @@
 //! deepest loops and over the shortest stretches, choose first.
 
 mod lives;
+mod taken;
 mod wishes;
 
 use super::asm::{R, R8, R9, R10, RAX, RBP, RBX, RCX, RDI, RDX, RSI};
 use super::mir::{CALLER_SAVED, M, MFunc, V};
-use lives::{Lives, Taken, frequency, lives};
+use lives::{Lives, frequency, lives};
+use taken::Taken;
 use wishes::{Wish, Wishes};
 
 /// Where a virtual register is kept.
@@ -99,7 +101,7 @@ pub(crate) fn wants(func: &MFunc, bmi2: bool, bounded: bool) -> Wants {
     for block in &func.blocks {
         let times = frequency(block.depth);
         for m in &block.insts {
-            wishes::of(m, &mut |v, wish| {
+            wishes::of(m, &func.calls, &mut |v, wish| {
                 let v = find(&mut parent, v);
                 match wish {
                     Wish::Same(other) => {
@@ -114,8 +116,9 @@ pub(crate) fn wants(func: &MFunc, bmi2: bool, bounded: bool) -> Wants {
             });
         }
     }
-    // Numbers that are not negative compare as their bits do.
-    let mut order: Vec<(std::cmp::Reverse<u64>, V)> = (0..func.regs)
+    // Numbers that are not negative compare as their bits do; above them is the better, below
+    // the register.
+    let mut order: Vec<u64> = (0..func.regs)
         .filter(|v| !l.ranges.is_empty(*v))
         .map(|v| {
             let length: u32 = l.ranges.of(v).map(|(s, e)| e - s).sum();
@@ -125,7 +128,7 @@ pub(crate) fn wants(func: &MFunc, bmi2: bool, bounded: bool) -> Wants {
                 1.0
             };
             let worth = cheap * l.weight[v as usize] / (f64::from(length) + 8.0);
-            (std::cmp::Reverse(worth.to_bits()), v)
+            u64::from(!(worth as f32).to_bits()) << 32 | u64::from(v)
         })
         .collect();
     order.sort_unstable();
@@ -133,7 +136,7 @@ pub(crate) fn wants(func: &MFunc, bmi2: bool, bounded: bool) -> Wants {
         lives: l,
         parent,
         wishes,
-        order: order.into_iter().map(|(_, v)| v).collect(),
+        order: order.into_iter().map(|key| key as V).collect(),
         bounded,
         charges,
     }
@@ -176,25 +179,29 @@ impl Plain {
 struct Ranked<'a> {
     plain: &'a Plain,
     at: usize,
-    /// Those that were wished for, the best last.
-    wished: Vec<(f64, R)>,
+    /// Those that were wished for, the best last, and how many there are.
+    wished: [(f64, R); ORDER.len()],
+    left: usize,
     /// The same as a mask.
     skipped: u32,
 }
 
 impl Ranked<'_> {
     fn new<'a>(plain: &'a Plain, score: &[f64; 16], wished: u32) -> Ranked<'a> {
-        let mut list: Vec<(f64, R)> = Vec::new();
+        let mut list = [(0.0, 0); ORDER.len()];
+        let mut left = 0;
         if wished != 0 {
-            let worth = |(value, r): &(f64, R)| (value + score[usize::from(*r)], *r);
-            let some = plain.0.iter().filter(|(_, r)| wished >> r & 1 != 0);
-            list.extend(some.map(worth));
-            list.sort_by(|a, b| a.0.total_cmp(&b.0));
+            for (value, r) in plain.0.iter().filter(|(_, r)| wished >> r & 1 != 0) {
+                list[left] = (value + score[usize::from(*r)], *r);
+                left += 1;
+            }
+            list[..left].sort_by(|a, b| a.0.total_cmp(&b.0));
         }
         Ranked {
             plain,
             at: 0,
             wished: list,
+            left,
             skipped: wished,
         }
     }
@@ -210,13 +217,14 @@ impl Iterator for Ranked<'_> {
             self.at += 1;
         }
         let plain = self.plain.0.get(self.at).copied();
-        match (self.wished.last().copied(), plain) {
+        let wished = self.wished[..self.left].last().copied();
+        match (wished, plain) {
             (Some(wished), Some(plain)) if wished.0 < plain.0 => {
                 self.at += 1;
                 Some(plain)
             }
             (Some(wished), _) => {
-                self.wished.pop();
+                self.left -= 1;
                 Some(wished)
             }
             (None, plain) => {
@@ -243,7 +251,7 @@ fn places(wants: &mut Wants, spare: bool, held: bool) -> Places {
     let (mut slots, mut saved, mut in_memory) = (0, 0u32, 0.0);
     let mut plain = Plain::new(saved, bounded);
     for &v in order.iter() {
-        let free = |r: R, v: V, taken: &[Taken; 16]| taken[usize::from(r)].is_free(l.ranges.of(v));
+        let free = |r: R, v: V, taken: &Taken| taken.is_free(usize::from(r), l.ranges.of(v));
         let (mut score, mut wished) = ([0.0; 16], 0u32);
         // Who wants the same register most of those that have none yet.
         let mut partner: Option<(f64, V)> = None;
@@ -281,7 +289,7 @@ fn places(wants: &mut Wants, spare: bool, held: bool) -> Places {
         });
         locs[v as usize] = match (best, l.constant[v as usize]) {
             (Some(r), _) => {
-                taken[usize::from(r)].take(l.ranges.of(v));
+                taken.take_all(usize::from(r), l.ranges.of(v));
                 if CALLER_SAVED >> r & 1 == 0 && saved >> r & 1 == 0 {
                     saved |= 1 << r;
                     plain = Plain::new(saved, bounded);

@@ -141,7 +141,7 @@ impl Emit<'_, '_> {
 fn loop_heads(func: &MFunc) -> Vec<bool> {
     let mut heads = vec![false; func.blocks.len()];
     for (i, block) in func.blocks.iter().enumerate() {
-        for succ in &block.succs {
+        for succ in block.succs.iter() {
             if *succ as usize <= i {
                 heads[*succ as usize] = true;
             }

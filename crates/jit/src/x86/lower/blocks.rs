@@ -3,7 +3,7 @@
 use super::{Lower, condition};
 use crate::ir::{Block, Op, Term, Val};
 use crate::x86::asm::cc;
-use crate::x86::mir::{Addr, Base, M, MBlock, MFunc, V};
+use crate::x86::mir::{Addr, Base, M, MBlock, MFunc, Succs, V};
 
 impl Lower<'_> {
     pub(super) fn phis(&self, block: Block) -> Vec<Val> {
@@ -55,17 +55,17 @@ impl Lower<'_> {
         let body = self.func.blocks[block.at()].clone();
         self.out.reserve(body.insts.len());
         self.in_loop = body.depth > 0;
-        let successors: Vec<Block> = body.term.successors().into_iter().flatten().collect();
-        let mut succs: Vec<u32> = successors.iter().map(|b| b.0).collect();
+        let successors = body.term.successors();
+        let mut succs = Succs::new(successors.map(|to| to.map(|to| to.0)));
         // Copies of a conditional edge go to a block of their own, unless the block is the
         // only way to the place that has phis.
-        if let [to] = successors.as_slice() {
-            let copies = self.copies(block, *to, landing);
+        if let [Some(to), None] = successors {
+            let copies = self.copies(block, to, landing);
             self.push(M::Jump { to: to.0 });
             self.out.extend(copies.into_iter().rev());
         } else {
-            for (side, to) in successors.iter().enumerate() {
-                let copies = self.copies(block, *to, landing);
+            for (side, to) in successors.into_iter().flatten().enumerate() {
+                let copies = self.copies(block, to, landing);
                 if !copies.is_empty() {
                     let id = (self.func.blocks.len() + self.split.len()) as u32;
                     let mut insts = copies;
@@ -73,7 +73,7 @@ impl Lower<'_> {
                     let depth = body.depth.min(self.func.blocks[to.at()].depth);
                     let edge = MBlock {
                         insts,
-                        succs: vec![to.0],
+                        succs: Succs::new([Some(to.0), None]),
                         depth,
                     };
                     self.split.push((block.0, id, edge));
@@ -190,6 +190,7 @@ impl Lower<'_> {
         }
         MFunc {
             blocks: out,
+            calls: std::mem::take(&mut self.calls),
             regs: self.next,
             frame: self.func.frame,
             has_calls: self.has_calls,

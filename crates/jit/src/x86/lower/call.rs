@@ -2,7 +2,7 @@
 
 use super::Lower;
 use crate::ir::{Op, Val};
-use crate::x86::mir::{Arg, Callee, M, V};
+use crate::x86::mir::{Arg, Called, Callee, M, V};
 
 impl Lower<'_> {
     pub(super) fn called(&mut self, dst: V, op: Op) {
@@ -82,6 +82,8 @@ impl Lower<'_> {
             callee,
             Callee::Helper(_) | Callee::TailCall | Callee::Packet(_)
         );
-        self.push(M::Call { callee, args, dst });
+        let call = self.calls.len() as u32;
+        self.calls.push(Called { callee, args });
+        self.push(M::Call { call, dst });
     }
 }

@@ -1,5 +1,6 @@
 //! When virtual registers hold something that is still needed, and how often they are used.
 
+use super::taken::Taken;
 use crate::x86::mir::{M, MFunc, Role, V};
 
 const NONE: u32 = u32::MAX;
@@ -99,51 +100,12 @@ impl Ranges {
     }
 }
 
-/// When a machine register is taken: stretches as those of [`Ranges`].
-#[derive(Clone, Default)]
-pub(super) struct Taken(Vec<(u32, u32)>);
-
-impl Taken {
-    pub(super) fn is_free(&self, mut ranges: impl Iterator<Item = (u32, u32)>) -> bool {
-        ranges.all(|(start, end)| {
-            let before = self.0.partition_point(|(s, _)| *s < end).checked_sub(1);
-            before.is_none_or(|at| self.0[at].1 <= start)
-        })
-    }
-
-    /// Adds stretches that are known to be free; neighbours become one.
-    pub(super) fn take(&mut self, ranges: impl Iterator<Item = (u32, u32)>) {
-        let taken = &mut self.0;
-        for (start, end) in ranges {
-            let at = taken.partition_point(|(s, _)| *s < start);
-            let joins = at > 0 && taken[at - 1].1 == start;
-            match (joins, taken.get(at).is_some_and(|next| next.0 == end)) {
-                (true, true) => {
-                    taken[at - 1].1 = taken[at].1;
-                    taken.remove(at);
-                }
-                (true, false) => taken[at - 1].1 = end,
-                (false, true) => taken[at].0 = start,
-                (false, false) => taken.insert(at, (start, end)),
-            }
-        }
-    }
-
-    /// Adds the position of one instruction, which comes before all others.
-    fn before(&mut self, start: u32, end: u32) {
-        match self.0.last_mut() {
-            Some(last) if last.0 <= end => last.0 = start,
-            _ => self.0.push((start, end)),
-        }
-    }
-}
-
 /// What is known of the virtual registers of a function.
 pub(super) struct Lives {
     pub(super) ranges: Ranges,
     pub(super) weight: Vec<f64>,
     /// When other instructions take the machine's registers.
-    pub(super) fixed: [Taken; 16],
+    pub(super) fixed: Taken,
     /// The constant of a register that is only ever that.
     pub(super) constant: Vec<Option<u64>>,
 }
@@ -162,7 +124,7 @@ fn live_in(func: &MFunc, words: usize) -> Vec<u64> {
         let reads = &mut reads[i * words..][..words];
         let writes = &mut writes[i * words..][..words];
         for m in &block.insts {
-            m.visit(&mut |v, role| {
+            m.visit(&func.calls, &mut |v, role| {
                 let (word, bit) = (v as usize / 64, 1u64 << (v % 64));
                 match role {
                     Role::Def => writes[word] |= bit,
@@ -179,7 +141,7 @@ fn live_in(func: &MFunc, words: usize) -> Vec<u64> {
         changed = false;
         for block in (0..blocks).rev() {
             out.fill(0);
-            for succ in &func.blocks[block].succs {
+            for succ in func.blocks[block].succs.iter() {
                 let next = &live[*succ as usize * words..][..words];
                 out.iter_mut().zip(next).for_each(|(o, i)| *o |= i);
             }
@@ -232,15 +194,15 @@ impl Starts {
 
 pub(super) fn lives(func: &MFunc, bmi2: bool, bounded: bool) -> Lives {
     let regs = func.regs as usize;
+    let total: usize = func.blocks.iter().map(|b| b.insts.len()).sum();
     let mut starts = Starts::of(func);
     let mut l = Lives {
         ranges: Ranges::new(regs),
         weight: vec![0.0; regs],
-        fixed: Default::default(),
+        fixed: Taken::new(2 * total),
         constant: vec![None; regs],
     };
     let mut defined = vec![false; regs];
-    let total: usize = func.blocks.iter().map(|b| b.insts.len()).sum();
     let mut end = 2 * total as u32;
     // Where the value is last needed, 0 when it is not live.
     let mut until = vec![0u32; regs];
@@ -249,7 +211,7 @@ pub(super) fn lives(func: &MFunc, bmi2: bool, bounded: bool) -> Lives {
         let body = &func.blocks[block];
         let start = end - 2 * body.insts.len() as u32;
         live.clear();
-        for succ in &body.succs {
+        for succ in body.succs.iter() {
             starts.each(*succ as usize, |v| {
                 if until[v as usize] == 0 {
                     until[v as usize] = end;
@@ -260,11 +222,11 @@ pub(super) fn lives(func: &MFunc, bmi2: bool, bounded: bool) -> Lives {
         let times = frequency(body.depth);
         for (i, m) in body.insts.iter().enumerate().rev() {
             let at = start + 2 * i as u32;
-            let clobbers = m.clobbers(bmi2, bounded);
+            let clobbers = m.clobbers(&func.calls, bmi2, bounded);
             for reg in (0..16).filter(|r| clobbers >> r & 1 != 0) {
-                l.fixed[reg].before(at + 1, at + 2);
+                l.fixed.take(reg, at + 1, at + 2);
             }
-            m.visit(&mut |v, role| {
+            m.visit(&func.calls, &mut |v, role| {
                 if role == Role::Def {
                     let from = if clobbers == 0 { at + 1 } else { at + 2 };
                     let to = std::mem::replace(&mut until[v as usize], 0).max(from + 1);
@@ -277,7 +239,7 @@ pub(super) fn lives(func: &MFunc, bmi2: bool, bounded: bool) -> Lives {
                     };
                 }
             });
-            m.visit(&mut |v, role| {
+            m.visit(&func.calls, &mut |v, role| {
                 let to = match role {
                     Role::Def => return,
                     Role::Use => at + 1,
@@ -304,6 +266,5 @@ pub(super) fn lives(func: &MFunc, bmi2: bool, bounded: bool) -> Lives {
         }
         end = start;
     }
-    l.fixed.iter_mut().for_each(|taken| taken.0.reverse());
     l
 }

@@ -3,7 +3,7 @@
 
 use super::ARGS;
 use crate::x86::asm::{Group1, R, RAX, RDX, Shift};
-use crate::x86::mir::{Arg, M, Src, V};
+use crate::x86::mir::{Arg, Called, M, Src, V};
 
 /// A wish of a virtual register.
 #[derive(Clone, Copy)]
@@ -25,7 +25,7 @@ const NONE: u32 = u32::MAX;
 impl Wishes {
     pub(super) fn new(regs: usize) -> Wishes {
         Wishes {
-            nodes: Vec::new(),
+            nodes: Vec::with_capacity(2 * regs),
             heads: vec![NONE; regs],
         }
     }
@@ -46,8 +46,8 @@ impl Wishes {
     }
 }
 
-/// What an instruction would like.
-pub(super) fn of(m: &M, f: &mut impl FnMut(V, Wish)) {
+/// What an instruction would like; `calls` are those of the function.
+pub(super) fn of(m: &M, calls: &[Called], f: &mut impl FnMut(V, Wish)) {
     match m {
         M::Mov { dst, src } => f(*dst, Wish::Same(*src)),
         M::Alu { dst, a, b, op, .. } => {
@@ -79,9 +79,10 @@ pub(super) fn of(m: &M, f: &mut impl FnMut(V, Wish)) {
             f(*a, Wish::In(RAX));
             f(*dst, Wish::In(if *rem { RDX } else { RAX }));
         }
-        M::Call { args, dst, .. } => {
+        M::Call { call, dst } => {
             f(*dst, Wish::In(RAX));
-            for (arg, r) in args.iter().zip(ARGS) {
+            let args = calls.get(*call as usize).into_iter();
+            for (arg, r) in args.flat_map(|call| &call.args).zip(ARGS) {
                 if let Arg::V(v) = arg {
                     f(*v, Wish::In(r));
                 }
