@@ -56,7 +56,8 @@ pub(crate) fn find_frame(func: &mut Func) {
     const ROUNDS: usize = 3;
     func.known = vec![u64::MAX; func.ops.len()];
     for _ in 0..ROUNDS {
-        let changed = simplify::simplify(func);
+        let uses = use_counts(func);
+        let changed = simplify::simplify(func, uses);
         dead::remove(func);
         // Where ways meet, an address may take a round more to be known.
         if !changed || !func.ops.contains(&Op::Phi) {
@@ -69,15 +70,20 @@ pub(crate) fn find_frame(func: &mut Func) {
 /// enough as long as the blocks stay.
 pub(crate) fn settle(func: &mut Func) {
     know(func);
-    dead::remove(func);
+    let mut uses = dead::remove(func);
     for _ in 0..ROUNDS {
-        let changed = simplify::simplify(func);
-        if changed {
-            dead::remove(func);
-        }
+        let changed = simplify::simplify(func, uses);
+        uses = match changed {
+            true => dead::remove(func),
+            false => Vec::new(),
+        };
         let blocks = blocks::clean(func);
         if !blocks && (!changed || loops(func).is_empty()) {
             break;
+        }
+        // Blocks that are joined have other phis.
+        if blocks {
+            uses = use_counts(func);
         }
     }
 }

@@ -82,15 +82,16 @@ pub(crate) struct Code {
 ///
 /// Errors: the index of a function that is too large.
 pub(crate) fn generate(funcs: &mut [Func], options: &Options) -> Result<Code, usize> {
-    let mut asm = Asm::default();
-    let functions: Vec<Label> = funcs.iter().map(|_| asm.label()).collect();
-    let (stop, refill) = (asm.label(), asm.label());
     let mut leaf = true;
     let count = funcs.len();
     let mut lowered: Vec<_> = funcs
         .iter_mut()
         .map(|f| lower::lower(f, options, count))
         .collect();
+    let blocks = lowered.iter().flat_map(|func| &func.blocks);
+    let mut asm = Asm::with_room(blocks.map(|block| block.insts.len()).sum());
+    let functions: Vec<Label> = funcs.iter().map(|_| asm.label()).collect();
+    let (stop, refill) = (asm.label(), asm.label());
     if options.hardened {
         lowered.iter_mut().for_each(blind::blind);
     }

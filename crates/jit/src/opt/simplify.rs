@@ -38,11 +38,11 @@ impl Better {
 }
 
 /// One round over all instructions; whether anything changed. What is known of the bits of a
-/// value stays true whatever it is replaced by.
-pub(crate) fn simplify(func: &mut Func) -> bool {
+/// value stays true whatever it is replaced by. `uses` are those of all values.
+pub(crate) fn simplify(func: &mut Func, uses: Vec<u32>) -> bool {
     let mut round = Round {
         alias: (0..func.ops.len() as u32).map(Val).collect(),
-        uses: use_counts(func),
+        uses,
         known: std::mem::take(&mut func.known),
         fresh: Vec::new(),
         changed: false,

@@ -112,6 +112,15 @@ pub(crate) enum Shift {
 const WORD: u8 = 0x66;
 
 impl Asm {
+    /// For about so many instructions.
+    pub(crate) fn with_room(instructions: usize) -> Asm {
+        Asm {
+            bytes: Vec::with_capacity(5 * instructions + 32),
+            pieces: Vec::with_capacity(instructions / 8 + 16),
+            labels: 0,
+        }
+    }
+
     pub(crate) fn label(&mut self) -> Label {
         self.labels += 1;
         Label(self.labels - 1)

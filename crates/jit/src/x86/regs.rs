@@ -273,9 +273,10 @@ fn places(wants: &mut Wants, spare: bool, held: bool) -> Places {
                 },
             }
         }
-        let withheld = |r: R| spare && r == R10 || held && r == FUEL;
+        let mut busy = taken.at_starts(l.ranges.of(v));
+        busy |= u16::from(spare) << R10 | u16::from(held) << FUEL;
         let mut free_ones = Ranked::new(&plain, &score, wished)
-            .filter(|(_, r)| !withheld(*r) && free(*r, v, &taken));
+            .filter(|(_, r)| busy >> r & 1 == 0 && free(*r, v, &taken));
         let best = free_ones.next().map(|(value, first)| {
             let Some((_, partner)) = partner
                 .filter(|(_, other)| !free(first, *other, &taken) && !l.ranges.overlap(v, *other))

@@ -9,8 +9,9 @@ impl Asm {
     pub(crate) fn finish(mut self) -> Finished {
         self.close();
         let mut long = vec![false; self.pieces.len()];
+        let mut places = vec![0; self.labels as usize];
         loop {
-            let places = self.places(&long);
+            self.places(&long, &mut places);
             let mut grown = false;
             let mut at = 0usize;
             let mut from = 0;
@@ -47,8 +48,7 @@ impl Asm {
         }
     }
 
-    fn places(&self, long: &[bool]) -> Vec<usize> {
-        let mut places = vec![0; self.labels as usize];
+    fn places(&self, long: &[bool], places: &mut [usize]) {
         let (mut at, mut from) = (0, 0);
         for (piece, long) in self.pieces.iter().zip(long) {
             if let Piece::Bind(label) = piece {
@@ -56,7 +56,6 @@ impl Asm {
             }
             at += self.size(piece, &mut from, at, *long);
         }
-        places
     }
 
     fn write(&self, long: &[bool], places: Vec<usize>) -> Finished {

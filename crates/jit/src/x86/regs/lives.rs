@@ -226,22 +226,28 @@ pub(super) fn lives(func: &MFunc, bmi2: bool, bounded: bool) -> Lives {
             for reg in (0..16).filter(|r| clobbers >> r & 1 != 0) {
                 l.fixed.take(reg, at + 1, at + 2);
             }
+            // No instruction has more operands.
+            let mut operands = [(0, Role::Use); 8];
+            let mut count = 0;
             m.visit(&func.calls, &mut |v, role| {
-                if role == Role::Def {
-                    let from = if clobbers == 0 { at + 1 } else { at + 2 };
-                    let to = std::mem::replace(&mut until[v as usize], 0).max(from + 1);
-                    l.ranges.add(v, from, to);
-                    let first = !std::mem::replace(&mut defined[v as usize], true);
-                    l.weight[v as usize] += times;
-                    l.constant[v as usize] = match m {
-                        M::Imm { value, .. } if first => Some(*value),
-                        _ => None,
-                    };
-                }
+                operands[count] = (v, role);
+                count += 1;
             });
-            m.visit(&func.calls, &mut |v, role| {
+            let operands = &operands[..count];
+            for &(v, _) in operands.iter().filter(|(_, role)| *role == Role::Def) {
+                let from = if clobbers == 0 { at + 1 } else { at + 2 };
+                let to = std::mem::replace(&mut until[v as usize], 0).max(from + 1);
+                l.ranges.add(v, from, to);
+                let first = !std::mem::replace(&mut defined[v as usize], true);
+                l.weight[v as usize] += times;
+                l.constant[v as usize] = match m {
+                    M::Imm { value, .. } if first => Some(*value),
+                    _ => None,
+                };
+            }
+            for &(v, role) in operands {
                 let to = match role {
-                    Role::Def => return,
+                    Role::Def => continue,
                     Role::Use => at + 1,
                     Role::Late => at + 2,
                 };
@@ -251,7 +257,7 @@ pub(super) fn lives(func: &MFunc, bmi2: bool, bounded: bool) -> Lives {
                     live.push(v);
                 }
                 *known = (*known).max(to);
-            });
+            }
         }
         let mut needed = Vec::new();
         for &v in &live {

@@ -16,6 +16,8 @@ pub(super) struct Taken {
     /// The positions of all registers, and behind them the summary: which of their words are not
     /// zero. So long stretches are looked through in few steps.
     bits: Vec<u64>,
+    /// For each position the registers that are taken, as a mask.
+    at: Vec<u16>,
 }
 
 impl Taken {
@@ -28,6 +30,7 @@ impl Taken {
             words,
             sums,
             bits: vec![0; (words + sums) * REGISTERS],
+            at: vec![0; positions + 2],
         }
     }
 
@@ -36,6 +39,11 @@ impl Taken {
         let (bits, sums) = self.bits.split_at(self.words * REGISTERS);
         let bits = &bits[register * self.words..][..self.words];
         (bits, &sums[register * self.sums..][..self.sums])
+    }
+
+    /// Registers, as a mask, that are taken where one of the stretches begins.
+    pub(super) fn at_starts(&self, ranges: impl Iterator<Item = (u32, u32)>) -> u16 {
+        ranges.fold(0, |all, (start, _)| all | self.at[start as usize])
     }
 
     /// Whether a register is free during half-open stretches.
@@ -70,6 +78,9 @@ impl Taken {
         for (word, mask) in masks(start as usize, end as usize) {
             bits[word] |= mask;
             sums[word / BITS] |= 1 << (word % BITS);
+        }
+        for at in &mut self.at[start as usize..end as usize] {
+            *at |= 1 << register;
         }
     }
 }
@@ -118,6 +129,9 @@ mod tests {
                 let told = taken.is_free(5, [(start, end)].into_iter());
                 assert_eq!(told, free, "{start} to {end} of {positions}");
                 assert!(taken.is_free(4, [(start, end)].into_iter()));
+                let mask = taken.at_starts([(start, end)].into_iter());
+                let begins = list.iter().any(|(s, e)| (*s..*e).contains(&start));
+                assert_eq!(mask, u16::from(begins) << 5);
                 if free && random(2) == 0 {
                     taken.take(5, start, end);
                     list.push((start, end));
