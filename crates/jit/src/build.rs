@@ -21,6 +21,8 @@ mod helper {
     pub(super) const TAIL_CALL: i32 = skep_catalog::helper_id::TAIL_CALL as i32;
     pub(super) const TRACE_PRINTK: i32 = skep_catalog::helper_id::TRACE_PRINTK as i32;
     pub(super) const CPU_ID: i32 = skep_catalog::helper_id::GET_SMP_PROCESSOR_ID as i32;
+    pub(super) const PER_CPU_PTR: i32 = skep_catalog::helper_id::PER_CPU_PTR as i32;
+    pub(super) const THIS_CPU_PTR: i32 = skep_catalog::helper_id::THIS_CPU_PTR as i32;
 }
 
 /// A function in SSA, and for each load and store the value that it came from.

@@ -31,6 +31,31 @@ pub(crate) enum BinOp {
     Rotl,
 }
 
+/// Which bits are counted.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Counted {
+    Ones,
+    /// The zeros above the highest one; all bits when there is none.
+    Leading,
+    /// The zeros below the lowest one; all bits when there is none.
+    Trailing,
+}
+
+impl Counted {
+    /// How many there are in the low bits of a number.
+    pub(crate) fn of(self, width: Width, n: u64) -> u64 {
+        let count = match (self, width) {
+            (Counted::Ones, Width::W64) => n.count_ones(),
+            (Counted::Ones, Width::W32) => (n as u32).count_ones(),
+            (Counted::Leading, Width::W64) => n.leading_zeros(),
+            (Counted::Leading, Width::W32) => (n as u32).leading_zeros(),
+            (Counted::Trailing, Width::W64) => n.trailing_zeros(),
+            (Counted::Trailing, Width::W32) => (n as u32).trailing_zeros(),
+        };
+        count.into()
+    }
+}
+
 /// A comparison of two values.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Test {
@@ -64,6 +89,12 @@ pub(crate) enum Op {
         b: Val,
     },
     Neg {
+        width: Width,
+        a: Val,
+    },
+    /// A count of some of the low bits; only where the machine has an instruction for it.
+    Count {
+        what: Counted,
         width: Width,
         a: Val,
     },
@@ -342,9 +373,11 @@ impl Op {
                 f(a);
                 f(b);
             }
-            Op::Neg { a, .. } | Op::Swap { a, .. } | Op::Zext { a, .. } | Op::Sext { a, .. } => {
-                f(a)
-            }
+            Op::Neg { a, .. }
+            | Op::Count { a, .. }
+            | Op::Swap { a, .. }
+            | Op::Zext { a, .. }
+            | Op::Sext { a, .. } => f(a),
             Op::Select { test, t, f: other } => {
                 f(&mut test.a);
                 f(&mut test.b);

@@ -60,12 +60,27 @@ pub struct Direct {
     pub object: u64,
 }
 
+/// Where the copies of the CPUs lie of what every CPU has one of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CpuCopies {
+    /// From one CPU's copy to the next one's, in bytes; that of CPU 0 is where the pointer leads.
+    pub stride: u32,
+    /// How many there are.
+    pub cpus: u32,
+}
+
 /// What a program's references mean, and what is known of its maps.
 pub trait Facts: skep_vm::Linker {
     /// Where the elements of a map lie when it is an array that never moves; looking
     /// an element up in it is then a comparison and an address.
     fn array(&self, map: MapId) -> Option<ArrayPlace> {
         let _ = map;
+        None
+    }
+
+    /// How `bpf_this_cpu_ptr` and `bpf_per_cpu_ptr` find a CPU's copy, where that is the same for
+    /// all objects.
+    fn cpu_copies(&self) -> Option<CpuCopies> {
         None
     }
 

@@ -5,8 +5,10 @@ mod blocks;
 mod charge;
 mod combine;
 mod convert;
+mod counting;
 mod dead;
 mod direct;
+mod inline;
 mod promote;
 mod reduce;
 mod schedule;
@@ -17,6 +19,7 @@ mod unroll;
 pub(crate) use bits::{know, length};
 pub(crate) use charge::charge;
 pub(crate) use direct::direct;
+pub(crate) use inline::{callees_first, inline};
 pub(crate) use promote::{plainly_promotable, promotable};
 pub(crate) use simplify::{low, use_counts};
 
@@ -27,13 +30,16 @@ const ROUNDS: usize = 6;
 /// Rounds of improving loops, from the inside out.
 const LOOPS: usize = 2;
 
-/// Improves a function.
-pub(crate) fn optimise(func: &mut Func) {
+/// Improves a function; `counts` tells whether the machine counts bits.
+pub(crate) fn optimise(func: &mut Func, counts: bool) {
     let computes_nothing = |op: &Op| matches!(op, Op::Const(_) | Op::Param(_) | Op::Frame(_));
     if func.blocks.len() <= 2 && func.ops.iter().all(computes_nothing) {
         return;
     }
     settle(func);
+    if counts && counting::count(func) {
+        settle(func);
+    }
     // A loop that vanishes may leave its surroundings a loop of one block.
     for _ in 0..LOOPS {
         let mut changed = combine::combine(func);

@@ -12,7 +12,9 @@ use crate::debug::{Announced, Described, SourceLine, object};
 use crate::error::{CompileError, Unsupported};
 use crate::ir::{Func, Op};
 use crate::memory::Published;
-use crate::opt::{charge, direct, find_frame, optimise, plainly_promotable, promotable};
+use crate::opt::{
+    callees_first, charge, direct, find_frame, inline, optimise, plainly_promotable, promotable,
+};
 #[cfg(target_arch = "x86_64")]
 use crate::state;
 use crate::x86;
@@ -111,7 +113,8 @@ pub fn compile_for(
     options: Options,
 ) -> Result<Image, CompileError> {
     let functions = starts(executable);
-    let mut funcs = lowered(executable, facts, &functions, options.bounded)?;
+    let counts = options.features.counts;
+    let mut funcs = lowered(executable, facts, &functions, (options.bounded, counts))?;
     let code = x86::generate(&mut funcs, &options).map_err(|index| too_large(&functions, index))?;
     Ok(Image {
         bytes: code.bytes,
@@ -131,7 +134,7 @@ pub fn compile_for_arm(
     bounded: bool,
 ) -> Result<Image, CompileError> {
     let functions = starts(executable);
-    let mut funcs = lowered(executable, facts, &functions, bounded)?;
+    let mut funcs = lowered(executable, facts, &functions, (bounded, true))?;
     let code = arm::generate(&mut funcs).map_err(|index| too_large(&functions, index))?;
     Ok(Image {
         bytes: code.bytes,
@@ -149,12 +152,13 @@ fn too_large(functions: &[(u32, u32, u32)], index: usize) -> Unsupported {
     }
 }
 
-/// The functions of a program in the form that is the same for all machines, improved.
+/// The functions of a program in the form that is the same for all machines, improved; whether
+/// they count what they execute, and whether the machine counts bits.
 fn lowered(
     executable: &Executable,
     facts: &dyn Facts,
     functions: &[(u32, u32, u32)],
-    bounded: bool,
+    (bounded, counts): (bool, bool),
 ) -> Result<Vec<Func>, CompileError> {
     if executable.insns.len() > MAX_SLOTS {
         return Err(Unsupported {
@@ -173,11 +177,37 @@ fn lowered(
         facts,
         reads: &reads,
     };
-    let mut funcs = Vec::new();
+    let mut funcs = Vec::with_capacity(codes.len());
     for (code, &(_, _, frame)) in codes.iter().zip(functions) {
-        funcs.push(function(&source, code, frame, bounded)?);
+        funcs.push(function(&source, code, frame)?);
+    }
+    let mut funcs = match funcs.len() {
+        1 => {
+            finish(&mut funcs[0], &source, counts);
+            funcs
+        }
+        _ => together(funcs, &source, counts),
+    };
+    if bounded {
+        funcs.iter_mut().for_each(charge);
     }
     Ok(funcs)
+}
+
+/// Improves the functions of a program, those that are called first: small ones then take the
+/// places of their calls.
+fn together(funcs: Vec<Func>, source: &Source<'_>, counts: bool) -> Vec<Func> {
+    let order = callees_first(&funcs);
+    let mut waiting: Vec<Option<Func>> = funcs.into_iter().map(Some).collect();
+    let mut finished: Vec<Option<Func>> = waiting.iter().map(|_| None).collect();
+    for index in order {
+        if let Some(mut func) = waiting[index].take() {
+            inline(&mut func, &finished);
+            finish(&mut func, source, counts);
+            finished[index] = Some(func);
+        }
+    }
+    finished.into_iter().flatten().collect()
 }
 
 /// Which of r1 to r5 each function reads.
@@ -213,13 +243,8 @@ fn reads(
 
 /// One function: built once to see what its frame holds, unless that is plain, and again with
 /// that promoted.
-fn function(
-    source: &Source<'_>,
-    code: &Code,
-    frame: u32,
-    bounded: bool,
-) -> Result<Func, Unsupported> {
-    let mut func = match plainly_promotable(code, &source.executable.probed) {
+fn function(source: &Source<'_>, code: &Code, frame: u32) -> Result<Func, Unsupported> {
+    Ok(match plainly_promotable(code, &source.executable.probed) {
         Some(slots) => build(source, &slots, code, frame)?.func,
         None => {
             let mut first = build(source, &Slots::default(), code, frame)?;
@@ -230,17 +255,17 @@ fn function(
                 false => build(source, &slots, code, frame)?.func,
             }
         }
-    };
-    optimise(&mut func);
-    direct(&mut func, &source.executable.maps, source.facts);
-    if bounded {
-        charge(&mut func);
-    }
+    })
+}
+
+/// Improves a function.
+fn finish(func: &mut Func, source: &Source<'_>, counts: bool) {
+    optimise(func, counts);
+    direct(func, &source.executable.maps, source.facts);
     // A frame that nothing touches any more is not made.
     if !func.ops.iter().any(|op| matches!(op, Op::Frame(_))) {
         func.frame = 0;
     }
-    Ok(func)
 }
 
 impl Native {

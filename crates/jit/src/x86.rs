@@ -22,6 +22,8 @@ pub struct Features {
     pub bmi2: bool,
     /// Loads and stores that swap bytes.
     pub movbe: bool,
+    /// Counts of ones, and of zeros at both ends.
+    pub counts: bool,
 }
 
 impl Features {
@@ -31,11 +33,15 @@ impl Features {
         return Features {
             bmi2: std::arch::is_x86_feature_detected!("bmi2"),
             movbe: std::arch::is_x86_feature_detected!("movbe"),
+            counts: std::arch::is_x86_feature_detected!("popcnt")
+                && std::arch::is_x86_feature_detected!("lzcnt")
+                && std::arch::is_x86_feature_detected!("bmi1"),
         };
         #[cfg(not(target_arch = "x86_64"))]
         Features {
             bmi2: false,
             movbe: false,
+            counts: false,
         }
     }
 }
@@ -47,7 +53,8 @@ pub struct Options {
     pub features: Features,
     /// Whether it counts what it executes, for runs with limits.
     pub bounded: bool,
-    /// Whether constants of the program are hidden in it.
+    /// Whether constants of the program are hidden in it, and no jump or call of it can be led
+    /// elsewhere by what the machine foresees.
     pub hardened: bool,
     /// Whether to tell which code comes from where.
     pub lines: bool,
@@ -107,6 +114,7 @@ pub(crate) fn generate(funcs: &mut [Func], options: &Options) -> Result<Code, us
         loops: vec![None; count],
         stop,
         refill,
+        indirect: options.hardened.then(|| asm.label()),
         bmi2,
         bounded: options.bounded,
         keys: Keys::new(options.hardened),
@@ -138,10 +146,13 @@ pub(crate) fn generate(funcs: &mut [Func], options: &Options) -> Result<Code, us
         }
     }
     if !leaf {
-        stubs::stop(&mut asm, stop);
+        stubs::stop(&mut asm, stop, shared.indirect);
     }
     if options.bounded {
-        stubs::refill(&mut asm, refill, stop);
+        stubs::refill(&mut asm, refill, stop, shared.indirect);
+    }
+    if let Some(indirect) = shared.indirect {
+        stubs::indirect(&mut asm, indirect);
     }
     let (lines, faults) = (shared.lines, shared.faults);
     let finished: Finished = asm.finish();

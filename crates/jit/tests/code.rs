@@ -39,6 +39,9 @@ fn check(name: &str, executable: &Executable) {
                 | FlowControl::Call => {
                     targets.insert(insn.near_branch_target());
                 }
+                FlowControl::IndirectBranch | FlowControl::IndirectCall => {
+                    assert!(!options.hardened, "{name}: {:#x} can be led", insn.ip());
+                }
                 _ => {}
             }
         }

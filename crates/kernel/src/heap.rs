@@ -27,6 +27,10 @@ pub(crate) struct Heap {
     pub(crate) locks: Mutex<BTreeSet<u64>>,
 }
 
+/// From one CPU's copy of an object to the next one's: as many bytes as such an object can have,
+/// so that programs find the copies without asking which object it is.
+pub(crate) const CPU_STRIDE: u32 = 512;
+
 /// One object.
 pub(crate) struct Object {
     block: Block,
@@ -41,8 +45,8 @@ pub(crate) struct Object {
 pub(crate) enum Kind {
     /// Of a type of the program, with these special fields.
     Own(Arc<[Field]>),
-    /// One copy for each CPU, this many bytes apart.
-    PerCpu(u64),
+    /// One copy for each CPU, [`CPU_STRIDE`] bytes apart.
+    PerCpu,
     /// A structure of the kernel, which programs do not write to.
     Kernel,
     /// Bytes that an iterator keeps.

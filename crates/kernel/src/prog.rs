@@ -40,6 +40,8 @@ pub(crate) struct Wanted {
     pub(crate) announced: bool,
     /// Every operation on a map is a call of a helper, which is counted.
     pub(crate) only_helpers: bool,
+    /// How many CPUs there are.
+    pub(crate) cpus: u32,
 }
 
 impl Wanted {
@@ -148,6 +150,7 @@ impl Program {
             maps: &maps,
             world: Some(&self.world),
             only_helpers: wanted.only_helpers,
+            cpus: wanted.cpus,
         };
         let options = skep_jit::Options {
             lines: wanted.announced,
@@ -196,6 +199,7 @@ impl Program {
             maps: &maps,
             world: Some(&self.world),
             only_helpers: wanted.only_helpers,
+            cpus: wanted.cpus,
         };
         let options = skep_jit::Options {
             lines,

@@ -219,6 +219,29 @@ impl Asm {
         self.word(op | r(a, 5) | r(d, 0));
     }
 
+    /// The bits in the other order.
+    pub(crate) fn rbit(&mut self, w: bool, d: X, a: X) {
+        let op = if w { 0xdac0_0000 } else { 0x5ac0_0000 };
+        self.word(op | r(a, 5) | r(d, 0));
+    }
+
+    /// Counts the zeros above the highest one.
+    pub(crate) fn clz(&mut self, w: bool, d: X, a: X) {
+        let op = if w { 0xdac0_1000 } else { 0x5ac0_1000 };
+        self.word(op | r(a, 5) | r(d, 0));
+    }
+
+    /// Counts ones, which only vectors can: there, in each byte, together, and back.
+    pub(crate) fn ones(&mut self, w: bool, d: X, a: X) {
+        const CNT: u32 = 0x0e20_5800;
+        const ADDV: u32 = 0x0e31_b800;
+        let there = if w { 0x9e67_0000 } else { 0x1e27_0000 };
+        self.word(there | r(a, 5));
+        self.word(CNT);
+        self.word(ADDV);
+        self.word(0x1e26_0000 | r(d, 0));
+    }
+
     /// `log2` of the bytes in the highest bits.
     fn size(bytes: u32) -> u32 {
         bytes.trailing_zeros() << 30

@@ -8,7 +8,7 @@ use skep_isa::{AluOp, AtomicOp, Cond, Size, Width};
 use super::Shared;
 use super::asm::{Asm, Atom, LR, Label, SP, Two, X, ZR, cond};
 use super::places::{Loc, Places, is_made_anew};
-use crate::ir::{BinOp, Block, Func, Op, Term, Test, Val, bits};
+use crate::ir::{BinOp, Block, Counted, Func, Op, Term, Test, Val, bits};
 use crate::layout;
 pub(super) use call::refill;
 use copies::From;
@@ -242,6 +242,17 @@ impl Emit<'_> {
             Op::Neg { width, a } => {
                 let a = self.get(func, a, S0);
                 self.asm.two(Two::Sub, width == Width::W64, d, ZR, a);
+            }
+            Op::Count { what, width, a } => {
+                let (a, wide) = (self.get(func, a, S0), width == Width::W64);
+                match what {
+                    Counted::Ones => self.asm.ones(wide, d, a),
+                    Counted::Leading => self.asm.clz(wide, d, a),
+                    Counted::Trailing => {
+                        self.asm.rbit(wide, d, a);
+                        self.asm.clz(wide, d, d);
+                    }
+                }
             }
             Op::Swap { size, a } => {
                 let a = self.get(func, a, S0);

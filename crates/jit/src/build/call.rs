@@ -5,9 +5,9 @@ use skep_isa::{AluOp, Cond, Size, Width};
 
 use super::shape::arg_count;
 use super::{Builder, Lookup, helper};
-use crate::ArrayPlace;
 use crate::error::Unsupported;
 use crate::ir::{BinOp, Op, Test, Val};
+use crate::{ArrayPlace, CpuCopies};
 
 impl Builder<'_> {
     pub(super) fn reference(
@@ -63,12 +63,64 @@ impl Builder<'_> {
             let v = self.array_lookup(at, place, args[1]);
             return self.returned(v);
         }
+        if matches!(id, helper::THIS_CPU_PTR | helper::PER_CPU_PTR)
+            && let Some(copies) = self.source.facts.cpu_copies()
+        {
+            let other = (id == helper::PER_CPU_PTR).then_some(args[1]);
+            let v = self.cpu_copy(copies, args[0], other);
+            return self.returned(v);
+        }
         let v = self.emit(Op::Helper {
             id,
             args,
             count: arg_count(id),
         });
         self.returned(v);
+    }
+
+    /// The copy of this CPU, or of another one: zero where there is none.
+    fn cpu_copy(&mut self, copies: CpuCopies, first: Val, other: Option<Val>) -> Val {
+        let zero = self.constant(0);
+        let bin = |op, a, b| Op::Bin {
+            op: BinOp::Alu(op),
+            width: Width::W64,
+            a,
+            b,
+        };
+        let cpu = match other {
+            Some(cpu) => self.emit(Op::Zext {
+                from: Size::B32,
+                a: cpu,
+            }),
+            None => self.emit(Op::CpuId),
+        };
+        let stride = self.constant(copies.stride.into());
+        let distance = self.emit(bin(AluOp::Mul, cpu, stride));
+        let mut found = self.emit(bin(AluOp::Add, distance, first));
+        if other.is_some() {
+            let test = Test {
+                cond: Cond::Lt,
+                width: Width::W32,
+                a: cpu,
+                b: self.constant(copies.cpus.into()),
+            };
+            found = self.emit(Op::Select {
+                test,
+                t: found,
+                f: zero,
+            });
+        }
+        let test = Test {
+            cond: Cond::Ne,
+            width: Width::W64,
+            a: first,
+            b: zero,
+        };
+        self.emit(Op::Select {
+            test,
+            t: found,
+            f: zero,
+        })
     }
 
     /// The address of an array's element, or zero beyond the end.

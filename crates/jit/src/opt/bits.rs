@@ -100,6 +100,7 @@ fn of(func: &Func, known: &[u64], v: Val) -> u64 {
         Op::Phi => func.phis[v.at()].iter().fold(0, |all, a| all | k(*a)),
         Op::Bin { op, width, a, b } => binary(op, width, (k(a), k(b)), func.constant(b)),
         Op::Neg { width, a } => ones(bits(width)) & !ones(k(a).trailing_zeros()),
+        Op::Count { width, .. } => u64::from(2 * bits(width) - 1),
         Op::Swap { size, a } => k(a).swap_bytes() >> (64 - size.bytes() * 8),
         Op::Zext { from, a } => k(a) & size_bits(from),
         Op::Sext { from, width, a } => {

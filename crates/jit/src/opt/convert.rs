@@ -22,6 +22,7 @@ pub(super) fn convert(func: &mut Func) -> bool {
 fn is_cheap(op: &Op) -> bool {
     match op {
         Op::Const(_) | Op::Zext { .. } | Op::Sext { .. } | Op::Neg { .. } | Op::Frame(_) => true,
+        Op::Count { .. } => true,
         Op::Bin { op, .. } => !matches!(
             op,
             BinOp::Alu(AluOp::Div | AluOp::Mod | AluOp::Sdiv | AluOp::Smod | AluOp::Mul)

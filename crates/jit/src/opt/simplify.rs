@@ -278,6 +278,10 @@ impl Round {
                 Some(c) => Better::By(Op::Const(meaning::neg(width, c))),
                 None => Better::Same,
             },
+            Op::Count { what, width, a } => match func.constant(a) {
+                Some(c) => Better::By(Op::Const(what.of(width, c))),
+                None => Better::Same,
+            },
             Op::Zext { from, a } => self.zext(func, from, a),
             Op::Sext { from, width, a } => {
                 if let Some(c) = func.constant(a) {

@@ -422,6 +422,23 @@ impl Asm {
         self.byte(0xc8 | (r & 7));
     }
 
+    /// Counts bits; the opcode says which.
+    fn count(&mut self, wide: bool, code: u8, dst: R, src: Rm) {
+        self.op(Some(0xf3), wide, false, &[0x0f, code], dst, src);
+    }
+
+    pub(crate) fn popcnt(&mut self, wide: bool, dst: R, src: Rm) {
+        self.count(wide, 0xb8, dst, src);
+    }
+
+    pub(crate) fn tzcnt(&mut self, wide: bool, dst: R, src: Rm) {
+        self.count(wide, 0xbc, dst, src);
+    }
+
+    pub(crate) fn lzcnt(&mut self, wide: bool, dst: R, src: Rm) {
+        self.count(wide, 0xbd, dst, src);
+    }
+
     pub(crate) fn movbe_load(&mut self, wide: bool, dst: R, src: Mem) {
         self.op(None, wide, false, &[0x0f, 0x38, 0xf0], dst, Rm::M(src));
     }
@@ -457,6 +474,10 @@ impl Asm {
     pub(crate) fn lock_cmpxchg(&mut self, wide: bool, mem: Mem, r: R) {
         self.byte(0xf0);
         self.op(None, wide, false, &[0x0f, 0xb1], r, Rm::M(mem));
+    }
+
+    pub(crate) fn pause(&mut self) {
+        self.bytes.extend_from_slice(&[0xf3, 0x90]);
     }
 
     pub(crate) fn lfence(&mut self) {

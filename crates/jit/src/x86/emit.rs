@@ -12,6 +12,7 @@ use super::asm::{Asm, Group1, Label, Mem, R, R11, RAX, RSP, Rm, Shift, cc};
 use super::blind::Keys;
 use super::mir::{Arg, Called, M, MFunc, Src, UnOp, V};
 use super::regs::{ARGS, FUEL, Loc, Places};
+use crate::ir::Counted;
 use crate::layout;
 
 /// What the code of all functions shares.
@@ -24,6 +25,8 @@ pub(crate) struct Shared<'a> {
     pub stop: Label,
     /// Where more fuel is asked for.
     pub refill: Label,
+    /// What goes to where r11 points, in code that must not do that by itself.
+    pub indirect: Option<Label>,
     pub bmi2: bool,
     /// Whether the code counts; [`FUEL`] then is what is left when functions begin and end.
     pub bounded: bool,
@@ -208,6 +211,16 @@ impl Emit<'_, '_> {
                         self.asm.shift_imm(Shift::Shr, 4, Rm::R(r), 16);
                     }
                     UnOp::Swap(_) => self.asm.bswap(wide, r),
+                }
+                self.settle(dst, r);
+            }
+            M::Count { what, wide, dst, a } => {
+                let rm = self.rm(a, R11);
+                let r = self.target(dst, R11);
+                match what {
+                    Counted::Ones => self.asm.popcnt(wide, r, rm),
+                    Counted::Leading => self.asm.lzcnt(wide, r, rm),
+                    Counted::Trailing => self.asm.tzcnt(wide, r, rm),
                 }
                 self.settle(dst, r);
             }

@@ -249,6 +249,11 @@ impl Lower<'_> {
                     a,
                 });
             }
+            Op::Count { what, width, a } => {
+                let a = self.v(a);
+                let wide = wide(width);
+                self.push(M::Count { what, wide, dst, a });
+            }
             Op::Swap { size, a } => self.swap(dst, size, a, at),
             Op::Zext { from, a } => {
                 if let Op::Load {

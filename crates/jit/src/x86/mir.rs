@@ -2,6 +2,8 @@
 
 use skep_isa::{AtomicOp, Size};
 
+use crate::ir::Counted;
+
 use super::asm::{Cc, Group1, Shift};
 
 /// A virtual register.
@@ -119,6 +121,13 @@ pub(crate) enum M {
     },
     Un {
         op: UnOp,
+        wide: bool,
+        dst: V,
+        a: V,
+    },
+    /// A count of bits.
+    Count {
+        what: Counted,
         wide: bool,
         dst: V,
         a: V,
@@ -324,7 +333,7 @@ impl M {
                 b.visit(if matches!(b, Src::V(_)) { Use } else { Late }, f);
                 f(*dst, Def);
             }
-            M::Un { dst, a, .. } | M::ShiftImm { dst, a, .. } => {
+            M::Un { dst, a, .. } | M::Count { dst, a, .. } | M::ShiftImm { dst, a, .. } => {
                 f(*a, Use);
                 f(*dst, Def);
             }

@@ -44,14 +44,36 @@ pub(super) fn gate(asm: &mut Asm, entry: Label, leave: Label) {
 }
 
 /// Ends the run; rdx is the address of its state.
-pub(super) fn stop(asm: &mut Asm, stop: Label) {
+pub(super) fn stop(asm: &mut Asm, stop: Label, by: Option<Label>) {
     asm.bind(stop);
-    asm.jump_rm(Rm::M(at(RDX, layout::LEAVE)));
+    let leave = Rm::M(at(RDX, layout::LEAVE));
+    match by {
+        Some(by) => {
+            asm.mov(true, R11, leave);
+            asm.jump(by);
+        }
+        None => asm.jump_rm(leave),
+    }
+}
+
+/// Goes to where r11 points without asking the machine to foresee it: what it foresees of a
+/// return is the loop behind the call (a retpoline).
+pub(super) fn indirect(asm: &mut Asm, indirect: Label) {
+    let (over, wait) = (asm.label(), asm.label());
+    asm.bind(indirect);
+    asm.call(over);
+    asm.bind(wait);
+    asm.pause();
+    asm.lfence();
+    asm.jump(wait);
+    asm.bind(over);
+    asm.store(8, at(RSP, 0), R11);
+    asm.ret();
 }
 
 /// Asks for more fuel and changes no register but r11, which is the address of what is left;
 /// the address of the state lies before it.
-pub(super) fn refill(asm: &mut Asm, refill: Label, stop: Label) {
+pub(super) fn refill(asm: &mut Asm, refill: Label, stop: Label, by: Option<Label>) {
     const KEPT: [R; 10] = [RAX, RCX, RDX, RSI, RDI, R8, R9, R10, RBX, 12];
     asm.bind(refill);
     for r in KEPT {
@@ -63,7 +85,14 @@ pub(super) fn refill(asm: &mut Asm, refill: Label, stop: Label) {
     asm.store(8, at(RDI, layout::FUEL), RAX);
     asm.mov(true, RBX, Rm::R(RSP));
     asm.alu_imm(Group1::And, 8, Rm::R(RSP), -16);
-    asm.call_rm(Rm::M(at(RDI, layout::REFILL)));
+    let function = Rm::M(at(RDI, layout::REFILL));
+    match by {
+        Some(by) => {
+            asm.mov(true, R11, function);
+            asm.call(by);
+        }
+        None => asm.call_rm(function),
+    }
     asm.mov(true, RSP, Rm::R(RBX));
     asm.mov(true, RDX, Rm::R(RAX));
     asm.test(true, Rm::R(RDX), RDX);

@@ -6,6 +6,8 @@ pub struct Machine {
     pub x: [u64; 31],
     pub sp: u64,
     pub pc: u64,
+    /// The low half of the first vector register.
+    pub v0: u64,
     /// Negative, zero, carry, overflow.
     pub flags: [bool; 4],
     /// The only bytes that an instruction may touch that may fault, when this is one.
@@ -215,6 +217,33 @@ impl Machine {
                 false => u64::from((a as u32).rotate_right(count)),
             };
             self.set(d, value);
+        } else if word & 0x7fff_fc00 == 0x5ac0_1000 {
+            let wide = word >> 31 != 0;
+            let zeros = match wide {
+                true => self.get(n).leading_zeros(),
+                false => (self.get(n) as u32).leading_zeros(),
+            };
+            self.set(d, zeros.into());
+        } else if word & 0xffff_fc00 == 0xdac0_0000 {
+            self.set(d, self.get(n).reverse_bits());
+        } else if word & 0xffff_fc00 == 0x5ac0_0000 {
+            self.set(d, u64::from((self.get(n) as u32).reverse_bits()));
+        } else if word & 0xffff_fc1f == 0x9e67_0000 {
+            self.v0 = self.get(n);
+        } else if word & 0xffff_fc1f == 0x1e27_0000 {
+            self.v0 = self.get(n) & 0xffff_ffff;
+        } else if word == 0x0e20_5800 {
+            let ones = self.v0.to_le_bytes().map(|byte| byte.count_ones() as u8);
+            self.v0 = u64::from_le_bytes(ones);
+        } else if word == 0x0e31_b800 {
+            let sum = self
+                .v0
+                .to_le_bytes()
+                .iter()
+                .fold(0, |sum: u8, b| sum.wrapping_add(*b));
+            self.v0 = sum.into();
+        } else if word & 0xffff_ffe0 == 0x1e26_0000 {
+            self.set(d, self.v0 & 0xffff_ffff);
         } else if word & 0xffff_fc00 == 0xdac0_0c00 {
             self.set(d, self.get(n).swap_bytes());
         } else if word & 0xffff_fc00 == 0x5ac0_0800 {

@@ -36,6 +36,7 @@ fn emulate(executable: &Executable, host: &mut TestHost, bounded: bool) -> Resul
         x: [0xdead_beef_dead_beef; 31],
         sp: stack.as_mut_ptr_range().end.expose_provenance() as u64,
         pc: BASE + image.functions[0] as u64,
+        v0: 0,
         flags: [false; 4],
         window: None,
     };

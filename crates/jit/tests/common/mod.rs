@@ -117,9 +117,11 @@ pub const MACHINES: [Features; 2] = [
     Features {
         bmi2: true,
         movbe: true,
+        counts: true,
     },
     Features {
         bmi2: false,
         movbe: false,
+        counts: false,
     },
 ];

@@ -5,7 +5,7 @@ use skep_catalog::helper_id as id;
 use skep_vm::Trap;
 
 use super::{Call, Done, Kfuncs, Rows, ok, void};
-use crate::heap::{Kind, shape};
+use crate::heap::{CPU_STRIDE, Kind, shape};
 
 pub(super) const ROWS: Rows = &[
     (id::KPTR_XCHG, exchange),
@@ -53,11 +53,13 @@ fn new(c: &mut Call<'_, '_, '_>) -> Done {
 
 fn new_percpu(c: &mut Call<'_, '_, '_>) -> Done {
     let (size, _) = named(c)?;
-    let stride = size.next_multiple_of(8);
     let kernel = c.host.kernel;
-    let made = kernel
-        .heap
-        .make(stride * u64::from(kernel.cpus), Kind::PerCpu(stride));
+    // The verifier lets no larger ones pass.
+    if size > u64::from(CPU_STRIDE) {
+        return ok(0);
+    }
+    let len = u64::from(CPU_STRIDE) * u64::from(kernel.cpus);
+    let made = kernel.heap.make(len, Kind::PerCpu);
     ok(made.map_or(0, |object| object.address()))
 }
 
@@ -72,12 +74,10 @@ fn copy_of(c: &mut Call<'_, '_, '_>, cpu: u32) -> Done {
     if at == 0 {
         return ok(0);
     }
-    match c.host.kernel.heap.find(at).map(|object| match object.kind {
-        Kind::PerCpu(stride) => Some(stride),
-        _ => None,
-    }) {
-        Some(Some(stride)) => ok(at.wrapping_add(u64::from(cpu) * stride)),
-        _ => Err(Trap::Host(format!("nothing of every CPU at {at:#x}"))),
+    let object = c.host.kernel.heap.find(at);
+    match object.is_some_and(|object| matches!(object.kind, Kind::PerCpu)) {
+        true => ok(at.wrapping_add(u64::from(cpu) * u64::from(CPU_STRIDE))),
+        false => Err(Trap::Host(format!("nothing of every CPU at {at:#x}"))),
     }
 }
 

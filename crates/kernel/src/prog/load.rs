@@ -163,6 +163,7 @@ impl Kernel {
                     maps: &maps,
                     world: None,
                     only_helpers: false,
+                    cpus: self.cpus,
                 },
             )
             .map(Arc::new)
@@ -187,6 +188,7 @@ impl Kernel {
             linked,
             native: (self.native && !self.checking).then_some(Wanted {
                 only_helpers: self.map_statistics,
+                cpus: self.cpus,
                 bounded: self.fuel.is_some() || self.deadline.is_some(),
                 hardened: self.hardened,
                 announced: self.debugger,
@@ -374,6 +376,8 @@ pub(super) struct References<'a> {
     pub(super) world: Option<&'a Arc<dyn World>>,
     /// Native code is to call helpers for all operations on maps.
     pub(super) only_helpers: bool,
+    /// How many CPUs there are.
+    pub(super) cpus: u32,
 }
 
 impl References<'_> {
@@ -416,6 +420,13 @@ impl skep_jit::Facts for References<'_> {
             stride,
             entries,
             plane,
+        })
+    }
+
+    fn cpu_copies(&self) -> Option<skep_jit::CpuCopies> {
+        Some(skep_jit::CpuCopies {
+            stride: crate::heap::CPU_STRIDE,
+            cpus: self.cpus,
         })
     }
 

@@ -79,8 +79,16 @@ impl Emit<'_, '_> {
             Callee::Direct { function, object } => {
                 self.asm.mov_imm(RDI, object);
                 self.asm.mov(false, R9, Rm::M(field(layout::CPU_ID)));
-                self.asm.mov_imm(RAX, function);
-                self.asm.call_rm(Rm::R(RAX));
+                match self.shared.indirect {
+                    Some(by) => {
+                        self.asm.mov_imm(R11, function);
+                        self.asm.call(by);
+                    }
+                    None => {
+                        self.asm.mov_imm(RAX, function);
+                        self.asm.call_rm(Rm::R(RAX));
+                    }
+                }
                 return self.quotient(false, dst);
             }
             Callee::Helper(id) => (id, layout::CALL_HELPER),
@@ -98,7 +106,13 @@ impl Emit<'_, '_> {
             };
             self.asm.store(8, field(layout::FUEL), left);
         }
-        self.asm.call_rm(Rm::M(field(entry)));
+        match self.shared.indirect {
+            Some(by) => {
+                self.asm.mov(true, R11, Rm::M(field(entry)));
+                self.asm.call(by);
+            }
+            None => self.asm.call_rm(Rm::M(field(entry))),
+        }
         if self.shared.bounded {
             self.asm.mov(true, R11, Rm::M(on_stack(self.state)));
             let left = Mem {
