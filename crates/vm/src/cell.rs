@@ -12,6 +12,7 @@
 use std::sync::Arc;
 
 use crate::cpu::Cpu;
+use crate::fuse::FUSED;
 use crate::host::{Host, Trap};
 use crate::memory::{Access, At, Code, Denied};
 use crate::program::Program;
@@ -161,8 +162,8 @@ impl<'m, A: Access> Run<'m, A> {
 /// Goes on with a cell.
 #[inline(always)]
 pub(crate) fn go<A: Access>(at: At<'_, A>, regs: &mut Regs, m: &mut Run<'_, A>, fuel: i64) -> Exit {
-    // Some cells are passed over, but never two one after the other at the end of a chain.
-    if KEEPS_CALLS && m.index(at) % CHAIN < 4 {
+    // Some cells are passed over, but never so many at the end of a chain.
+    if KEEPS_CALLS && m.index(at) % CHAIN <= FUSED {
         return m.pause(at, fuel);
     }
     (at.cell().run)(at, regs, m, fuel)

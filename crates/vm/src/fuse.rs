@@ -1,4 +1,4 @@
-//! Fusing neighbours: one handler for two to four instructions that often stand together.
+//! Fusing neighbours: one handler for two to six instructions that often stand together.
 //!
 //! The other cells stay as they are, because a jump may go to them; the handler of the first
 //! reads the operands of all. Which instructions are worth it was counted over the
@@ -7,6 +7,7 @@
 use skep_isa::{AluOp, Cond, Op, Operand, Reg, Size, SwapKind, Width};
 
 use crate::cell::Handler;
+use crate::fused::longer::then;
 use crate::fused::{
     access, either, far_access, in_one, link, modify, rotate, rotate_copy, then_branch, then_goto,
     then_then_branch, two,
@@ -23,6 +24,7 @@ macro_rules! simple {
             Op::Mov { src: Operand::Imm(_), .. } => MovImm;
             Op::Alu { width: Width::W64, op: AluOp::Add, src: Operand::Imm(_), .. } => Alu<{ AluOp::Add as u8 }, true, true>;
             Op::Alu { width: Width::W64, op: AluOp::Add, src: Operand::Reg(_), .. } => Alu<{ AluOp::Add as u8 }, true, false>;
+            Op::Alu { width: Width::W64, op: AluOp::Sub, src: Operand::Reg(_), .. } => Alu<{ AluOp::Sub as u8 }, true, false>;
             Op::Alu { width: Width::W64, op: AluOp::Mul, src: Operand::Reg(_), .. } => Alu<{ AluOp::Mul as u8 }, true, false>;
             Op::Alu { width: Width::W64, op: AluOp::Or, src: Operand::Reg(_), .. } => Alu<{ AluOp::Or as u8 }, true, false>;
             Op::Alu { width: Width::W64, op: AluOp::And, src: Operand::Imm(_), .. } => Alu<{ AluOp::And as u8 }, true, true>;
@@ -67,6 +69,7 @@ macro_rules! test {
             Gt, W64, Imm; Gt, W64, Reg; Lt, W64, Imm; Lt, W64, Reg;
             Eq, W32, Imm; Eq, W32, Reg; Ne, W32, Imm; Ne, W32, Reg;
             Gt, W32, Imm; Gt, W32, Reg; Lt, W32, Imm; Lt, W32, Reg;
+            Sgt, W64, Imm; Slt, W64, Imm; Sgt, W32, Imm; Slt, W32, Imm;
         )
     };
     (@rows $op:expr, $t:ident, $answer:expr, $($cond:ident, $width:ident, $origin:ident;)*) => {
@@ -134,30 +137,80 @@ macro_rules! counter {
     };
 }
 
-/// The most instructions that one handler runs.
-pub(crate) const FUSED: usize = 5;
+/// Matches what goes on with an address.
+macro_rules! farther {
+    ($op:expr, |$x:ident| $answer:expr) => {
+        simple!(@rows $op, $x, $answer,
+            Op::Alu { width: Width::W64, op: AluOp::Add, src: Operand::Imm(_), .. } => Alu<{ AluOp::Add as u8 }, true, true>;
+            Op::Alu { width: Width::W64, op: AluOp::Add, src: Operand::Reg(_), .. } => Alu<{ AluOp::Add as u8 }, true, false>;
+        )
+    };
+}
 
-/// The handler that runs the first of these instructions and those behind it that belong to
-/// it, when there is one. None of them is a load that may fault.
-pub(crate) fn fused(ops: &[&Op]) -> Option<Handler<Trust>> {
-    if let [a, b, c, d, e, ..] = ops
-        && let Some(five) = rotation_of_copy([a, b, c, d, e])
-    {
-        return Some(five);
+/// Matches what begins an address.
+macro_rules! nearer {
+    ($op:expr, |$x:ident| $answer:expr) => {
+        simple!(@rows $op, $x, $answer,
+            Op::Mov { width: Width::W64, src: Operand::Reg(_), .. } => MovReg<true>;
+            Op::Alu { width: Width::W64, op: AluOp::Add, src: Operand::Imm(_), .. } => Alu<{ AluOp::Add as u8 }, true, true>;
+        )
+    };
+}
+
+/// Matches an access.
+macro_rules! accessing {
+    ($op:expr, |$x:ident| $answer:expr) => {
+        simple!(@rows $op, $x, $answer,
+            Op::Load { size: Size::B8, signed: false, .. } => Load<0, false>;
+            Op::Load { size: Size::B16, signed: false, .. } => Load<1, false>;
+            Op::Load { size: Size::B32, signed: false, .. } => Load<2, false>;
+            Op::Load { size: Size::B64, .. } => Load<3, false>;
+            Op::Store { size: Size::B8, src: Operand::Reg(_), .. } => Store<0, false>;
+            Op::Store { size: Size::B32, src: Operand::Reg(_), .. } => Store<2, false>;
+            Op::Store { size: Size::B64, src: Operand::Reg(_), .. } => Store<3, false>;
+        )
+    };
+}
+
+// Behind the macros, which it uses.
+mod longer;
+
+/// The most instructions that one handler runs.
+pub(crate) const FUSED: usize = 6;
+
+/// The handler that runs the first `count` of these instructions at once, when there is one.
+/// None of them is a load that may fault.
+pub(crate) fn fused(ops: &[&Op], count: usize) -> Option<Handler<Trust>> {
+    match *ops.get(..count)? {
+        [a, b] => pair(a, b),
+        [a, b, c] => three(a, b, c).or_else(|| longer::three(a, b, c)),
+        [a, b, c, d] => rotation([a, b, c, d])
+            .or_else(|| far(a, b, c, d))
+            .or_else(|| longer::four([a, b, c, d])),
+        [a, b, c, d, e] => {
+            rotation_of_copy([a, b, c, d, e]).or_else(|| longer::five([a, b, c, d, e]))
+        }
+        [a, b, c, d, e, f] => longer::six([a, b, c, d, e, f]),
+        _ => None,
     }
-    let four = match ops {
-        [a, b, c, d, ..] => rotation([a, b, c, d]).or_else(|| far(a, b, c, d)),
-        _ => None,
+}
+
+/// The handler of a 64-bit constant and what stands behind it, when that computes in another
+/// register with it.
+pub(crate) fn with_constant(constant: &Op, op: &Op) -> Option<Handler<Trust>> {
+    let (Op::LoadImm64 { dst: loaded, .. }, Op::Alu { dst, src, .. }) = (constant, op) else {
+        return None;
     };
-    let three = || match ops {
-        [a, b, c, ..] => three(a, b, c),
-        _ => None,
-    };
-    let two = || match ops {
-        [a, b, ..] => pair(a, b),
-        _ => None,
-    };
-    four.or_else(three).or_else(two)
+    if register(src) != Some(*loaded) || dst == loaded {
+        return None;
+    }
+    simple!(@rows op, Y, Some(then::<Trust, Y> as Handler<Trust>),
+        Op::Alu { width: Width::W64, op: AluOp::Add, .. } => Alu<{ AluOp::Add as u8 }, true, false>;
+        Op::Alu { width: Width::W64, op: AluOp::Mul, .. } => Alu<{ AluOp::Mul as u8 }, true, false>;
+        Op::Alu { width: Width::W64, op: AluOp::And, .. } => Alu<{ AluOp::And as u8 }, true, false>;
+        Op::Alu { width: Width::W64, op: AluOp::Or, .. } => Alu<{ AluOp::Or as u8 }, true, false>;
+        Op::Alu { width: Width::W64, op: AluOp::Xor, .. } => Alu<{ AluOp::Xor as u8 }, true, false>;
+    )
 }
 
 /// `t = s; t >>= k; u = s; u <<= l; u |= t`: the same into another register.
@@ -266,41 +319,6 @@ fn rotation(ops: [&Op; 4]) -> Option<Handler<Trust>> {
         }
         _ => return None,
     })
-}
-
-/// Matches what goes on with an address.
-macro_rules! farther {
-    ($op:expr, |$x:ident| $answer:expr) => {
-        simple!(@rows $op, $x, $answer,
-            Op::Alu { width: Width::W64, op: AluOp::Add, src: Operand::Imm(_), .. } => Alu<{ AluOp::Add as u8 }, true, true>;
-            Op::Alu { width: Width::W64, op: AluOp::Add, src: Operand::Reg(_), .. } => Alu<{ AluOp::Add as u8 }, true, false>;
-        )
-    };
-}
-
-/// Matches what begins an address.
-macro_rules! nearer {
-    ($op:expr, |$x:ident| $answer:expr) => {
-        simple!(@rows $op, $x, $answer,
-            Op::Mov { width: Width::W64, src: Operand::Reg(_), .. } => MovReg<true>;
-            Op::Alu { width: Width::W64, op: AluOp::Add, src: Operand::Imm(_), .. } => Alu<{ AluOp::Add as u8 }, true, true>;
-        )
-    };
-}
-
-/// Matches an access.
-macro_rules! accessing {
-    ($op:expr, |$x:ident| $answer:expr) => {
-        simple!(@rows $op, $x, $answer,
-            Op::Load { size: Size::B8, signed: false, .. } => Load<0, false>;
-            Op::Load { size: Size::B16, signed: false, .. } => Load<1, false>;
-            Op::Load { size: Size::B32, signed: false, .. } => Load<2, false>;
-            Op::Load { size: Size::B64, .. } => Load<3, false>;
-            Op::Store { size: Size::B8, src: Operand::Reg(_), .. } => Store<0, false>;
-            Op::Store { size: Size::B32, src: Operand::Reg(_), .. } => Store<2, false>;
-            Op::Store { size: Size::B64, src: Operand::Reg(_), .. } => Store<3, false>;
-        )
-    };
 }
 
 /// Whether an access goes to the address that the instruction before it computed, and no

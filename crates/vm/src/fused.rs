@@ -1,6 +1,8 @@
 //! Neighbouring instructions that one handler runs. Only trusting programs are fused, so that no
 //! claim stands between them.
 
+pub(crate) mod longer;
+
 use crate::cell::{Exit, Regs, Run, jump, next};
 use crate::memory::{Access, At, Denied};
 use crate::simple::{Simple, Test};

@@ -9,7 +9,7 @@ use skep_verifier::{Executable, Subprogram};
 use crate::cell::{Cell, Operands};
 use crate::check::States;
 use crate::flow;
-use crate::fuse::{FUSED, fused};
+use crate::fuse::{FUSED, fused, with_constant};
 use crate::handlers::{handler, in_arena, probing};
 use crate::host::Linker;
 use crate::memory::{Access, Checked, Code, FRAME_BYTES, Trust, can_attempt};
@@ -49,20 +49,7 @@ pub(crate) fn link(executable: &Executable, linker: &dyn Linker) -> Result<Progr
     }
     let plain = cells::<Checked>(&slots, faulting)?;
     let mut cells = cells::<Trust>(&slots, faulting)?;
-    for (at, cell) in cells.iter_mut().enumerate() {
-        cell.args.to = past_jumps(&slots, at);
-        // What may fault, and what takes two slots, is run by itself.
-        let plain = |at: usize| {
-            let (op, _) = slots.get(at)?.as_ref()?;
-            (!faulting.has(at) && op.slots() == 1).then_some(op)
-        };
-        let mut ops = [&Op::Exit; FUSED];
-        let known = (at..at + FUSED).map_while(plain);
-        let count = ops.iter_mut().zip(known).map(|(to, op)| *to = op).count();
-        if let Some(run) = ops.get(..count).and_then(fused) {
-            cell.run = run;
-        }
-    }
+    fuse(&mut cells, &slots, faulting);
     let mut helpers: Vec<i32> = slots
         .iter()
         .flatten()
@@ -86,6 +73,51 @@ pub(crate) fn link(executable: &Executable, linker: &dyn Linker) -> Result<Progr
             .and_then(|index| starts.get(index as usize).copied()),
         starts: starts.into(),
     })
+}
+
+/// Gives cells the handlers that run those behind them as well, so that from each cell on as few
+/// handlers as possible run what follows it.
+fn fuse(cells: &mut [Cell<Trust>], slots: &[Option<(Op, Operands)>], faulting: Faulting<'_>) {
+    // For each cell, and the end, how many handlers run what follows, up to where it surely goes
+    // elsewhere.
+    let mut steps = vec![0u32; cells.len() + FUSED + 1];
+    for at in (0..cells.len()).rev() {
+        cells[at].args.to = past_jumps(slots, at);
+        // What may fault is run by itself, and what takes two slots with one more at most.
+        let plain = |at: usize| {
+            let (op, _) = slots.get(at)?.as_ref()?;
+            (!faulting.has(at) && op.slots() == 1).then_some(op)
+        };
+        let mut ops = [&Op::Exit; FUSED];
+        let known = (at..at + FUSED).map_while(plain);
+        let count = ops.iter_mut().zip(known).map(|(to, op)| *to = op).count();
+        let after = |last: &Op, end: usize| match last {
+            Op::Exit | Op::Jump { .. } => 0,
+            _ => steps[end],
+        };
+        let mut best = match slots[at].as_ref() {
+            Some((op, _)) => after(op, at + op.slots()),
+            None => 0,
+        };
+        // Of those that leave as much, the longest.
+        for count in 2..=count {
+            let rest = after(ops[count - 1], at + count);
+            if rest <= best
+                && let Some(run) = fused(&ops, count)
+            {
+                (best, cells[at].run) = (rest, run);
+            }
+        }
+        if let Some((constant, _)) = &slots[at]
+            && constant.slots() == 2
+            && let Some(op) = plain(at + 2)
+            && let Some(run) = with_constant(constant, op)
+            && steps[at + 3] <= best
+        {
+            (best, cells[at].run) = (steps[at + 3], run);
+        }
+        steps[at] = best + 1;
+    }
 }
 
 /// How far a cell leads when jumps to jumps go on at once.
