@@ -9,8 +9,7 @@ use skep_isa::{AluOp, Cond, Op, Operand, Reg, Size, SwapKind, Width};
 use crate::cell::Handler;
 use crate::fused::longer::then;
 use crate::fused::{
-    access, either, far_access, in_one, link, modify, rotate, rotate_copy, then_branch, then_goto,
-    then_then_branch, two,
+    access, either, far_access, in_one, link, modify, then_branch, then_goto, then_then_branch, two,
 };
 use crate::memory::Trust;
 use crate::simple::{Alu, If, Load, MovImm, MovReg, Neg, Simple, Store, Swap};
@@ -174,6 +173,7 @@ macro_rules! accessing {
 
 // Behind the macros, which it uses.
 mod longer;
+mod rotations;
 
 /// The most instructions that one handler runs.
 pub(crate) const FUSED: usize = 6;
@@ -184,11 +184,11 @@ pub(crate) fn fused(ops: &[&Op], count: usize) -> Option<Handler<Trust>> {
     match *ops.get(..count)? {
         [a, b] => pair(a, b),
         [a, b, c] => three(a, b, c).or_else(|| longer::three(a, b, c)),
-        [a, b, c, d] => rotation([a, b, c, d])
+        [a, b, c, d] => rotations::rotation([a, b, c, d])
             .or_else(|| far(a, b, c, d))
             .or_else(|| longer::four([a, b, c, d])),
         [a, b, c, d, e] => {
-            rotation_of_copy([a, b, c, d, e]).or_else(|| longer::five([a, b, c, d, e]))
+            rotations::of_copy([a, b, c, d, e]).or_else(|| longer::five([a, b, c, d, e]))
         }
         [a, b, c, d, e, f] => longer::six([a, b, c, d, e, f]),
         _ => None,
@@ -211,114 +211,6 @@ pub(crate) fn with_constant(constant: &Op, op: &Op) -> Option<Handler<Trust>> {
         Op::Alu { width: Width::W64, op: AluOp::Or, .. } => Alu<{ AluOp::Or as u8 }, true, false>;
         Op::Alu { width: Width::W64, op: AluOp::Xor, .. } => Alu<{ AluOp::Xor as u8 }, true, false>;
     )
-}
-
-/// `t = s; t >>= k; u = s; u <<= l; u |= t`: the same into another register.
-fn rotation_of_copy([a, b, c, d, e]: [&Op; 5]) -> Option<Handler<Trust>> {
-    type Right<const WIDE: bool> = Alu<{ AluOp::Rsh as u8 }, WIDE, true>;
-    type Left<const WIDE: bool> = Alu<{ AluOp::Lsh as u8 }, WIDE, true>;
-    type Or<const WIDE: bool> = Alu<{ AluOp::Or as u8 }, WIDE, false>;
-    let copy = |op: &Op| match op {
-        Op::Mov {
-            width,
-            dst,
-            src: Operand::Reg(src),
-        } => Some((*width, *dst, *src)),
-        _ => None,
-    };
-    let shift = |op: &Op| match op {
-        Op::Alu {
-            width,
-            op: op @ (AluOp::Lsh | AluOp::Rsh),
-            dst,
-            src: Operand::Imm(_),
-        } => Some((*width, *dst, *op)),
-        _ => None,
-    };
-    let ((width, t, s), (w1, d1, first)) = (copy(a)?, shift(b)?);
-    let ((w2, u, s2), (w3, d3, second)) = (copy(c)?, shift(d)?);
-    let Op::Alu {
-        width: w4,
-        op: AluOp::Or,
-        dst: d4,
-        src: Operand::Reg(s4),
-    } = e
-    else {
-        return None;
-    };
-    let registers = t != s && u != t && u != s && (d1, s2, d3, *d4, *s4) == (t, s, u, u, t);
-    if !registers || [w1, w2, w3, *w4] != [width; 4] {
-        return None;
-    }
-    Some(match (width, first, second) {
-        (Width::W64, AluOp::Rsh, AluOp::Lsh) => {
-            rotate_copy::<Trust, MovReg<true>, Right<true>, Left<true>, Or<true>>
-        }
-        (Width::W64, AluOp::Lsh, AluOp::Rsh) => {
-            rotate_copy::<Trust, MovReg<true>, Left<true>, Right<true>, Or<true>>
-        }
-        (Width::W32, AluOp::Rsh, AluOp::Lsh) => {
-            rotate_copy::<Trust, MovReg<false>, Right<false>, Left<false>, Or<false>>
-        }
-        (Width::W32, AluOp::Lsh, AluOp::Rsh) => {
-            rotate_copy::<Trust, MovReg<false>, Left<false>, Right<false>, Or<false>>
-        }
-        _ => return None,
-    })
-}
-
-/// `t = s; t >>= k; s <<= l; s |= t`, which rotates when the shifts are the width together.
-fn rotation(ops: [&Op; 4]) -> Option<Handler<Trust>> {
-    type Right<const WIDE: bool> = Alu<{ AluOp::Rsh as u8 }, WIDE, true>;
-    type Left<const WIDE: bool> = Alu<{ AluOp::Lsh as u8 }, WIDE, true>;
-    type Or<const WIDE: bool> = Alu<{ AluOp::Or as u8 }, WIDE, false>;
-    let [
-        Op::Mov {
-            width,
-            dst: t,
-            src: Operand::Reg(s),
-        },
-        Op::Alu {
-            width: w1,
-            op: first,
-            dst: d1,
-            src: Operand::Imm(_),
-        },
-        Op::Alu {
-            width: w2,
-            op: second,
-            dst: d2,
-            src: Operand::Imm(_),
-        },
-        Op::Alu {
-            width: w3,
-            op: AluOp::Or,
-            dst: d3,
-            src: Operand::Reg(s3),
-        },
-    ] = ops
-    else {
-        return None;
-    };
-    let registers = t != s && (d1, d2, d3, s3) == (t, s, s, t);
-    if !registers || [w1, w2, w3] != [width; 3] {
-        return None;
-    }
-    Some(match (width, first, second) {
-        (Width::W64, AluOp::Rsh, AluOp::Lsh) => {
-            rotate::<Trust, MovReg<true>, Right<true>, Left<true>, Or<true>>
-        }
-        (Width::W64, AluOp::Lsh, AluOp::Rsh) => {
-            rotate::<Trust, MovReg<true>, Left<true>, Right<true>, Or<true>>
-        }
-        (Width::W32, AluOp::Rsh, AluOp::Lsh) => {
-            rotate::<Trust, MovReg<false>, Right<false>, Left<false>, Or<false>>
-        }
-        (Width::W32, AluOp::Lsh, AluOp::Rsh) => {
-            rotate::<Trust, MovReg<false>, Left<false>, Right<false>, Or<false>>
-        }
-        _ => return None,
-    })
 }
 
 /// Whether an access goes to the address that the instruction before it computed, and no

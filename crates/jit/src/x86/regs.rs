@@ -31,7 +31,8 @@ pub(crate) struct Places {
     pub saved: u32,
     /// Whether [`FUEL`] holds the fuel all the time, rather than the frame.
     pub fuel_held: bool,
-    /// How often values in memory are read and written.
+    /// How often values in memory are read and written, and constants made anew, which takes
+    /// less.
     in_memory: f64,
 }
 
@@ -68,6 +69,9 @@ pub(crate) struct Wants {
 /// How much longer it takes to use fuel in memory than in a register, in accesses to a value in
 /// memory: what is left is read and written by one instruction, and the next one waits for it.
 const FUEL_IN_MEMORY: f64 = 3.0;
+
+/// How long it takes to make a constant anew at a use, in accesses to a value in memory.
+const REMADE: f64 = 0.5;
 
 /// Finds out what the virtual registers want.
 pub(crate) fn wants(func: &MFunc, bmi2: bool, bounded: bool) -> Wants {
@@ -147,7 +151,7 @@ pub(crate) fn wants(func: &MFunc, bmi2: bool, bounded: bool) -> Wants {
 /// that.
 pub(crate) fn allocate(wants: &mut Wants, spare: bool) -> Places {
     let held = places(wants, spare, wants.bounded);
-    if !wants.bounded || held.slots == 0 {
+    if !wants.bounded || held.in_memory == 0.0 {
         return held;
     }
     let apart = places(wants, spare, false);
@@ -297,7 +301,10 @@ fn places(wants: &mut Wants, spare: bool, held: bool) -> Places {
                 }
                 Loc::R(r)
             }
-            (None, Some(value)) => Loc::Const(value),
+            (None, Some(value)) => {
+                in_memory += REMADE * l.weight[v as usize];
+                Loc::Const(value)
+            }
             (None, None) => {
                 in_memory += l.weight[v as usize];
                 slots += 1;
