@@ -90,6 +90,7 @@ struct Types {
     bytes: Vec<u8>,
     traced: TypeId,
     hook: TypeId,
+    /// Operations that can be run alone.
     operations: TypeId,
     /// What a map of operations holds.
     registered: TypeId,
@@ -107,14 +108,14 @@ impl Types {
         let ctx = b.ptr(ctx);
         let of_ctx = b.func_proto(int, &[("ctx", ctx)]);
         let pointer = b.ptr(proto);
-        let operations = b.struct_("tcp_congestion_ops", 8, &[("ssthresh", pointer, 0)]);
+        let registered = b.struct_("tcp_congestion_ops", 8, &[("ssthresh", pointer, 0)]);
         Types {
             int,
-            operations,
+            operations: b.struct_("bpf_dummy_ops", 8, &[("test_1", pointer, 0)]),
             registered: b.struct_(
                 "bpf_struct_ops_tcp_congestion_ops",
                 16,
-                &[("common", int, 0), ("data", operations, 64)],
+                &[("common", int, 0), ("data", registered, 64)],
             ),
             traced: b.func("bpf_fentry_test1", proto, Linkage::Static),
             hook: b.func("bpf_lsm_file_open", proto, Linkage::Static),
@@ -193,6 +194,10 @@ fn runs(kernel: &Kernel, fd: u32, kind: TestRun) -> bool {
     run.set_prog_fd(fd);
     if kind.takes_packet() {
         run.set_data_size_in(64).set_data_in(memory.input(&packet));
+    }
+    if kind == TestRun::Operation {
+        // One argument, which may be null.
+        run.set_ctx_size_in(8).set_ctx_in(memory.input(&ctx[..8]));
     }
     if kind == TestRun::Lookup {
         run.set_ctx_size_in(72).set_ctx_in(memory.input(&ctx));

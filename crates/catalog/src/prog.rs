@@ -76,6 +76,8 @@ pub enum TestRun {
     Memory,
     /// Nothing: Linux calls functions that such programs may be attached to.
     Function,
+    /// The arguments of an operation as a context; the state behind the first is given back.
+    Operation,
 }
 
 impl TestRun {
@@ -174,7 +176,7 @@ rows! {
     RawTracepointWritable, "bpf_raw_tracepoint_args", 96, Perfmon, Never, NoPacket, Never, Any;
     CgroupSockopt, "bpf_sockopt", 40, NetAdmin, Never, ReadWrite, Never, Only(&[21, 22]);
     Tracing, "", 0, Perfmon, Maybe, NoPacket, Function, Only(&[23, 24, 25, 26, 28]);
-    StructOps, "", 0, NetAdmin, Maybe, NoPacket, Never, Any;
+    StructOps, "", 0, NetAdmin, Maybe, NoPacket, Operation, Any;
     Ext, "", 0, NetAdmin, Never, NoPacket, Never, Any;
     Lsm, "", 0, Perfmon, Maybe, NoPacket, Never, Only(&[27, 43]);
     SkLookup, "bpf_sk_lookup", 72, Bpf, Never, NoPacket, Lookup, Only(&[36]);

@@ -19,6 +19,8 @@ pub struct Operations {
     pub fields: &'static [&'static [&'static str]],
     /// Programs may call the helpers of their type, but not these in these members.
     pub withheld: Option<&'static [(&'static str, &'static [u32])]>,
+    /// `BPF_PROG_TEST_RUN` runs its members, with what they work on.
+    pub runs_alone: bool,
 }
 
 impl Operations {
@@ -70,6 +72,7 @@ static OPERATIONS: &[Operations] = &[
         ],
         // Options of a socket that is going away.
         withheld: Some(&[("release", &[49, 57])]),
+        runs_alone: false,
     },
     Operations {
         name: "bpf_dummy_ops",
@@ -80,6 +83,7 @@ static OPERATIONS: &[Operations] = &[
         writable: "bpf_dummy_ops_state",
         fields: &[&["val"]],
         withheld: None,
+        runs_alone: true,
     },
 ];
 

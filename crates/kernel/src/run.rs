@@ -10,6 +10,7 @@ mod plain;
 mod runner;
 pub(crate) mod skb;
 mod socket;
+mod struct_ops;
 pub(crate) mod xdp;
 
 use std::sync::Arc;
@@ -103,7 +104,8 @@ impl Kernel {
             Some(FlowDissector) => self.run_flow_dissector(&prog, view, memory),
             Some(SkLookup) => self.run_sk_lookup(&prog, view, memory),
             Some(Netfilter) => self.run_netfilter(&prog, view, memory),
-            Some(Tracing) => Err(Errno::EOPNOTSUPP),
+            Some(StructOps) => self.run_struct_ops(&prog, view, memory),
+            Some(Tracing) => self.run_tracing(&prog, view),
             _ => Err(Errno::ENOTSUPP),
         }
     }

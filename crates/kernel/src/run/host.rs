@@ -23,6 +23,8 @@ pub(crate) enum Input {
     Xdp(Packet),
     Skb(Skb),
     Flow(Flow),
+    /// What an argument points at.
+    Argument(Block),
 }
 
 /// A packet without a socket buffer, and what its headers are said to be.
@@ -201,7 +203,7 @@ impl<'k> RunHost<'k> {
     /// The packet, when the input has one.
     pub(crate) fn packet(&self) -> Option<&Packet> {
         match &self.input {
-            Input::None => None,
+            Input::None | Input::Argument(_) => None,
             Input::Xdp(packet) => Some(packet),
             Input::Skb(skb) => Some(&skb.packet),
             Input::Flow(flow) => Some(&flow.packet),
@@ -211,7 +213,7 @@ impl<'k> RunHost<'k> {
     /// The packet, to be written.
     pub(crate) fn packet_mut(&mut self) -> Option<&mut Packet> {
         match &mut self.input {
-            Input::None => None,
+            Input::None | Input::Argument(_) => None,
             Input::Xdp(packet) => Some(packet),
             Input::Skb(skb) => Some(&mut skb.packet),
             Input::Flow(flow) => Some(&mut flow.packet),
@@ -240,7 +242,9 @@ impl<'k> RunHost<'k> {
         };
         within(self.ctx.at(0), self.ctx.len() as u64)
             || self.packet().is_some_and(|p| p.covers(addr, len))
-            || matches!(&self.input, Input::Flow(flow) if within(flow.keys.at(0), flow.keys.len() as u64))
+            || matches!(&self.input,
+                Input::Flow(Flow { keys: block, .. }) | Input::Argument(block)
+                    if within(block.at(0), block.len() as u64))
             || self
                 .reserved
                 .iter()

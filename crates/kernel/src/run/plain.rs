@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use skep_abi::{Errno, TestRunFlags, UserMemory, attr, copy_in};
+use skep_abi::{AttachType, Errno, TestRunFlags, UserMemory, attr, copy_in};
 
 use super::host::{Input, RunHost};
 use crate::kernel::Kernel;
@@ -77,6 +77,27 @@ impl Kernel {
         Ok(())
     }
 
+    /// Linux calls functions of its own that programs can be attached to, and runs nothing for
+    /// tracepoints and iterators.
+    ///
+    /// # Errors
+    /// `EINVAL` for what this kind of run does not take; `EFAULT` for programs on tracepoints and
+    /// iterators; `EOPNOTSUPP` for the others, as nothing is attached here yet.
+    pub(super) fn run_tracing(
+        &self,
+        prog: &Program,
+        view: &attr::ProgTestRun,
+    ) -> Result<(), Errno> {
+        if view.flags() != 0 || view.cpu() != 0 || view.batch_size() != 0 {
+            return Err(Errno::EINVAL);
+        }
+        if hooks_functions(prog) {
+            self.note_trap("unsupported: functions of the kernel are not called here".to_owned());
+            return Err(Errno::EOPNOTSUPP);
+        }
+        Err(Errno::EFAULT)
+    }
+
     pub(super) fn run_syscall(
         &self,
         prog: &Arc<Program>,
@@ -99,6 +120,17 @@ impl Kernel {
         view.set_retval(retval);
         Ok(())
     }
+}
+
+/// Whether a program is called where functions of the kernel begin, return, or give a result.
+fn hooks_functions(prog: &Program) -> bool {
+    [
+        AttachType::TraceFentry,
+        AttachType::TraceFexit,
+        AttachType::ModifyReturn,
+    ]
+    .iter()
+    .any(|hook| prog.attach_type == *hook as u32)
 }
 
 /// Whether the caller set something that neither kind takes.

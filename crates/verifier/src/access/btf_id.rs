@@ -488,7 +488,9 @@ impl Verifier<'_> {
                  at {end}"
             );
         }
-        self.need_kernel("objects");
+        if !operations.runs_alone {
+            self.need_kernel("objects");
+        }
         Ok(())
     }
 
