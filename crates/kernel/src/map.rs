@@ -4,10 +4,11 @@ mod batch;
 mod create;
 mod elem;
 mod fields;
-pub(crate) use elem::agrees;
 pub(crate) use fields::fields_of;
 mod inner;
 mod mmap;
+mod owner;
+pub(crate) use owner::{Owner, agrees};
 pub(crate) mod references;
 mod usage;
 mod writing;
@@ -63,15 +64,6 @@ pub(crate) struct MapObject {
     pub(crate) told: Mutex<Option<Arc<MapFacts>>>,
     /// The hash of the only program that may use it.
     pub(crate) only_for: Option<[u8; 32]>,
-}
-
-/// The kind of programs that may call each other through one prog array.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Owner {
-    pub(crate) prog_type: u32,
-    pub(crate) attach_type: u32,
-    pub(crate) sleepable: bool,
-    pub(crate) xdp_has_frags: bool,
 }
 
 impl MapObject {

@@ -85,6 +85,8 @@ pub(crate) struct Program {
     pub(crate) target: (u32, u32),
     /// Its native code as it is shown, once somebody asked for it.
     pub(crate) shown: std::sync::OnceLock<Option<crate::run::NativeListing>>,
+    /// What prog arrays ask of it.
+    pub(crate) owner: Owner,
     /// What it says.
     pub(crate) streams: Streams,
     pub(crate) run_ns: AtomicU64,
@@ -113,16 +115,6 @@ impl Program {
             btf: self.btf.as_ref().map(|btf| btf.btf.clone()),
             functions: functions.map(|function| function.facts).collect(),
             traces_program: self.traces_program,
-        }
-    }
-
-    /// What prog arrays ask of it.
-    pub(crate) fn owner(&self) -> Owner {
-        Owner {
-            prog_type: self.prog_type,
-            attach_type: self.attach_type,
-            sleepable: self.flags.contains(ProgFlags::SLEEPABLE),
-            xdp_has_frags: self.flags.contains(ProgFlags::XDP_HAS_FRAGS),
         }
     }
 

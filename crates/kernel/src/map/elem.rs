@@ -5,10 +5,9 @@ use std::sync::Arc;
 use skep_abi::{ElemFlags, Errno, MapType, SmallBytes, UserMemory, attr};
 use skep_maps::Side;
 
+use super::MapObject;
 use super::references::{is_local, is_reference};
-use super::{MapObject, Owner};
 use crate::kernel::Kernel;
-use crate::prog::Program;
 
 /// A key: no allocation for those that are not long.
 pub(super) type Key = SmallBytes<64>;
@@ -164,29 +163,6 @@ impl Kernel {
             _ => object.map.delete(key),
         }
     }
-}
-
-/// Whether a prog array takes a program: all its programs and users are of one kind.
-pub(crate) fn takes(array: &MapObject, prog: &Arc<Program>) -> bool {
-    agrees(array, prog.owner())
-}
-
-/// Whether programs of this kind may be in, or refer to, a map that has programs; the first
-/// one decides for all that follow. Where they attach matters to those that tail-call only.
-pub(crate) fn agrees(array: &MapObject, kind: Owner) -> bool {
-    let mut owner = array
-        .owner
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let first = *owner.get_or_insert(kind);
-    let attach_type = match array.kind() {
-        MapType::ProgArray => first.attach_type,
-        _ => kind.attach_type,
-    };
-    Owner {
-        attach_type,
-        ..first
-    } == kind
 }
 
 /// Reads the key behind an address, of the map's size.

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use skep_abi::{AttachType, ElemFlags, Errno, MapType, ProgType};
 use skep_maps::Held;
 
-use super::MapObject;
-use super::elem::takes;
 use super::inner::resembles;
+use super::{MapObject, agrees};
 use crate::fds::File;
 use crate::kernel::Kernel;
 use crate::objects::{ObjectFile, Role};
@@ -153,7 +152,7 @@ impl Kernel {
 
     fn prog_reference(&self, array: &MapObject, fd: u32) -> Result<Held, Errno> {
         let prog = self.fds.prog(fd)?;
-        if !takes(array, &prog) {
+        if !agrees(array, &prog.owner) {
             return Err(Errno::EINVAL);
         }
         Ok(owned(prog.id.number(), prog))

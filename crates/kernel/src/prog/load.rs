@@ -8,6 +8,7 @@ use skep_abi::{
     Capabilities, Errno, MAX_INSNS_PRIVILEGED, MAX_INSNS_UNPRIVILEGED, MapType, ProgFlags,
     ProgType, UserMemory, attr, copy_in, copy_in_string,
 };
+use skep_btf::{Btf, Kind};
 use skep_catalog::helper_id;
 use skep_isa::{INSN_SIZE, Insn};
 use skep_maps::Operation;
@@ -147,8 +148,11 @@ impl Kernel {
             attach_type,
             sleepable: flags.contains(ProgFlags::SLEEPABLE),
             xdp_has_frags: flags.contains(ProgFlags::XDP_HAS_FRAGS),
+            prototype: self.prototype(view),
+            storages: Owner::storages(&maps),
+            tail_calls: insns.iter().any(is_tail_call),
         };
-        if !maps.iter().all(|map| shares_programs(map, kind)) {
+        if !maps.iter().all(|map| shares_programs(map, &kind)) {
             return Err(Errno::EINVAL);
         }
         if flags.contains(ProgFlags::SLEEPABLE) {
@@ -200,6 +204,7 @@ impl Kernel {
             line_info,
             target,
             shown: Default::default(),
+            owner: kind,
             streams: Default::default(),
             run_ns: Default::default(),
             run_count: Default::default(),
@@ -269,6 +274,29 @@ impl Kernel {
             _ => OWN_TYPES,
         };
         (object, id)
+    }
+
+    /// The prototype of the function that a program attaches to, which is how its context is
+    /// laid out: the types it is in, and its number there.
+    fn prototype(&self, view: &attr::ProgLoad) -> Option<(u32, u32)> {
+        use ProgType::*;
+        let prog_type = ProgType::from_u32(view.prog_type())?;
+        if !matches!(prog_type, Tracing | Lsm | Ext | StructOps) {
+            return None;
+        }
+        let (object, id) = self.target(view);
+        let of_function = |btf: &Btf| {
+            let function = btf.type_by_id(id)?;
+            let prototype = function
+                .ref_type()
+                .filter(|_| function.kind() == Kind::Func);
+            prototype.map(|prototype| prototype.0)
+        };
+        let found = match self.fds.get(view.attach_prog_fd()) {
+            Ok(File::Prog(prog)) => prog.btf.as_ref().and_then(|btf| of_function(&btf.btf)),
+            _ => self.kernel_btf.as_deref().and_then(of_function),
+        };
+        Some((object, found.unwrap_or(id)))
     }
 
     /// What has the target of the program; [`check_target`](Self::check_target) came before.
@@ -344,8 +372,14 @@ fn records(
     Ok(Records { bytes, record_size })
 }
 
+/// Whether an instruction calls the helper that goes on to another program.
+fn is_tail_call(insn: &Insn) -> bool {
+    const CALL: u8 = 0x85;
+    (insn.code, insn.src, insn.imm) == (CALL, 0, helper_id::TAIL_CALL as i32)
+}
+
 /// Whether a program of this kind may use the map, as far as its other programs decide that.
-fn shares_programs(map: &MapObject, kind: Owner) -> bool {
+fn shares_programs(map: &MapObject, kind: &Owner) -> bool {
     // A hash of devices has programs as well, but Linux does not ask it here.
     match map.kind() {
         MapType::ProgArray | MapType::Devmap | MapType::Cpumap => agrees(map, kind),
