@@ -16,6 +16,7 @@ pub mod loom;
 pub mod mapmodel;
 pub mod oracle;
 pub mod prove;
+pub mod raw;
 pub mod record;
 pub mod sanitize;
 pub mod smith;

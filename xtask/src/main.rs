@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use xtask::{
     Outcome, ask, bench, btf, ci, compile, conformance, exactness, kfuncs, libbpf, loom, mapmodel,
-    oracle, prove, record, sanitize, smith, speed, tables, tidy, xlated,
+    oracle, prove, raw, record, sanitize, smith, speed, tables, tidy, xlated,
 };
 
 const USAGE: &str = "\
@@ -73,6 +73,8 @@ cargo xtask xlated [PATH…]        what skep and Linux show as rewritten progra
        --recorded                 with the recorded ones, not those of the running kernel
        --record                   writes down what the running kernel shows
        --show N                   differing programs shown (default 10)
+cargo xtask raw skep|linux        bpf(2) commands as lines of JSON, for scripts that compare
+       --caps SET                 as a caller with these capabilities
 cargo xtask speed [PATH…]         how long skep and Linux take to verify the largest programs
 ";
 
@@ -99,6 +101,7 @@ fn run() -> Outcome {
         "maps-model" => mapmodel::run(&rest),
         "oracle" => oracle::run(&rest),
         "prove" => prove::run(&rest),
+        "raw" => raw::run(&rest),
         "record" => record::run(&rest),
         "xlated" => xlated::run(&rest),
         _ => {

@@ -1,6 +1,6 @@
 //! What is known of a kernel function that programs call by BTF id.
 
-use skep_abi::ProgType;
+use skep_abi::{AttachType, ProgType};
 
 use crate::kfunc_rows::KFUNCS;
 
@@ -135,10 +135,27 @@ impl Kfunc {
         }
     }
 
-    /// Whether programs of this type may call it; `None` for types that could not be asked.
+    /// Whether programs of this type, loaded for this attach type, may call it; `None` for types
+    /// that could not be asked.
     #[must_use]
-    pub fn allowed(&self, prog_type: ProgType) -> Option<bool> {
+    pub fn allowed(&self, prog_type: ProgType, attach_type: u32) -> Option<bool> {
         use ProgType as P;
+        let attached = |types: &[AttachType]| types.iter().any(|ty| *ty as u32 == attach_type);
+        match (self.name, prog_type) {
+            ("bpf_session_cookie" | "bpf_session_is_return", _) => {
+                let sessions = [
+                    AttachType::TraceKprobeSession,
+                    AttachType::TraceUprobeSession,
+                ];
+                return Some(prog_type == P::Kprobe && attached(&sessions));
+            }
+            ("bpf_sock_destroy", P::Tracing | P::Tracepoint | P::PerfEvent)
+                if !attached(&[AttachType::TraceIter]) =>
+            {
+                return Some(false);
+            }
+            _ => {}
+        }
         match prog_type {
             P::Ext | P::LircMode2 | P::Unspec => None,
             // Hooks are asked as tracing programs are.

@@ -42,8 +42,6 @@ const TYPES_10: u64 = 0x840000a8;
 const TYPES_11: u64 = 0x8;
 /// CgroupSkb, CgroupSock, SockOps, CgroupDevice, CgroupSockAddr, CgroupSysctl, CgroupSockopt.
 const TYPES_12: u64 = 0x284a300;
-/// Tracing.
-const TYPES_13: u64 = 0x4000000;
 /// Tracepoint, PerfEvent, Tracing.
 const TYPES_14: u64 = 0x40000a0;
 
@@ -209,7 +207,7 @@ pub(crate) static KFUNCS: &[Kfunc] = &[
     k("bpf_skb_ct_alloc", TYPES_6, ACQUIRE | NULL),
     k("bpf_skb_ct_lookup", TYPES_6, ACQUIRE | NULL),
     k("bpf_sock_addr_set_sun_path", TYPES_12, 0),
-    k("bpf_sock_destroy", TYPES_13, TRUSTED),
+    k("bpf_sock_destroy", TYPES_14, TRUSTED),
     k("bpf_sock_ops_enable_tx_tstamp", TYPES_12, TRUSTED),
     k("bpf_strcasecmp", EVERY, 0),
     k("bpf_strchr", EVERY, 0),

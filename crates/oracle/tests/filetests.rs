@@ -17,7 +17,7 @@ const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 const NEED_KERNEL_BTF: [&str; 12] = [
     "filetests/cfg/kfunc_unknown.bpft",
     "filetests/dead_code/throws_past_own_function.bpft",
-    "filetests/helpers/kfunc_buffer_never_written.bpft",
+    "filetests/helpers/kfunc_",
     "filetests/map_value/map_pointer_read.bpft",
     "programs/arena_",
     "programs/core_needed.bpf.o#",

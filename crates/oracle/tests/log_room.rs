@@ -61,7 +61,11 @@ fn the_room_for_a_log_is_counted_as_linux_does() {
     let refused = "call bpf_get_prandom_u32#7\nif r0 > 5 goto more\nr0 = 1\nexit\n\
                    more:\nr0 = r9\nexit\n";
     let unknown = ".raw 0xff 0 0 0 0\nexit\n";
-    for text in [accepted, refused, unknown] {
+    // A longer path is forgotten before the one that is refused.
+    let pushed_out = "r0 = 0\n*(u64 *)(r10 -8) = r0\nr1 = *(u64 *)(r10 -8)\n\
+                      call bpf_get_prandom_u32#7\nif r0 == 0 goto more\nr1 = 1\nmore:\n\
+                      r2 = r10\nr2 += r1\n*(u8 *)(r2 -16) = 0\nr0 = 0\nexit\n";
+    for text in [accepted, refused, unknown, pushed_out] {
         let insns = assemble(text, &NoNames).unwrap().insns;
         let code = Insn::slice_to_bytes(&insns);
         for level in [1, 2, 4, 1 | FIXED, 2 | FIXED, 6] {

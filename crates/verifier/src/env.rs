@@ -86,6 +86,37 @@ pub enum LogKeep {
     Last(usize),
 }
 
+/// A list of records that the caller handed over, as far as it could be read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Records<'a> {
+    /// The records that were read.
+    pub bytes: &'a [u8],
+    /// The size of one as the caller says it.
+    pub size: u32,
+    /// How many there are as the caller says it; the last ones may be missing where an earlier
+    /// one makes that the program is refused.
+    pub count: u32,
+    /// Why the record behind those that were read could not be.
+    pub failed: Option<Errno>,
+}
+
+impl<'a> Records<'a> {
+    /// Records that are all there.
+    pub fn new(bytes: &'a [u8], size: u32) -> Records<'a> {
+        Records {
+            bytes,
+            size,
+            count: (bytes.len() / size.max(1) as usize) as u32,
+            failed: None,
+        }
+    }
+
+    /// One record after the other.
+    pub(crate) fn iter(&self) -> std::slice::ChunksExact<'a, u8> {
+        self.bytes.chunks_exact(self.size.max(1) as usize)
+    }
+}
+
 /// One `BPF_PROG_LOAD`, with everything copied in from the caller.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
@@ -103,10 +134,16 @@ pub struct Request<'a> {
     pub gpl_compatible: bool,
     /// The program's own BTF.
     pub btf: Option<Arc<Btf>>,
-    /// `func_info` records: raw bytes and the size of one record.
-    pub func_info: (&'a [u8], u32),
-    /// `line_info` records: raw bytes and the size of one record.
-    pub line_info: (&'a [u8], u32),
+    /// Why there is no BTF although records need one.
+    pub btf_refused: Option<Errno>,
+    /// `func_info` records.
+    pub func_info: Records<'a>,
+    /// `line_info` records.
+    pub line_info: Records<'a>,
+    /// Relocations that the kernel is to carry out.
+    pub core_relos: Records<'a>,
+    /// How many descriptors of [`Env::fd_at_index`] the program holds.
+    pub fd_array_cnt: u32,
     /// The BTF id of the attach target, 0 for none.
     pub attach_btf_id: u32,
     /// What has the target.
@@ -169,6 +206,9 @@ pub trait Env {
     fn map_by_fd(&self, fd: i32) -> Result<Arc<MapFacts>, Errno>;
     /// The descriptor at an index of the caller's `fd_array`; `EFAULT` or `EPROTO` as Linux.
     fn fd_at_index(&self, index: u32) -> Result<i32, Errno>;
+    /// Whether a descriptor is one of BTF; `EBADF` when it is not open, `EINVAL` when it is
+    /// something else.
+    fn check_btf_fd(&self, fd: i32) -> Result<(), Errno>;
     /// `size` bytes (1, 2, 4 or 8) at `offset` in the value of a frozen, program-read-only
     /// map with direct value access, little endian; `None` when the map is not such a map.
     fn map_constant(&self, map: MapId, offset: u32, size: u32) -> Option<u64>;

@@ -83,6 +83,7 @@ fn prepare(v: &mut Verifier<'_>) -> Res {
     if v.insns.is_empty() {
         return Err(Stop::Reject(Errno::E2BIG));
     }
+    pseudo::hold_array(v)?;
     btf_info::check_early(v)?;
     subprogs::find(v)?;
     subprogs::check(v)?;

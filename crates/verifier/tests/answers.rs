@@ -24,7 +24,9 @@ use skep_abi::Errno;
 use skep_btf::Btf;
 use skep_isa::asm::{NoSymbols, assemble};
 use skep_isa::{Insn, NoNames, text};
-use skep_verifier::{Env, Executable, MapFacts, MapId, Privilege, Request, Verdict, verify};
+use skep_verifier::{
+    Env, Executable, MapFacts, MapId, Privilege, Records, Request, Verdict, verify,
+};
 
 #[test]
 fn control_flow() {
@@ -165,8 +167,11 @@ impl Case {
             name: "test",
             gpl_compatible: true,
             btf: self.btf.clone(),
-            func_info: (&self.func_info, 8),
-            line_info: (&self.line_info, 16),
+            btf_refused: None,
+            func_info: Records::new(&self.func_info, 8),
+            line_info: Records::new(&self.line_info, 16),
+            core_relos: Records::default(),
+            fd_array_cnt: 0,
             attach_btf_id: 0,
             attach_to: Default::default(),
             log_level: self.level,
@@ -248,6 +253,9 @@ impl Env for World<'_> {
     }
     fn fd_at_index(&self, _: u32) -> Result<i32, Errno> {
         Err(Errno::EPROTO)
+    }
+    fn check_btf_fd(&self, _: i32) -> Result<(), Errno> {
+        Err(Errno::EBADF)
     }
     fn map_constant(&self, _: MapId, _: u32, _: u32) -> Option<u64> {
         None

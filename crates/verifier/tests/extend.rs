@@ -9,7 +9,7 @@ mod common;
 use common::{Types, errno_and_log, request};
 use skep_btf::{Btf, Builder, Kind, Linkage, TypeId};
 use skep_isa::asm::{NoSymbols, assemble};
-use skep_verifier::{AttachTo, FunctionFacts, Request, TargetProgram};
+use skep_verifier::{AttachTo, FunctionFacts, Records, Request, TargetProgram};
 
 const XDP: u32 = 6;
 const TRACING: u32 = 26;
@@ -224,7 +224,7 @@ fn check(
     record.extend(own.to_ne_bytes());
     let request = Request {
         btf: types.0.clone(),
-        func_info: (&record, 8),
+        func_info: Records::new(&record, 8),
         attach_to: AttachTo::Program(Arc::new(program)),
         ..request
     };

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use skep_abi::Errno;
 use skep_btf::Btf;
 use skep_isa::Insn;
-use skep_verifier::{Env, MapFacts, MapId, Privilege, Request, Verdict, verify};
+use skep_verifier::{Env, MapFacts, MapId, Privilege, Records, Request, Verdict, verify};
 
 const CASES: &str = include_str!("data/linux-6.18.44.cases");
 
@@ -41,6 +41,9 @@ impl Env for Case<'_> {
     }
     fn fd_at_index(&self, _: u32) -> Result<i32, Errno> {
         Err(Errno::EPROTO)
+    }
+    fn check_btf_fd(&self, _: i32) -> Result<(), Errno> {
+        Err(Errno::EBADF)
     }
     fn map_constant(&self, map: MapId, offset: u32, size: u32) -> Option<u64> {
         let (facts, content) = self.maps.values().find(|(facts, _)| facts.id == map)?;
@@ -228,8 +231,11 @@ fn check(case: &Case<'_>) -> Result<(), String> {
         name: "test",
         gpl_compatible: case.gpl,
         btf: case.btf.clone(),
-        func_info: (&case.func_info, 8),
-        line_info: (&[], 16),
+        btf_refused: None,
+        func_info: Records::new(&case.func_info, 8),
+        line_info: Records::new(&[], 16),
+        core_relos: Records::default(),
+        fd_array_cnt: 0,
         attach_btf_id: 0,
         attach_to: Default::default(),
         log_level: case.level,

@@ -70,6 +70,11 @@ impl Env for LoadEnv<'_> {
         self.array_fd(index)
     }
 
+    fn check_btf_fd(&self, fd: i32) -> Result<(), Errno> {
+        let fd = u32::try_from(fd).map_err(|_| Errno::EBADF)?;
+        self.kernel.fds.btf(fd).map(|_| ())
+    }
+
     fn map_constant(&self, map: MapId, offset: u32, size: u32) -> Option<u64> {
         let maps = self.maps.borrow();
         let object = maps.get(&map).filter(|m| m.is_constant())?;

@@ -85,20 +85,32 @@ impl Kernel {
             maps: RefCell::new(BTreeMap::new()),
             digest,
         };
-        keep_array(&env, view.fd_array_cnt())?;
-        let btf = self.prog_btf(view)?;
-        let func_info = records(
-            memory,
-            view.func_info(),
-            view.func_info_cnt(),
-            view.func_info_rec_size(),
-        )?;
-        let line_info = records(
-            memory,
-            view.line_info(),
-            view.line_info_cnt(),
-            view.line_info_rec_size(),
-        )?;
+        let btf = self.prog_btf(view);
+        let (count, size) = (view.func_info_cnt(), view.func_info_rec_size());
+        let (func_info, no_func) = records(memory, view.func_info(), count, size);
+        let func_records = skep_verifier::Records {
+            bytes: &func_info.bytes,
+            size,
+            count,
+            failed: no_func,
+        };
+        let (count, size) = (view.line_info_cnt(), view.line_info_rec_size());
+        let (line_info, no_line) = records(memory, view.line_info(), count, size);
+        let line_records = skep_verifier::Records {
+            bytes: &line_info.bytes,
+            size,
+            count,
+            failed: no_line,
+        };
+        let (count, size) = (view.core_relo_cnt(), view.core_relo_rec_size());
+        // The first one decides.
+        let (relocation, no_relocation) = records(memory, view.core_relos(), count.min(1), size);
+        let core_relos = skep_verifier::Records {
+            bytes: &relocation.bytes,
+            size,
+            count,
+            failed: no_relocation,
+        };
         let request = Request {
             insns: &insns,
             prog_type: view.prog_type(),
@@ -106,9 +118,15 @@ impl Kernel {
             flags: flags.0,
             name: &name,
             gpl_compatible,
-            btf: btf.as_ref().map(|b| b.btf.clone()),
-            func_info: (&func_info.bytes, func_info.record_size),
-            line_info: (&line_info.bytes, line_info.record_size),
+            btf: btf
+                .as_ref()
+                .ok()
+                .and_then(|b| b.as_ref().map(|b| b.btf.clone())),
+            btf_refused: btf.as_ref().err().copied(),
+            func_info: func_records,
+            line_info: line_records,
+            core_relos,
+            fd_array_cnt: view.fd_array_cnt(),
             attach_btf_id: view.attach_btf_id(),
             attach_to: self.attach_to(view)?,
             log_level: log.level(),
@@ -199,7 +217,7 @@ impl Kernel {
             }),
             world: Box::new(self.world.clone()),
             maps: RwLock::new(maps),
-            btf,
+            btf: btf.unwrap_or_default(),
             func_info,
             line_info,
             target,
@@ -334,42 +352,41 @@ impl Kernel {
     }
 }
 
-/// Every descriptor of a counted array must be a map or BTF; the program keeps the maps.
-fn keep_array(env: &LoadEnv<'_>, count: u32) -> Result<(), Errno> {
-    for index in 0..count {
-        let fd = u32::try_from(env.array_fd(index)?).map_err(|_| Errno::EBADF)?;
-        match env.kernel.fds.get(fd)? {
-            File::Map(file) => {
-                if !env.may_use(file.object()) {
-                    return Err(Errno::EACCES);
-                }
-                env.keep(file.object().clone());
-            }
-            File::Btf(_) => {}
-            File::Prog(_) | File::Object(_) | File::Stats { .. } => return Err(Errno::EINVAL),
-        }
-    }
-    Ok(())
-}
-
-/// Copies records in. What their bytes mean, and which sizes are right, the verifier says.
+/// Copies records in, up to the first that cannot be read, or that does not come behind the one
+/// before it: there the verifier refuses the program. What their bytes mean, and which sizes are
+/// right, it says as well.
 fn records(
     memory: &dyn UserMemory,
     addr: u64,
     count: u32,
     record_size: u32,
-) -> Result<Records, Errno> {
+) -> (Records, Option<Errno>) {
     if count == 0 {
-        return Ok(Records::default());
+        return (Records::default(), None);
     }
+    let mut read = Records {
+        bytes: Vec::new(),
+        record_size,
+    };
     if !(8..=RECORD_MAX).contains(&record_size) || !record_size.is_multiple_of(4) {
-        return Err(Errno::EINVAL);
+        return (read, None);
     }
-    let len = (count as usize)
-        .checked_mul(record_size as usize)
-        .ok_or(Errno::EINVAL)?;
-    let bytes = copy_in(memory, addr, len)?;
-    Ok(Records { bytes, record_size })
+    let mut record = vec![0; record_size as usize];
+    let mut previous = None;
+    for index in 0..u64::from(count) {
+        let at = addr.checked_add(index * u64::from(record_size));
+        let copied = at.ok_or(Errno::EFAULT);
+        if let Err(errno) = copied.and_then(|at| memory.read(at, &mut record)) {
+            return (read, Some(errno));
+        }
+        read.bytes.extend_from_slice(&record);
+        let place = record.first_chunk().map(|word| u32::from_ne_bytes(*word));
+        if previous >= place {
+            break;
+        }
+        previous = place;
+    }
+    (read, None)
 }
 
 /// Whether an instruction calls the helper that goes on to another program.

@@ -96,6 +96,9 @@ impl<'b> Search<'b> {
         if !object.kind().is_composite() {
             return Err((22, format!("Type '{name}' is not a struct")));
         }
+        if object.kind() == BtfKind::Union && object.members().len() != 1 {
+            self.through_union = true;
+        }
         if depth > MAX_DEPTH {
             return Err((22, String::new()));
         }
@@ -129,12 +132,7 @@ impl<'b> Search<'b> {
             }
             let (ty, start) = self.element(ty, start, off)?;
             return match ty.kind() {
-                BtfKind::Struct | BtfKind::Union => {
-                    if ty.kind() == BtfKind::Union && ty.members().len() != 1 {
-                        self.through_union = true;
-                    }
-                    self.find(ty, off - start, depth + 1)
-                }
+                BtfKind::Struct | BtfKind::Union => self.find(ty, off - start, depth + 1),
                 BtfKind::Ptr => self.pointer(name, member.name, ty, start, off),
                 _ => {
                     let last = u64::from(off) + u64::from(size);
@@ -324,7 +322,7 @@ impl Verifier<'_> {
         let Some(object) = btf.type_by_id(reg.aux) else {
             return Err(Stop::Unsupported("object of an unknown type".into()));
         };
-        let name = shown(&object);
+        let name = object.name();
         let (number, off) = (at.reg, at.off);
         if !self.request.privilege.allow_ptr_leaks {
             refuse!(
@@ -469,10 +467,11 @@ impl Verifier<'_> {
             .fields
             .iter()
             .filter_map(|way| place_of(btf, object, way));
-        // Arrays, and what is all of the structure, may be written in parts.
+        // Arrays may be written in parts. Of what is all of the structure Linux only asks where the access ends.
         let found = fields.find(|place| {
-            let parts = place.array || place.end - place.start == whole;
-            off == place.start || parts && (place.start..place.end).contains(&off)
+            place.end - place.start == whole
+                || off == place.start
+                || place.array && (place.start..place.end).contains(&off)
         });
         let Some(Part { start, end, .. }) = found else {
             refuse!(self, EACCES, "no write support to {name} at off {off}");

@@ -81,7 +81,7 @@ impl Verifier<'_> {
         let Some(object) = btf.type_by_id(id) else {
             return Err(Stop::Unsupported(format!("read of a field of {name}")));
         };
-        let (found, _) = self.find_in_object(&btf, object, at)?;
+        let (found, through_union) = self.find_in_object(&btf, object, at)?;
         self.need_kernel("fields of maps");
         let Some(value) = at.value else {
             return Ok(());
@@ -97,7 +97,11 @@ impl Verifier<'_> {
                     aux: id.0,
                     ..Reg::pointer(Kind::BtfId)
                 };
-                self.put_loaded(value, object, tags);
+                let flags = match through_union {
+                    true => tags.with(Flags::UNTRUSTED),
+                    false => tags,
+                };
+                self.put_loaded(value, object, flags);
             }
         }
         Ok(())

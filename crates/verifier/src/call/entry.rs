@@ -110,6 +110,6 @@ impl Verifier<'_> {
 
     /// Whether the functions of the program have types.
     pub(crate) fn has_func_info(&self) -> bool {
-        self.request.btf.is_some() && !self.request.func_info.0.is_empty()
+        self.request.btf.is_some() && self.request.func_info.count != 0
     }
 }

@@ -6,6 +6,7 @@
 
 use std::fmt::Write;
 
+use skep_abi::Errno;
 use skep_btf::{Kind as BtfKind, Type};
 use skep_catalog::Kfunc;
 
@@ -149,18 +150,18 @@ impl Verifier<'_> {
             return Ok(None);
         }
         let held = match spot {
-            Spot::At(place) if self.is_iterator(place, id, slots) => Some(place),
-            _ => None,
+            Spot::At(place) => self.held_iterator(place, id, slots).map(|()| place),
+            _ => Err(Errno::EINVAL),
         };
-        let Some(place) = held else {
-            refuse!(self, EINVAL, "expected an initialized {name} as arg #{arg}");
+        let place = match held {
+            Ok(place) => place,
+            Err(Errno::EPROTO) => {
+                let func = kfunc.name;
+                refuse!(self, EPROTO, "expected an RCU CS when using {func}")
+            }
+            Err(_) => refuse!(self, EINVAL, "expected an initialized {name} as arg #{arg}"),
         };
         let (frame, low) = place;
-        let of_rcu = &self.cur.frames[frame].stack[low].spilled;
-        if of_rcu.flags.any(Flags::UNTRUSTED) {
-            let func = kfunc.name;
-            refuse!(self, EPROTO, "expected an RCU CS when using {func}");
-        }
         for slot in low + 1 - slots..=low {
             self.mark_stack_read(frame, slot);
         }
@@ -185,13 +186,22 @@ impl Verifier<'_> {
         }
     }
 
-    fn is_iterator(&self, (frame, low): Place, id: u32, slots: usize) -> bool {
-        (0..slots).all(|step| {
+    /// Whether an iterator of this structure begins at a slot: `EPROTO` for one whose section
+    /// is over, which Linux also says where some untrusted pointer lies, `EINVAL` for none.
+    fn held_iterator(&self, (frame, low): Place, id: u32, slots: usize) -> Result<(), Errno> {
+        for step in 0..slots {
             let slot = &self.cur.frames[frame].stack[low - step];
-            slot.types.iter().all(|t| *t == SlotType::Iter)
+            if slot.spilled.flags.any(Flags::UNTRUSTED) {
+                return Err(Errno::EPROTO);
+            }
+            let part = slot.types.iter().all(|t| *t == SlotType::Iter)
                 && slot.spilled.aux == id
-                && (slot.spilled.ref_obj_id != 0) == (step == 0)
-        })
+                && (slot.spilled.ref_obj_id != 0) == (step == 0);
+            if !part {
+                return Err(Errno::EINVAL);
+            }
+        }
+        Ok(())
     }
 
     fn start_iterator(&mut self, kfunc: &Kfunc, reg: &Reg, id: u32, slots: usize) {

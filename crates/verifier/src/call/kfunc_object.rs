@@ -65,7 +65,7 @@ impl Verifier<'_> {
         let of = own_btf.as_deref().unwrap_or(btf).type_by_id(have);
         // An object that is not complete is no other object, even where it begins with one.
         let incomplete = of.is_some_and(|of| differ_by_init(of.name(), target.name()));
-        let strict = kfunc.acquires() || releases || incomplete;
+        let strict = releases || incomplete;
         let same = !own && reg.off == 0 && have == target.id();
         let inner = !same
             && !own

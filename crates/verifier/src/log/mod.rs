@@ -37,6 +37,9 @@ struct Text {
     end: u64,
     /// The furthest end there ever was, whatever was forgotten since.
     peak: u64,
+    /// Where the oldest text lies that was never pushed out of the room, not even by text that
+    /// was forgotten since.
+    intact: u64,
     keep: LogKeep,
 }
 
@@ -47,6 +50,9 @@ impl Text {
     fn append(&mut self, bytes: &[u8]) {
         self.end += bytes.len() as u64;
         self.peak = self.peak.max(self.end);
+        if let LogKeep::Last(room) = self.keep {
+            self.intact = self.intact.max(self.end.saturating_sub(room as u64));
+        }
         match self.keep {
             LogKeep::All => self.kept.extend_from_slice(bytes),
             LogKeep::First(room) => {
@@ -62,6 +68,14 @@ impl Text {
         }
     }
 
+    /// Drops what was ever pushed out of the room.
+    fn drop_pushed_out(&mut self) {
+        let lost = self.intact.saturating_sub(self.start) as usize;
+        let lost = lost.min(self.kept.len());
+        self.kept.drain(..lost);
+        self.start += lost as u64;
+    }
+
     /// Drops all but the last `room` bytes.
     fn drop_front(&mut self, room: usize) {
         let extra = self.kept.len().saturating_sub(room);
@@ -71,6 +85,7 @@ impl Text {
 
     fn reset(&mut self, end: u64) {
         self.end = self.end.min(end);
+        self.intact = self.intact.min(self.end);
         if self.end < self.start {
             self.kept.clear();
             self.start = self.end;
@@ -97,6 +112,7 @@ impl Log {
                 start: 0,
                 end: 0,
                 peak: 0,
+                intact: 0,
                 keep,
             },
             prev_end: 0,
@@ -164,6 +180,7 @@ impl Log {
     /// What is kept of the text, and how long it ever was.
     pub fn finish(mut self) -> (Vec<u8>, u64) {
         if let LogKeep::Last(room) = self.text.keep {
+            self.text.drop_pushed_out();
             self.text.drop_front(room);
         }
         (self.text.kept, self.text.peak)
@@ -196,6 +213,8 @@ mod tests {
         let all: String = (0..10).map(|n| format!("line {n}\n")).collect::<String>() + "end\n";
         check(LogKeep::All, &all, 96);
         check(LogKeep::First(9), "line 0\nli", 96);
-        check(LogKeep::Last(8), "e 9\nend\n", 96);
+        check(LogKeep::Last(8), "end\n", 96);
+        // What the forgotten path pushed out does not come back.
+        check(LogKeep::Last(40), &all[all.len() - 4 - 14..], 96);
     }
 }

@@ -4,6 +4,7 @@ use skep_abi::Errno;
 use skep_btf::{Btf, Kind, Linkage, Type, TypeId};
 
 use crate::context::{Res, Stop, Verifier};
+use crate::env::Records;
 use crate::refuse;
 
 /// Where a stretch of instructions comes from. Strings are offsets into the program's BTF:
@@ -26,7 +27,11 @@ pub struct LineInfo {
 const FUNC_RECORD: usize = 8;
 /// Bytes of one `line_info` record that are known.
 const LINE_RECORD: usize = 16;
-/// The longest record of either kind.
+/// Bytes of one relocation that are known.
+const RELOCATION: usize = 16;
+/// The most bytes that records of a list may take in the kernel.
+const MOST_BYTES: u32 = i32::MAX as u32;
+/// The longest record of any kind.
 const MAX_RECORD: usize = 252;
 /// The tag by which a program names its exception callback.
 const EXCEPTION_TAG: &str = "exception_callback:";
@@ -36,18 +41,25 @@ const EXCEPTION_TAG: &str = "exception_callback:";
 /// # Errors
 /// `EINVAL`, or `E2BIG` for records with something unknown in them.
 pub fn check_early(v: &mut Verifier<'_>) -> Res {
-    let (raw, size) = v.request.func_info;
-    let Some(btf) = v.request.btf.clone() else {
-        return Ok(());
-    };
-    if raw.is_empty() {
+    let records = v.request.func_info;
+    if records.count == 0 && v.request.line_info.count == 0 {
         return Ok(());
     }
+    if let Some(errno) = v.request.btf_refused {
+        return Err(Stop::Reject(errno));
+    }
+    let Some(btf) = v.request.btf.clone().filter(|_| records.count != 0) else {
+        return Ok(());
+    };
+    let size = records.size;
     if !record_size_fits(size, FUNC_RECORD) {
         refuse!(v, EINVAL, "invalid func info rec size {size}");
     }
+    if records.count > MOST_BYTES / FUNC_RECORD as u32 {
+        return Err(Stop::Reject(Errno::ENOMEM));
+    }
     let mut previous = 0;
-    for (index, record) in raw.chunks_exact(size as usize).enumerate() {
+    for (index, record) in records.iter().enumerate() {
         if record[FUNC_RECORD..].iter().any(|&b| b != 0) {
             return Err(unended(
                 v,
@@ -78,7 +90,15 @@ pub fn check_early(v: &mut Verifier<'_>) -> Res {
         }
         previous = insn;
     }
-    Ok(())
+    all_read(records)
+}
+
+/// Refuses a list of which some record could not be read.
+fn all_read(records: Records<'_>) -> Res {
+    match records.failed {
+        Some(errno) => Err(Stop::Reject(errno)),
+        None => Ok(()),
+    }
 }
 
 /// Where the function begins that a tag of the main program names as its exception callback.
@@ -86,12 +106,12 @@ pub fn check_early(v: &mut Verifier<'_>) -> Res {
 /// # Errors
 /// `EEXIST` for more than one, `ENOENT` for none of that name, `EINVAL` for a static one.
 pub fn exception_callback(v: &mut Verifier<'_>) -> Res<Option<u32>> {
-    let (raw, size) = v.request.func_info;
-    let Some(btf) = v.request.btf.clone().filter(|_| !raw.is_empty()) else {
+    let records = v.request.func_info;
+    let Some(btf) = v.request.btf.clone().filter(|_| records.count != 0) else {
         return Ok(None);
     };
     let btf = &*btf;
-    let main = raw.chunks_exact(size as usize).next();
+    let main = records.iter().next();
     let main = main.map_or(0, |record| word(record, 1));
     let mut names = btf
         .decl_tags()
@@ -122,8 +142,7 @@ pub fn exception_callback(v: &mut Verifier<'_>) -> Res<Option<u32>> {
             "exception callback '{name}' must have global linkage"
         );
     }
-    let mut records = raw.chunks_exact(size as usize);
-    let start = records.find(|record| word(record, 1) == func.0);
+    let start = records.iter().find(|record| word(record, 1) == func.0);
     let Some(start) = start.map(|record| word(record, 0)) else {
         refuse!(
             v,
@@ -139,15 +158,47 @@ pub fn exception_callback(v: &mut Verifier<'_>) -> Res<Option<u32>> {
 /// # Errors
 /// `EINVAL`, or `E2BIG` for records with something unknown in them.
 pub fn check(v: &mut Verifier<'_>) -> Res {
-    let have_funcs = !v.request.func_info.0.is_empty();
+    let have_funcs = v.request.func_info.count != 0;
     match v.request.btf.clone() {
         Some(btf) if have_funcs => check_functions(v, &btf)?,
         _ => check_without_btf(v)?,
     }
     match v.request.btf.clone() {
-        Some(btf) if !v.request.line_info.0.is_empty() => check_lines(v, &btf),
+        Some(btf) if v.request.line_info.count != 0 => check_lines(v, &btf)?,
+        _ => {}
+    }
+    match v.request.btf {
+        Some(_) if v.request.core_relos.count != 0 => check_relocations(v),
         _ => Ok(()),
     }
+}
+
+/// Checks the relocations that the kernel is to carry out, which is not modelled: what Linux says
+/// of one that fails depends on what others looked for before.
+fn check_relocations(v: &mut Verifier<'_>) -> Res {
+    let records = v.request.core_relos;
+    if records.count > MOST_BYTES / RELOCATION as u32 || !record_size_fits(records.size, RELOCATION)
+    {
+        return Err(Stop::Reject(Errno::EINVAL));
+    }
+    let Some(record) = records.iter().next() else {
+        return all_read(records);
+    };
+    if record[RELOCATION..].iter().any(|&b| b != 0) {
+        let text = "nonzero tailing record in core_relo";
+        return Err(unended(v, Errno::E2BIG, text.into()));
+    }
+    let (off, len) = (word(record, 0), v.insns.len());
+    if !off.is_multiple_of(8) || off as usize / 8 >= len {
+        refuse!(
+            v,
+            EINVAL,
+            "Invalid core_relo[0].insn_off:{off} prog->len:{len}"
+        );
+    }
+    Err(Stop::Unsupported(
+        "a relocation that the kernel is to carry out".into(),
+    ))
 }
 
 /// Without types, only the entry may use what needs a known return type.
@@ -168,16 +219,15 @@ fn check_without_btf(v: &mut Verifier<'_>) -> Res {
 }
 
 fn check_functions(v: &mut Verifier<'_>, btf: &Btf) -> Res {
-    let (raw, size) = v.request.func_info;
-    let count = raw.len() / size.max(1) as usize;
-    if count != v.subprog_count() {
+    let records = v.request.func_info;
+    if records.count as usize != v.subprog_count() {
         refuse!(
             v,
             EINVAL,
             "number of funcs in func_info doesn't match number of subprogs"
         );
     }
-    for (index, record) in raw.chunks_exact(size as usize).enumerate() {
+    for (index, record) in records.iter().enumerate() {
         let (insn, id) = (word(record, 0), word(record, 1));
         if v.subprogs[index].start != insn {
             refuse!(
@@ -218,16 +268,18 @@ fn returns_scalar(btf: &Btf, func: Type<'_>) -> bool {
 }
 
 fn check_lines(v: &mut Verifier<'_>, btf: &Btf) -> Res {
-    let (raw, size) = v.request.line_info;
-    if !record_size_fits(size, LINE_RECORD) {
+    let records = v.request.line_info;
+    if records.count > MOST_BYTES / LINE_RECORD as u32
+        || !record_size_fits(records.size, LINE_RECORD)
+    {
         return Err(Stop::Reject(Errno::EINVAL));
     }
     let functions = v.subprog_count();
     let program_len = v.insns.len() as u32;
-    let mut lines = Vec::with_capacity(raw.len() / size as usize);
+    let mut lines = Vec::with_capacity(records.iter().len());
     let mut covered = 0;
     let mut previous = 0;
-    for (index, record) in raw.chunks_exact(size as usize).enumerate() {
+    for (index, record) in records.iter().enumerate() {
         if record[LINE_RECORD..].iter().any(|&b| b != 0) {
             return Err(unended(
                 v,
@@ -277,6 +329,7 @@ fn check_lines(v: &mut Verifier<'_>, btf: &Btf) -> Res {
         });
         previous = insn;
     }
+    all_read(records)?;
     if covered != functions {
         let missing = functions - covered;
         refuse!(

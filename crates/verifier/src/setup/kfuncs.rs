@@ -1,5 +1,6 @@
 //! Which calls of kernel functions a program makes.
 
+use skep_abi::Errno;
 use skep_btf::{Btf, Kind, Type, TypeId};
 
 use crate::context::{Res, Stop, Verifier};
@@ -27,7 +28,6 @@ pub fn check(v: &mut Verifier<'_>, at: u32) -> Res {
         // walk never comes, and refused after it elsewhere.
         return Ok(());
     }
-    let no_fds = |index| v.env.fd_at_index(index) == Err(skep_abi::Errno::EPROTO);
     if insn.off < 0 {
         say!(
             v,
@@ -35,15 +35,12 @@ pub fn check(v: &mut Verifier<'_>, at: u32) -> Res {
         );
         refuse!(v, EINVAL, "failed to find BTF for kernel function");
     }
-    if insn.off > 0 && no_fds(insn.off as u32) {
-        say!(v, "kfunc offset > 0 without fd_array is invalid\n");
-        refuse!(v, EPROTO, "failed to find BTF for kernel function");
-    }
-    if insn.off != 0 {
-        return Err(Stop::Unsupported(format!(
-            "call of a module's function with BTF id {} at instruction {at}",
-            insn.imm
-        )));
+    if insn.off > 0 {
+        let errno = no_module(v, insn.off as u32);
+        return Err(v.reject(
+            errno,
+            format_args!("failed to find BTF for kernel function"),
+        ));
     }
     let btf = super::target::kernel_btf(v)?;
     let ty = btf.type_by_id(TypeId(insn.imm as u32));
@@ -55,7 +52,7 @@ pub fn check(v: &mut Verifier<'_>, at: u32) -> Res {
             insn.imm as u32
         );
     };
-    if name.starts_with("bpf_xdp_metadata_") {
+    if METADATA.contains(&name) {
         refuse!(v, EINVAL, "metadata kfuncs require device-bound program");
     }
     check_prototype(v, &btf, name, ty.and_then(|ty| ty.target()))?;
@@ -63,6 +60,37 @@ pub fn check(v: &mut Verifier<'_>, at: u32) -> Res {
     v.aux[at as usize].kfunc = skep_catalog::kfunc(name);
     Ok(())
 }
+
+/// Why the descriptor at an index of the caller's array is none of a module's BTF: there are no
+/// modules.
+fn no_module(v: &mut Verifier<'_>, index: u32) -> Errno {
+    let fd = match v.env.fd_at_index(index) {
+        Ok(fd) => fd,
+        Err(errno) => {
+            if errno == Errno::EPROTO {
+                say!(v, "kfunc offset > 0 without fd_array is invalid\n");
+            }
+            return errno;
+        }
+    };
+    match v.env.check_btf_fd(fd) {
+        Ok(()) => {
+            say!(v, "BTF fd for kfunc is not a module BTF\n");
+            Errno::EINVAL
+        }
+        Err(errno) => {
+            say!(v, "invalid module BTF fd specified\n");
+            errno
+        }
+    }
+}
+
+/// What asks the device for what it knows of a packet.
+const METADATA: [&str; 3] = [
+    "bpf_xdp_metadata_rx_hash",
+    "bpf_xdp_metadata_rx_timestamp",
+    "bpf_xdp_metadata_rx_vlan_tag",
+];
 
 /// The most arguments of a function that can be called by its types.
 const MAX_ARGS: usize = 12;
@@ -130,7 +158,9 @@ fn check_prototype(v: &mut Verifier<'_>, btf: &Btf, name: &str, proto: Option<Ty
 pub fn argument_count(v: &Verifier<'_>, at: usize) -> Option<u32> {
     let kfunc = v.aux.get(at)?.kfunc?;
     let prog_type = skep_abi::ProgType::from_u32(v.request.prog_type)?;
-    kfunc.allowed(prog_type).filter(|allowed| *allowed)?;
+    kfunc
+        .allowed(prog_type, v.request.expected_attach_type)
+        .filter(|allowed| *allowed)?;
     let btf = v.env.kernel_btf()?;
     let proto = btf.type_by_id(v.insns.get(at)?.imm as u32)?.target()?;
     Some(proto.params().len() as u32)

@@ -46,6 +46,34 @@ pub fn resolve(v: &mut Verifier<'_>) -> Res {
     Ok(())
 }
 
+/// Takes what the counted array of descriptors holds: maps, which the program uses from then
+/// on, and BTF.
+///
+/// # Errors
+/// What the look-up answers; `EINVAL` for too many, `EFAULT` for an array that cannot be read.
+pub fn hold_array(v: &mut Verifier<'_>) -> Res {
+    let count = v.request.fd_array_cnt;
+    if count >= u32::MAX / 4 {
+        refuse!(v, EINVAL, "fd_array_cnt is too big ({count})");
+    }
+    for index in 0..count {
+        let fd = v.env.fd_at_index(index);
+        let fd = fd.map_err(|_| Stop::Reject(Errno::EFAULT))?;
+        match v.env.map_by_fd(fd) {
+            Ok(facts) => {
+                add_map(v, facts)?;
+            }
+            Err(errno) => {
+                if v.env.check_btf_fd(fd).is_err() {
+                    let text = format_args!("fd {fd} is not pointing to valid bpf_map or btf");
+                    return Err(v.reject(errno, text));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// For each opcode byte, whether some instruction that a program may contain has it. Which
 /// of the forms that share a byte is meant is checked when it is walked.
 static KNOWN_OPCODES: [bool; 256] = {

@@ -141,7 +141,7 @@ impl Verifier<'_> {
         let value = match insn.src {
             pseudo::FUNC => {
                 let subprog = self.subprog_at(self.target(insn.imm)) as u32;
-                if self.request.func_info.0.is_empty() {
+                if self.request.func_info.count == 0 {
                     refuse!(self, EINVAL, "missing btf func_info");
                 }
                 if self.subprogs[subprog as usize].is_global {

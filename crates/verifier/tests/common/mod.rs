@@ -5,7 +5,9 @@ use std::sync::Arc;
 use skep_abi::Errno;
 use skep_btf::Btf;
 use skep_isa::Insn;
-use skep_verifier::{AttachTo, Env, LogKeep, MapFacts, MapId, Privilege, Request, Verdict, verify};
+use skep_verifier::{
+    AttachTo, Env, LogKeep, MapFacts, MapId, Privilege, Records, Request, Verdict, verify,
+};
 
 /// A kernel with these types, or none.
 pub struct Types(pub Option<Arc<Btf>>);
@@ -16,6 +18,9 @@ impl Env for Types {
     }
     fn fd_at_index(&self, _: u32) -> Result<i32, Errno> {
         Err(Errno::EPROTO)
+    }
+    fn check_btf_fd(&self, _: i32) -> Result<(), Errno> {
+        Err(Errno::EBADF)
     }
     fn map_constant(&self, _: MapId, _: u32, _: u32) -> Option<u64> {
         None
@@ -47,8 +52,11 @@ pub fn request(insns: &[Insn], prog_type: u32, attach: u32, target: u32) -> Requ
         name: "test",
         gpl_compatible: true,
         btf: None,
-        func_info: (&[], 8),
-        line_info: (&[], 16),
+        btf_refused: None,
+        func_info: Records::new(&[], 8),
+        line_info: Records::new(&[], 16),
+        core_relos: Records::default(),
+        fd_array_cnt: 0,
         attach_btf_id: target,
         attach_to: AttachTo::Kernel,
         log_level: 2,

@@ -1,6 +1,7 @@
 //! Where functions and source lines begin in the rewritten program.
 
 use crate::context::Verifier;
+use crate::env::Records;
 use crate::rewrite::draft::Draft;
 
 /// The bytes of a record that say where it begins.
@@ -78,9 +79,8 @@ pub(super) fn lines(
 }
 
 /// Where each record begins.
-fn offsets((bytes, size): (&[u8], u32)) -> impl Iterator<Item = u32> + '_ {
-    let records = bytes.chunks_exact((size as usize).max(START));
-    records.map(|record| {
+fn offsets(records: Records<'_>) -> impl Iterator<Item = u32> + '_ {
+    records.iter().map(|record| {
         let start = record.first_chunk::<START>();
         start.map_or(0, |bytes| u32::from_ne_bytes(*bytes))
     })
