@@ -145,3 +145,37 @@ fn a_frozen_array_has_the_hash_of_its_bytes() {
         }
     }
 }
+
+/// Whoever was given a map's memory sees what commands write, and the map cannot be frozen.
+#[test]
+fn memory_is_handed_to_others() {
+    use std::os::unix::fs::FileExt;
+
+    let kernel = Kernel::builder().build();
+    let mut session = common::Session::new(&kernel);
+    for call in [
+        "M = map_create map_type=array key_size=4 value_size=8 max_entries=4 map_flags=1024",
+        "N = map_create map_type=array key_size=4 value_size=8 max_entries=4",
+        "F = map_create map_type=array key_size=4 value_size=8 max_entries=4 map_flags=1024",
+        "map_freeze map_fd=$F",
+    ] {
+        assert_eq!(session.call(call), "ok", "{call}");
+    }
+    let fd = |name: &str| session.fd(name).expect("a map");
+    let refused = |fd: u32| kernel.map_memory_fd(fd).map(drop);
+    assert_eq!(refused(fd("N")), Err(Errno::EINVAL));
+    assert_eq!(refused(fd("F")), Err(Errno::EPERM));
+    assert_eq!(refused(99), Err(Errno::EBADF));
+    let memory = std::fs::File::from(kernel.map_memory_fd(fd("M")).expect("memory"));
+    let update = "map_update_elem map_fd=$M key=in:02000000 value=in:07*8";
+    assert_eq!(session.call(update), "ok");
+    let mut seen = [0; 8];
+    memory
+        .read_exact_at(&mut seen, 16)
+        .expect("the third value");
+    assert_eq!(seen, [7; 8]);
+    memory.write_all_at(&[9; 8], 24).expect("the last value");
+    let lookup = "map_lookup_elem map_fd=$M key=in:03000000 value=out:8";
+    assert_eq!(session.call(lookup), "ok value=0909090909090909");
+    assert_eq!(session.call("map_freeze map_fd=$M"), "EBUSY");
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skep_abi::{ElemFlags, Errno, MapFlags, MapType};
-use skep_maps::{Held, Ledger, Limits, Map, Rcu, Side, Spec};
+use skep_maps::{Collision, Held, Ledger, Limits, Map, Rcu, Side, Spec};
 
 const ANY: ElemFlags = ElemFlags(0);
 
@@ -16,6 +16,7 @@ fn spec(map_type: MapType, key: u32, entries: u32) -> Spec {
         key_size: key,
         value_size: match map_type {
             Ringbuf | UserRingbuf | Arena => 0,
+            StackTrace => 800,
             _ if refers(map_type) => 4,
             _ => 2048,
         },
@@ -76,6 +77,16 @@ fn play(map: &Map, model: &mut BTreeMap<Vec<u8>, u8>) -> Result<(), Errno> {
     let spec = map.spec().clone();
     match spec.map_type {
         Ringbuf => return map.output(&[1; 100]),
+        StackTrace => {
+            for number in 0..100u8 {
+                match map.stack(&[number; 800], Collision::default()) {
+                    Ok(id) => drop(model.insert(id.to_ne_bytes().to_vec(), number)),
+                    Err(Errno::EEXIST) => {}
+                    Err(errno) => return Err(errno),
+                }
+            }
+            return Ok(());
+        }
         Queue | Stack | BloomFilter => return map.push(&[1; 2048], ANY),
         UserRingbuf => return Ok(()),
         Arena => {
@@ -191,6 +202,7 @@ fn refused_memory_leaves_maps_consistent() {
     check(Stack, 0, 16);
     check(UserRingbuf, 0, 4096);
     check(LpmTrie, 8, 128);
+    check(StackTrace, 4, 1 << 16);
     check(Queue, 0, 16);
     check(BloomFilter, 0, 128);
     check(Ringbuf, 0, 4096);

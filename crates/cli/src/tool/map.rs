@@ -1,8 +1,10 @@
 //! `map`: maps and their elements, in bpftool's words.
 
+mod element;
+
 use skep::Fd;
 use skep::inspect::{self, Kind};
-use skep_abi::{Buffers, Cmd, ElemFlags, Errno, MapType, attr, info, object_name};
+use skep_abi::{Buffers, Cmd, Errno, MapType, attr, info, object_name};
 use skep_btf::{Btf, TypeId};
 
 use super::elem::Shape;
@@ -67,10 +69,10 @@ pub fn command(session: &Session<'_>, words: &mut Words) -> Answer<()> {
         Some("show" | "list") => show(session, words),
         Some("create") => create(session, words),
         Some("dump") => dump(session, words),
-        Some("update" | "push" | "enqueue") => update(session, words),
-        Some("lookup" | "peek") => lookup(session, words),
-        Some("getnext") => getnext(session, words),
-        Some("delete") => delete(session, words),
+        Some("update" | "push" | "enqueue") => element::update(session, words),
+        Some("lookup" | "peek") => element::lookup(session, words),
+        Some("getnext") => element::getnext(session, words),
+        Some("delete") => element::delete(session, words),
         Some("pin") => {
             let (_, fd) = session.select_one(Kind::Map, words)?;
             let path = words.value_of("FILE")?;
@@ -78,8 +80,8 @@ pub fn command(session: &Session<'_>, words: &mut Words) -> Answer<()> {
             session.pin(Kind::Map, fd, &path)
         }
         Some("event_pipe") => Err(Failure::unsupported("map event_pipe")),
-        Some("pop" | "dequeue") => pop(session, words),
-        Some("freeze") => freeze(session, words),
+        Some("pop" | "dequeue") => element::pop(session, words),
+        Some("freeze") => element::freeze(session, words),
         Some(_) => {
             session.say(USAGE);
             Ok(())
@@ -377,205 +379,4 @@ fn dump(session: &Session<'_>, words: &mut Words) -> Answer<()> {
         None => Ok(()),
         Some(errno) => Err(Failure::Quiet(super::failure::code_of(errno))),
     }
-}
-
-/// What stands behind `key` and `value`, in any order, and the flags.
-#[derive(Default)]
-struct Given {
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    flags: u64,
-}
-
-/// Which parts a verb takes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Parts {
-    /// A key, which has no bytes in a map without keys.
-    Key,
-    /// A key, where the map has keys.
-    KeyIfAny,
-    /// Key, value and flags, where the map has them.
-    All,
-}
-
-fn given(session: &Session<'_>, map: &Open<'_>, words: &mut Words, parts: Parts) -> Answer<Given> {
-    let full = parts == Parts::All;
-    let mut given = Given::default();
-    // Descriptors that stand in a value are open until it has been used.
-    while let Some(word) = words.peek().map(str::to_string) {
-        if is_prefix(&word, "key") {
-            words.next();
-            let takes = parts == Parts::Key || map.info.key_size() != 0;
-            check_part("key", takes, given.key.is_some())?;
-            given.key = Some(words.bytes("key", map.info.key_size() as usize)?);
-        } else if is_prefix(&word, "value") {
-            words.next();
-            let takes = full && map.info.value_size() != 0;
-            check_part("value", takes, given.value.is_some())?;
-            given.value = Some(map.shape.value_from(session, words)?);
-        } else if full {
-            words.next();
-            given.flags = match word.as_str() {
-                word if is_prefix(word, "any") => 0,
-                word if is_prefix(word, "noexist") => ElemFlags::NOEXIST.0,
-                word if is_prefix(word, "exist") => ElemFlags::EXIST.0,
-                other => {
-                    let text = format!("expected key or value, got: {other}");
-                    return Err(Failure::message(text));
-                }
-            };
-            words.end()?;
-        } else {
-            return Err(Failure::message(format!(
-                "expected key or value, got: {word}"
-            )));
-        }
-    }
-    Ok(given)
-}
-
-/// Whether a key, or a value, may stand there.
-fn check_part(name: &str, takes: bool, again: bool) -> Answer<()> {
-    match (takes, again) {
-        (false, _) => Err(Failure::message(format!("unnecessary {name}"))),
-        (true, true) => Err(Failure::message(format!("duplicate {name}"))),
-        (true, false) => Ok(()),
-    }
-}
-
-fn no_key() -> Failure {
-    Failure::message("did not find key")
-}
-
-fn update(session: &Session<'_>, words: &mut Words) -> Answer<()> {
-    let map = open(session, words)?;
-    let given = given(session, &map, words, Parts::All)?;
-    let key = given.key.unwrap_or_default();
-    if key.is_empty() && map.info.key_size() != 0 {
-        return Err(no_key());
-    }
-    let Some(mut value) = given.value else {
-        return Err(Failure::message("did not find value"));
-    };
-    let done = map.element(session, Cmd::MapUpdateElem, &key, &mut value, given.flags);
-    done.map_err(|errno| Failure::with_code("update failed", errno))
-}
-
-fn lookup(session: &Session<'_>, words: &mut Words) -> Answer<()> {
-    let map = open(session, words)?;
-    let key = given(session, &map, words, Parts::KeyIfAny)?
-        .key
-        .unwrap_or_default();
-    if key.is_empty() && map.info.key_size() != 0 {
-        return Err(no_key());
-    }
-    let mut value = vec![0; map.shape.value_bytes()];
-    let found = map.element(session, Cmd::MapLookupElem, &key, &mut value, 0);
-    found.map_err(|errno| not_found(session, "lookup failed", &key, errno))?;
-    if key.is_empty() {
-        show_value(session, &value);
-        return Ok(());
-    }
-    if session.json() {
-        session.answer(map.json(&key, &value));
-    } else if let Some(value) = map.shape.formatted(map.types(), &key, &value) {
-        session.say(&format!("{}\n", value.write(super::json::Style::Plain)));
-    } else {
-        session.say(&map.text(&key, &value));
-    }
-    Ok(())
-}
-
-/// Says that there is no such element, as bpftool does: not as an error.
-fn not_found(session: &Session<'_>, what: &str, key: &[u8], errno: Errno) -> Failure {
-    if errno != Errno::ENOENT {
-        return Failure::with_code(what, errno);
-    }
-    let text = super::elem::hex_text(key);
-    session.say(&format!("key:\n{text}\n\nNot found\n"));
-    Failure::Quiet(super::failure::code_of(errno))
-}
-
-/// An element of a queue or stack, which has no key.
-fn show_value(session: &Session<'_>, value: &[u8]) {
-    if !session.json() {
-        let text = super::elem::hex_text(value);
-        return session.say(&format!("value: {text}\n"));
-    }
-    let mut fields = Fields::new();
-    fields.add("key", Json::Array(Vec::new()));
-    fields.add("value", Json::bytes(value));
-    session.answer(fields.done());
-}
-
-fn pop(session: &Session<'_>, words: &mut Words) -> Answer<()> {
-    let map = open(session, words)?;
-    words.end()?;
-    let mut value = vec![0; map.shape.value_bytes()];
-    let taken = map.element(session, Cmd::MapLookupAndDeleteElem, &[], &mut value, 0);
-    match taken {
-        Ok(()) => {
-            show_value(session, &value);
-            Ok(())
-        }
-        Err(Errno::ENOENT) => {
-            let code = super::failure::code_of(Errno::ENOENT);
-            match session.json() {
-                true => Err(Failure::Quiet(code)),
-                false => Err(Failure::Message("empty map".to_string(), code)),
-            }
-        }
-        Err(errno) => Err(Failure::with_code("pop failed", errno)),
-    }
-}
-
-fn getnext(session: &Session<'_>, words: &mut Words) -> Answer<()> {
-    let map = open(session, words)?;
-    let key = given(session, &map, words, Parts::Key)?.key;
-    let next = map
-        .next_key(session, key.as_deref())
-        .map_err(|errno| Failure::with_code("can't get next key", errno))?;
-    if session.json() {
-        let mut fields = Fields::new();
-        fields.add("key", key.map_or(Json::Null, |key| Json::bytes(&key)));
-        fields.add("next_key", Json::bytes(&next));
-        session.answer(fields.done());
-    } else {
-        let key = key.map_or_else(
-            || "key: None\n".to_string(),
-            |key| format!("key:\n{}\n", super::elem::hex_text(&key)),
-        );
-        session.say(&format!(
-            "{key}next key:\n{}\n",
-            super::elem::hex_text(&next)
-        ));
-    }
-    Ok(())
-}
-
-fn delete(session: &Session<'_>, words: &mut Words) -> Answer<()> {
-    let map = open(session, words)?;
-    let key = given(session, &map, words, Parts::Key)?
-        .key
-        .ok_or_else(no_key)?;
-    let mut memory = Buffers::new();
-    let mut delete = attr::MapDeleteElem::new();
-    delete.set_map_fd(map.fd.raw()).set_key(memory.input(&key));
-    session
-        .kernel()
-        .bpf(Cmd::MapDeleteElem.into(), delete.as_attr(), &mut memory)
-        .map(drop)
-        .map_err(|errno| Failure::with_code("delete failed", errno))
-}
-
-fn freeze(session: &Session<'_>, words: &mut Words) -> Answer<()> {
-    let (_, fd) = session.select_one(Kind::Map, words)?;
-    words.end()?;
-    let mut freeze = attr::MapFreeze::new();
-    freeze.set_map_fd(fd.raw());
-    session
-        .kernel()
-        .bpf(Cmd::MapFreeze.into(), freeze.as_attr(), &mut Buffers::new())
-        .map(drop)
-        .map_err(|errno| Failure::because("failed to freeze map", errno))
 }

@@ -1,5 +1,6 @@
 //! What a map costs and how much it is used, as the embedding program asks.
 
+use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering;
 
 use skep_abi::Errno;
@@ -50,5 +51,20 @@ impl Kernel {
                 .map_statistics
                 .then(|| object.operations.load(Ordering::Relaxed)),
         })
+    }
+
+    /// A descriptor of the memory of a `BPF_F_MMAPABLE` array, by which other processes map it
+    /// and then share its values. Whoever has it may write, and nobody can say until when: from
+    /// then on the map cannot be frozen.
+    ///
+    /// # Errors
+    /// `EBADF`; `EINVAL` for a descriptor of something else and for maps that cannot be mapped;
+    /// `EPERM` for a descriptor that is not for writing, and a frozen map; `EMFILE`.
+    pub fn map_memory_fd(&self, fd: u32) -> Result<OwnedFd, Errno> {
+        let file = self.fds.map(fd)?;
+        let (object, _writer) = file.need_write()?;
+        let memory = object.map.memory_fd()?;
+        object.writing.count()?;
+        Ok(memory)
     }
 }

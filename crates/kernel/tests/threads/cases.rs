@@ -132,6 +132,10 @@ pub fn cases() -> Vec<Case> {
             program: Some((ProgType::SchedCls, &[UNDER_CGROUP])),
             ..case(CgroupArray, index, Object(Role::Cgroup), None)
         },
+        Case {
+            program: Some((ProgType::RawTracepoint, &[STACKS])),
+            ..case(StackTrace, index, Number(32), None)
+        },
         storage(
             TaskStorage,
             Role::Task,

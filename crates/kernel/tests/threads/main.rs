@@ -261,7 +261,7 @@ fn check(case: &Case, native: bool) {
             scope.spawn(move || {
                 if let (Some(program), true) = (program, thread < RUNNERS) {
                     let (data, ctx): (&[u8], &[u8]) = match case.program {
-                        Some((ProgType::Syscall, _)) => (&[], &[0; 8]),
+                        Some((ProgType::Syscall | ProgType::RawTracepoint, _)) => (&[], &[0; 8]),
                         _ => (&[0; 64], &[]),
                     };
                     let mut runner = kernel.runner(program, data, ctx).expect("a runner");

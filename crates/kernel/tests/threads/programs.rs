@@ -48,6 +48,13 @@ r2 = r10
 r2 += -16
 call bpf_map_pop_elem#88
 ";
+pub const STACKS: &str = "
+r1 = r9
+r2 = map[M]
+r3 = r7
+r3 &= 0x407
+call bpf_get_stackid#27
+";
 pub const INNER: &str = "
 r1 = map[M]
 r2 = r10
