@@ -5,5 +5,5 @@ mod generate;
 mod parsers;
 mod programs;
 
-pub use parsers::{asm, attr, btf, elf, insn};
+pub use parsers::{asm, attr, btf, data, distill, elf, insn};
 pub use programs::{soundness, verify};

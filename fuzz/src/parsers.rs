@@ -1,6 +1,9 @@
 //! Oracles for everything that reads bytes or text.
 
+use std::sync::Arc;
+
 use skep_abi::{Errno, attr as views, check_attr_size};
+use skep_btf::dump::data::{DataStyle, value};
 use skep_btf::{Btf, BtfExt, Builder};
 use skep_elf::{ObjectFile, SectionIndex};
 use skep_isa::asm::{NoSymbols, assemble};
@@ -88,6 +91,7 @@ fn btf_blob(data: &[u8]) {
     let mut text = String::new();
     skep_btf::dump::raw::all(&btf, &mut text).expect("a string takes all");
     let _ = skep_btf::dump::c::all(&btf);
+    let _ = skep_btf::dump::header::text(&btf, Default::default());
     let once = skep_btf::dedup(&btf, &Default::default());
     Btf::parse(&once.raw).expect("types without repetitions can be read");
     for ty in btf.types() {
@@ -118,6 +122,54 @@ fn btf_blob(data: &[u8]) {
     let written = Builder::from_btf(&btf).finish();
     let again = Btf::parse(&written).unwrap_or_else(|e| panic!("written BTF: {e}"));
     assert_eq!(again.type_count(), btf.type_count());
+}
+
+/// Two halves of an input: the first byte says where the second begins.
+fn halves(data: &[u8]) -> (&[u8], &[u8]) {
+    let Some((part, rest)) = data.split_first() else {
+        return (data, data);
+    };
+    rest.split_at(rest.len() * usize::from(*part) / 256)
+}
+
+/// Bytes are written as values of every type of a blob, or refused, and what is written is no
+/// longer than it may be.
+pub fn data(input: &[u8]) {
+    let (raw, bytes) = halves(input);
+    let Ok(btf) = Btf::parse(raw) else { return };
+    let bits = bytes.first().copied().unwrap_or(0);
+    let style = DataStyle {
+        compact: bits & 1 != 0,
+        skip_names: bits & 2 != 0,
+        emit_zeroes: bits & 4 != 0,
+        emit_strings: bits & 8 != 0,
+        ..DataStyle::default()
+    };
+    for ty in btf.types().take(64) {
+        if let Ok((text, size)) = value(&btf, ty.id(), bytes, &style) {
+            assert_eq!(Some(size), btf.size_of(ty.id()));
+            assert!(text.len() < 1 << 25, "{} bytes of text", text.len());
+        }
+    }
+}
+
+/// Split types and their base are distilled, or refused; what comes out can be read, and be moved
+/// onto the base that it came from.
+pub fn distill(input: &[u8]) {
+    let (base, split) = halves(input);
+    let Ok(base) = Btf::parse(base) else { return };
+    let base = Arc::new(base);
+    let Ok(split) = Btf::parse_on(split.to_vec(), Some(base.clone())) else {
+        return;
+    };
+    let Ok(done) = skep_btf::distill(&split) else {
+        return;
+    };
+    assert!(done.base.type_count() <= base.type_count());
+    let parsed = Btf::parse(done.base.raw()).expect("a distilled base can be read");
+    Btf::parse_on(done.split.raw().to_vec(), Some(Arc::new(parsed)))
+        .expect("split types can be read on it");
+    let _ = skep_btf::rebase(&done.split, &base);
 }
 
 /// Every view of the bytes either reads or refuses them, and writes back what it read.

@@ -112,9 +112,8 @@ fn functions(folder: &Path) -> Outcome {
         return Ok(true);
     };
     let btf = Arc::new(Btf::parse(&raw)?);
-    let (before, behind) = dump::c::HEADER;
-    let types = dump::c::all(&btf)?;
-    std::fs::write(folder.join("vmlinux.h"), format!("{before}{types}{behind}"))?;
+    let types = dump::header::text(&btf, dump::header::Wanted::Sorted)?;
+    std::fs::write(folder.join("vmlinux.h"), types)?;
     let mut text = String::from(
         "#include \"vmlinux.h\"\n#include <bpf/bpf_kfuncs.h>\n\
          char names_license[] SEC(\"license\") = \"GPL\";\n",

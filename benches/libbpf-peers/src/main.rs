@@ -1,5 +1,5 @@
 //! Puts objects to libbpf and to skep's loader and compares what each hands to the kernel:
-//! `skep-libbpf-peers open|load|link|core|dump|distill|data [--show N] [--errors] PATH…`.
+//! `skep-libbpf-peers open|load|link|core|dump|distill|data|mapdump [--show N] [--errors] PATH…`.
 //!
 //! Maps and types are made in the running kernel; programs are not loaded, and nothing is
 //! attached.
@@ -9,6 +9,7 @@ mod core;
 mod data;
 mod distill;
 mod dump;
+mod dumped;
 mod made;
 mod ours;
 mod tape;
@@ -29,9 +30,10 @@ fn main() -> ExitCode {
         "data" => data::run(&rest),
         "distill" => distill::run(&rest),
         "dump" => dump::run(&rest),
+        "mapdump" => dumped::run(&rest),
         _ => {
             eprintln!(
-                "skep-libbpf-peers open|load|link|core|dump|distill|data [--show N] [--errors] PATH…"
+                "skep-libbpf-peers open|load|link|core|dump|distill|data|mapdump [--show N] [--errors] PATH…"
             );
             return ExitCode::from(2);
         }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
-use skep_abi::{Bpf, Buffers, Cmd, Errno, Files, MapType, UserMemory, attr};
+use skep_abi::{Bpf, Buffers, Cmd, Errno, Files, MapType, Mapping, UserMemory, attr};
 use skep_btf::Btf;
 use skep_host::Host;
 use skep_loader::{KernelConfig, LoadOptions, MapDef, Object, Pinning};
@@ -48,6 +48,17 @@ impl Files for Recorder {
 
     fn dup(&self, fd: u32) -> Result<u32, Errno> {
         self.host.dup(fd)
+    }
+
+    fn mmap_at(
+        &self,
+        fd: u32,
+        address: u64,
+        offset: u64,
+        len: usize,
+        writable: bool,
+    ) -> Result<Box<dyn Mapping>, Errno> {
+        self.host.mmap_at(fd, address, offset, len, writable)
     }
 
     fn kernel_btf(&self) -> Result<Vec<u8>, Errno> {
@@ -162,12 +173,13 @@ fn lines(object: &Object) -> Vec<String> {
     });
     let programs = object.programs.iter().map(|program| {
         format!(
-            "P {} section={} type={} attach={} auto={}",
+            "P {} section={} type={} attach={} auto={} along={}",
             program.name,
             program.section.trim_start_matches('?'),
             program.prog_type.map_or(0, u32::from),
             program.expected_attach_type.map_or(0, u32::from),
             u32::from(program.autoload),
+            u32::from(program.autoattach),
         )
     });
     maps.chain(programs).collect()

@@ -235,12 +235,13 @@ unsafe fn opened(object: *mut lb::bpf_object) -> Vec<String> {
         let mut program = lb::bpf_object__next_program(object, std::ptr::null_mut());
         while !program.is_null() {
             lines.push(format!(
-                "P {} section={} type={} attach={} auto={}",
+                "P {} section={} type={} attach={} auto={} along={}",
                 owned(lb::bpf_program__name(program)),
                 owned(lb::bpf_program__section_name(program)),
                 lb::bpf_program__type(program),
                 lb::bpf_program__expected_attach_type(program),
                 u32::from(lb::bpf_program__autoload(program)),
+                u32::from(lb::bpf_program__autoattach(program)),
             ));
             program = lb::bpf_object__next_program(object, program);
         }

@@ -4,7 +4,7 @@
 //! sizes and offsets) was compiled by clang 19, and the BTF that came of it compared.
 
 use skep_btf::dump::c::DumpError;
-use skep_btf::dump::{c, raw};
+use skep_btf::dump::{c, header, raw};
 use skep_btf::{Btf, Builder, Kind, Linkage, TypeId};
 
 macro_rules! recorded {
@@ -222,4 +222,76 @@ fn structures_are_called_as_the_dump_writes_them() {
         assert!(text.contains(&format!("{name} {{")), "{name}: {text}");
     }
     assert_eq!(names.len(), wanted.len());
+}
+
+/// What bpftool 7.8 prints of these types, but for the first, which it loses.
+#[test]
+fn headers_are_sorted_and_declare_functions() {
+    let mut b = Builder::new();
+    let int = b.int("int", 4, true);
+    let later = b.struct_("later", 4, &[("n", int, 0)]);
+    let alias = b.refer(Kind::Typedef, "alias_t", later);
+    b.struct_("early", 4, &[("of", alias, 0)]);
+    b.refer(Kind::Typedef, "number_t", int);
+    b.enum_("", false, &[("LAST", 1)]);
+    b.enum_("", false, &[("FIRST", 1)]);
+    b.enum_("colour", false, &[("RED", 0)]);
+    let mode = b.enum_("", false, &[("ON", 0)]);
+    b.refer(Kind::Typedef, "a_mode", mode);
+    let to = b.ptr(later);
+    let proto = b.func_proto(int, &[("a", to)]);
+    let slow = b.func("slow_one", proto, Linkage::Global);
+    let fast = b.func("fast_one", proto, Linkage::Global);
+    let other = b.func("other", proto, Linkage::Global);
+    for (tag, func) in [
+        ("bpf_kfunc", slow),
+        ("bpf_kfunc", fast),
+        ("bpf_fastcall", fast),
+    ] {
+        b.decl_tag(tag, func, -1);
+    }
+    b.decl_tag("hot", other, -1);
+    let btf = Btf::parse(&b.finish()).unwrap();
+    let check = |wanted: header::Wanted, first: &str, last: &str| {
+        let text = header::text(&btf, wanted).unwrap();
+        let (_, text) = text
+            .rsplit_once("#define __bpf_fastcall\n#endif\n#endif\n\n")
+            .unwrap();
+        let (text, _) = text
+            .split_once("#ifndef BPF_NO_PRESERVE_ACCESS_INDEX")
+            .unwrap();
+        assert_eq!(text, format!("{first}{last}"));
+    };
+    let functions = "\n\n/* BPF kfuncs */\n#ifndef BPF_NO_KFUNC_PROTOTYPES\n\
+        extern int slow_one(struct later *a) __weak __ksym;\n\
+        extern __bpf_fastcall int fast_one(struct later *a) __weak __ksym;\n#endif\n\n";
+    let constants = ["LAST", "FIRST"].map(|name| format!("enum {{\n\t{name} = 1,\n}};\n\n"));
+    let [last, first] = constants;
+    let colour = "enum colour {\n\tRED = 0,\n};\n\n";
+    let mode = "typedef enum {\n\tON = 0,\n} a_mode;\n\n";
+    let number = "typedef int number_t;\n\n";
+    let later = "struct later {\n\tint n;\n};\n\n";
+    let alias = "typedef struct later alias_t;\n\n";
+    let early = "struct early {\n\talias_t of;\n};\n\n";
+    let sorted = [&first, &last, mode, colour, number, later, alias, early];
+    let by_number = [later, alias, early, number, &last, &first, colour, mode];
+    check(
+        header::Wanted::Sorted,
+        &sorted.concat().trim_end_matches('\n').to_string(),
+        &format!("\n{functions}"),
+    );
+    check(
+        header::Wanted::Unsorted,
+        by_number.concat().trim_end_matches('\n'),
+        &format!("\n{functions}"),
+    );
+    check(
+        header::Wanted::Roots(vec![alias_id(&btf)]),
+        &[later, alias].concat(),
+        "",
+    );
+}
+
+fn alias_id(btf: &Btf) -> TypeId {
+    btf.find_by_name_kind("alias_t", Kind::Typedef).unwrap()
 }

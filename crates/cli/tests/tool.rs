@@ -412,3 +412,98 @@ fn skeletons_name_what_an_object_has() {
         ran.err
     );
 }
+
+#[test]
+fn types_that_a_kernel_holds() {
+    let with = |args: &[&str]| {
+        let args: Vec<&str> = ["--object", FIREWALL].iter().chain(args).copied().collect();
+        skep(&args, "")
+    };
+    let shown: Value = serde_json::from_str(&with(&["-j", "btf", "show"]).out).unwrap();
+    let own = shown
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|btf| btf["kernel"] == false)
+        .unwrap();
+    assert_eq!(own["prog_ids"], json!([1]));
+    assert!(own["size"].as_u64() > Some(100) && !own["map_ids"].as_array().unwrap().is_empty());
+    let id = own["id"].to_string();
+    let one: Value = serde_json::from_str(&with(&["-j", "btf", "list", "id", &id]).out).unwrap();
+    assert_eq!(&one, own);
+    let line = with(&["btf", "show", "id", &id]).out;
+    assert!(
+        line.starts_with(&format!(
+            "{id}: name <anon>  size {}B  prog_ids 1",
+            own["size"]
+        )),
+        "{line}"
+    );
+    // The program's types, the map's, and the file's are the same.
+    let file = skep(&["btf", "dump", "file", FIREWALL, "format", "c"], "").out;
+    for words in [
+        &["id", &id][..],
+        &["prog", "id", "1"],
+        &["map", "id", "1", "all"],
+    ] {
+        let ran = with(&[&["btf", "dump"], words, &["format", "c"]].concat());
+        assert_eq!(
+            ran.out.lines().count(),
+            file.lines().count(),
+            "{words:?} {}",
+            ran.err
+        );
+    }
+    let of_map = |part: &str| {
+        let words = ["-j", "btf", "dump", "map", "id", "1", part];
+        let ran: Value = serde_json::from_str(&with(&words).out).unwrap();
+        ran["types"].as_array().unwrap().len()
+    };
+    assert_eq!((of_map("key"), of_map("value"), of_map("kv")), (1, 1, 2));
+    let check = |words: &[&str], wanted: &str| {
+        let ran = with(words);
+        assert_ne!(ran.code, 0, "{words:?}");
+        assert!(ran.err.starts_with(wanted), "{words:?}: {}", ran.err);
+    };
+    check(
+        &["btf", "dump", "id", "77777"],
+        "Error: get btf by id (77777): No such file",
+    );
+    check(
+        &["btf", "show", "name", "x"],
+        "Error: expected 'id', got: 'name'?",
+    );
+    check(
+        &["btf", "dump", "prog", "id", "1", "root_id", "9999"],
+        "Error: invalid root ID: 9999",
+    );
+    check(
+        &["btf", "dump", "prog", "id", "1", "foo"],
+        "Error: unrecognized option: 'foo'",
+    );
+    check(
+        &["btf", "dump", "nosuch", "1"],
+        "Error: unrecognized BTF source specifier: 'nosuch'",
+    );
+}
+
+#[test]
+fn attaching_is_refused_clearly() {
+    let ran = skep(
+        &[
+            "prog",
+            "loadall",
+            "programs/kprobe_open.bpf.o",
+            "/p",
+            "autoattach",
+        ],
+        "",
+    );
+    assert!(
+        ran.err.contains("unsupported") && ran.err.contains("kprobe/"),
+        "{}",
+        ran.err
+    );
+    let ran = skep(&["prog", "loadall", FIREWALL, "/p", "autoattach"], "");
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+}

@@ -62,6 +62,21 @@ impl AttachForm {
     }
 }
 
+/// What attaching a whole object means for one of its programs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AutoAttach {
+    /// It is attached, to what its section's name says.
+    Yes,
+    /// It is not loaded, or somebody said that it shall not be attached.
+    Off,
+    /// Programs of its section are attached by hand.
+    ByHand,
+    /// It would be, but its section does not say to what; it is passed over.
+    NoTarget,
+    /// It would be, but what its section says is not written as it should; that is an error.
+    BadTarget,
+}
+
 /// Where a program is to be attached, taken apart.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AttachTarget {

@@ -257,23 +257,45 @@ pub fn btf_bytes(backend: &dyn Backend, fd: u32) -> Result<Vec<u8>, Errno> {
     Ok(raw)
 }
 
-/// The name of a blob of types, when it is the kernel's or a module's.
+/// What a kernel says of a blob of types.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BtfAbout {
+    /// Bytes of it.
+    pub size: u32,
+    /// Its name, which only those of the kernel and of its modules have.
+    pub name: String,
+    /// Whether it is the kernel's or a module's.
+    pub is_kernel: bool,
+}
+
+/// What a blob of types is.
 ///
 /// # Errors
 /// As [`map_info`].
-pub fn btf_name(backend: &dyn Backend, fd: u32) -> Result<Option<String>, Errno> {
+pub fn btf_about(backend: &dyn Backend, fd: u32) -> Result<BtfAbout, Errno> {
     let mut name = vec![0u8; 128];
     let mut memory = Buffers::new();
     let mut wanted = info::BtfInfo::new();
     wanted.set_name(memory.output(&mut name)).set_name_len(128);
     let mut bytes = wanted.bytes().to_vec();
     ask(backend, fd, &mut bytes, memory)?;
-    if info::BtfInfo::prefix(&bytes).kernel_btf() == 0 {
-        return Ok(None);
-    }
+    let info = info::BtfInfo::prefix(&bytes);
     let end = name.iter().position(|byte| *byte == 0);
     name.truncate(end.unwrap_or(name.len()));
-    Ok(Some(String::from_utf8_lossy(&name).into_owned()))
+    Ok(BtfAbout {
+        size: info.btf_size(),
+        name: String::from_utf8_lossy(&name).into_owned(),
+        is_kernel: info.kernel_btf() != 0,
+    })
+}
+
+/// The name of a blob of types, when it is the kernel's or a module's.
+///
+/// # Errors
+/// As [`map_info`].
+pub fn btf_name(backend: &dyn Backend, fd: u32) -> Result<Option<String>, Errno> {
+    let about = btf_about(backend, fd)?;
+    Ok(about.is_kernel.then_some(about.name))
 }
 
 /// The types with this number; `EINVAL` when they cannot be understood.

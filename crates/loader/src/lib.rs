@@ -41,7 +41,7 @@ pub mod skeleton;
 mod struct_ops;
 mod struct_ops_value;
 
-pub use attach::{AttachForm, AttachTarget};
+pub use attach::{AttachForm, AttachTarget, AutoAttach};
 pub use core::{Candidate, Explanation, explain, minimal_btf};
 pub use error::{LoadError, OpenError};
 pub use externs::{Extern, ExternIndex, ExternKind, KconfigKind};

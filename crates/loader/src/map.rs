@@ -86,6 +86,8 @@ pub struct MapDef {
     pub initial: Option<Vec<u8>>,
     /// Whether to create it at all.
     pub autocreate: bool,
+    /// For struct_ops: whether attaching the object registers it (`bpf_map__set_autoattach`).
+    pub autoattach: bool,
 }
 
 impl MapDef {
@@ -111,6 +113,7 @@ impl MapDef {
             slots: Vec::new(),
             initial: None,
             autocreate: true,
+            autoattach: true,
         }
     }
 

@@ -395,6 +395,7 @@ fn describe(function: &Function) -> Program {
         attach_prog: None,
         flags: ProgFlags(flags),
         autoload,
+        autoattach: true,
         insns: Vec::new(),
         functions: Vec::new(),
         fixups: Vec::new(),

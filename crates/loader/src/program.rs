@@ -5,7 +5,7 @@ use skep_abi::{AttachType, ProgFlags, ProgType};
 use skep_btf::{CoreRelo, LineInfo, TypeId};
 use skep_isa::Insn;
 
-use crate::attach::AttachTarget;
+use crate::attach::{AttachForm, AttachTarget, AutoAttach};
 use crate::externs::ExternIndex;
 use crate::map::MapIndex;
 use crate::section_table::SectionDef;
@@ -74,6 +74,9 @@ pub struct Program {
     pub flags: ProgFlags,
     /// Whether to load it together with the object (`SEC("?…")` says no).
     pub autoload: bool,
+    /// Whether attaching the object takes this program along (`bpf_program__set_autoattach`);
+    /// [`Program::auto_attach`] says what comes of it.
+    pub autoattach: bool,
     /// The instructions, entry function first, then the functions it calls in the order in
     /// which they are met.
     pub insns: Vec<Insn>,
@@ -92,6 +95,24 @@ pub struct Program {
 }
 
 impl Program {
+    /// What attaching the whole object means for this program, as libbpf decides it
+    /// (`bpf_object__attach_skeleton`): by what its section's name says.
+    pub fn auto_attach(&self) -> AutoAttach {
+        let Some(def) = self.def.filter(|def| def.attaches_itself()) else {
+            return AutoAttach::ByHand;
+        };
+        match (&self.target_text, &self.target) {
+            _ if !self.autoload || !self.autoattach => AutoAttach::Off,
+            // The kernel knows the target since the program was loaded.
+            _ if def.form.btf_target().is_some() || def.form == AttachForm::Replace => {
+                AutoAttach::Yes
+            }
+            (None, _) => AutoAttach::NoTarget,
+            (Some(_), None) => AutoAttach::BadTarget,
+            (Some(_), Some(_)) => AutoAttach::Yes,
+        }
+    }
+
     /// The line record that covers an instruction slot.
     pub fn line_at(&self, insn: usize) -> Option<&LineInfo> {
         let after = self

@@ -190,6 +190,14 @@ pub const SECTIONS: &[SectionDef] = &[
 ];
 
 impl SectionDef {
+    /// Whether attaching an object attaches such programs, where their section's name says
+    /// where. Others are attached by hand: to an interface, a cgroup, a map, or with the
+    /// structure of operations that they are part of.
+    pub fn attaches_itself(&self) -> bool {
+        let by_name = !matches!(self.form, F::None | F::StructOps);
+        by_name && self.attach_type != Some(A::LsmCgroup)
+    }
+
     /// The row for a section's name (without a leading `?`), and the target it names.
     pub fn find(section: &str) -> Option<(&'static SectionDef, Option<&str>)> {
         SECTIONS.iter().find_map(|def| {

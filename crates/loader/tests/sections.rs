@@ -1,7 +1,7 @@
 //! What section names mean.
 
 use skep_abi::{AttachType, ProgType};
-use skep_loader::{AttachTarget, SECTIONS, SectionDef, object_name};
+use skep_loader::{AttachTarget, AutoAttach, Object, SECTIONS, SectionDef, object_name};
 
 #[test]
 fn names_with_their_types() {
@@ -182,4 +182,74 @@ fn objects_are_named_after_their_files() {
     check("/a/b.c/xdp_firewall.bpf.o", "xdp_firewall");
     check("a_very_long_name_indeed.o", "a_very_long_nam");
     check("", "");
+}
+
+/// libbpf 1.7 answers the same: `EOPNOTSUPP` from `bpf_program__attach` for what is not attached
+/// by its section's name.
+#[test]
+fn what_attaches_itself() {
+    let itself = [
+        "kprobe",
+        "uretprobe.s",
+        "kprobe.session",
+        "uprobe.multi.s",
+        "ksyscall",
+        "usdt",
+        "tp",
+        "raw_tp.w",
+        "tp_btf",
+        "fentry.s",
+        "fmod_ret",
+        "freplace",
+        "lsm",
+        "lsm.s",
+        "iter.s",
+    ];
+    let by_hand = [
+        "xdp",
+        "tc",
+        "tcx/ingress",
+        "socket",
+        "perf_event",
+        "cgroup/dev",
+        "cgroup_skb/egress",
+        "lsm_cgroup",
+        "netfilter",
+        "struct_ops.s",
+        "syscall",
+        "sk_lookup",
+        "flow_dissector",
+    ];
+    let check = |names: &[&str], wanted| {
+        for name in names {
+            let (def, _) = SectionDef::find(name).unwrap();
+            assert_eq!(def.attaches_itself(), wanted, "{name}");
+        }
+    };
+    check(&itself, true);
+    check(&by_hand, false);
+}
+
+#[test]
+fn attaching_an_object() {
+    let bytes = include_bytes!("../../../programs/kprobe_open.bpf.o");
+    let object = Object::open(bytes, "kprobe_open.bpf.o").unwrap();
+    let check = |change: fn(&mut skep_loader::Program), wanted| {
+        let mut program = object.programs[0].clone();
+        change(&mut program);
+        assert_eq!(program.auto_attach(), wanted, "{}", program.section);
+    };
+    check(|_| {}, AutoAttach::Yes);
+    check(|p| p.autoattach = false, AutoAttach::Off);
+    check(|p| p.autoload = false, AutoAttach::Off);
+    check(
+        |p| (p.target_text, p.target) = (None, None),
+        AutoAttach::NoTarget,
+    );
+    check(|p| p.target = None, AutoAttach::BadTarget);
+    check(|p| p.def = None, AutoAttach::ByHand);
+    check(
+        |p| p.def = SectionDef::find("xdp").map(|(def, _)| def),
+        AutoAttach::ByHand,
+    );
 }

@@ -33,9 +33,9 @@ pub use skep_abi as abi;
 pub use skep_kernel::{Credentials, Kernel, Runner};
 pub use skep_loader::object_name;
 pub use skep_loader::{
-    AttachTarget, Extern, ExternKind, Fd, KernelConfig, LoadError, LoadOptions, Loaded, LogOptions,
-    MapDef, MapIndex, MapOrigin, ModuleBtf, Object, OpenError, ProgIndex, Program, ProgramLoad,
-    SECTIONS, SectionDef,
+    AttachTarget, AutoAttach, Extern, ExternKind, Fd, KernelConfig, LoadError, LoadOptions, Loaded,
+    LogOptions, MapDef, MapIndex, MapOrigin, ModuleBtf, Object, OpenError, ProgIndex, Program,
+    ProgramLoad, SECTIONS, SectionDef,
 };
 pub use skep_loader::{Candidate, Explanation, explain, minimal_btf};
 pub use skep_loader::{features, inspect, skeleton};

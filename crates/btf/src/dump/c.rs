@@ -60,12 +60,17 @@ pub fn all(btf: &Btf) -> Result<String, DumpError> {
 /// # Errors
 /// As [`all`].
 pub fn roots(btf: &Btf, ids: impl Iterator<Item = TypeId>) -> Result<String, DumpError> {
+    Ok(roots_written(btf, ids)?.text())
+}
+
+/// What has written these types, and goes on with the names that it has given.
+pub(super) fn roots_written(
+    btf: &Btf,
+    ids: impl Iterator<Item = TypeId>,
+) -> Result<Dumper<'_>, DumpError> {
     let mut dumper = Dumper::new(btf);
     dumper.roots(ids)?;
-    Ok(match String::from_utf8(dumper.out) {
-        Ok(text) => text,
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-    })
+    Ok(dumper)
 }
 
 /// Writes how C declares a name of this type, on one line but for nameless structures: a variable,
@@ -100,16 +105,6 @@ pub fn composites(btf: &Btf) -> Result<Vec<(TypeId, String)>, DumpError> {
         })
         .collect())
 }
-
-/// The text that stands around a dump in a header file.
-pub const HEADER: (&str, &str) = (
-    "#ifndef __VMLINUX_H__\n#define __VMLINUX_H__\n\n\
-     #ifndef BPF_NO_PRESERVE_ACCESS_INDEX\n\
-     #pragma clang attribute push (__attribute__((preserve_access_index)), apply_to = record)\n\
-     #endif\n\n",
-    "#ifndef BPF_NO_PRESERVE_ACCESS_INDEX\n#pragma clang attribute pop\n#endif\n\n\
-     #endif /* __VMLINUX_H__ */\n",
-);
 
 /// How far a type has been written.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -174,6 +169,14 @@ impl<'a> Dumper<'a> {
             is_bare: true,
             progress: Vec::new(),
             tasks: Vec::new(),
+        }
+    }
+
+    /// What has been written.
+    pub(super) fn text(self) -> String {
+        match String::from_utf8(self.out) {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
         }
     }
 

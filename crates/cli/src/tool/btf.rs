@@ -1,49 +1,184 @@
 //! `skep btf`: types of files and of what a kernel holds, as records, JSON or C.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use skep_btf::dump::{c, raw};
-use skep_btf::{Kind, Type, TypeId};
+use skep::inspect::{self, Kind};
+use skep_btf::dump::{header, raw};
+use skep_btf::{Btf, Type, TypeId};
 
+use super::btf_record;
 use super::failure::{Answer, Failure};
 use super::json::{Fields, Json};
 use super::session::Session;
-use super::words::Words;
+use super::words::{Words, is_prefix};
 use crate::types::read;
 
-pub const VERBS: &[&str] = &["dump", "help"];
+pub const VERBS: &[&str] = &["show", "list", "dump", "help"];
 
 pub const USAGE: &str = "\
-Usage: skep [-B BASE] btf dump file FILE [root_id ID…] [format FORMAT]
+Usage: skep btf { show | list } [id BTF_ID]
+       skep [-B BASE] btf dump BTF_SRC [format FORMAT] [root_id ROOT_ID]…
        skep btf help
 
+       BTF_SRC := { id BTF_ID | prog PROG | map MAP [{key | value | kv | all}] |
+                    file FILE [file FILE]… }
        FORMAT := { raw | c [unsorted] }
+       MAP := { id MAP_ID | pinned FILE | name MAP_NAME }
+       PROG := { id PROG_ID | pinned FILE | tag PROG_TAG | name PROG_NAME }
 ";
+
+/// Where the running kernel shows its types and, under their names, those of its modules.
+const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// Carries a command of the family out.
 pub fn command(session: &Session<'_>, words: &mut Words) -> Answer<()> {
-    let verb = words.next().unwrap_or_default();
-    match verb.as_str() {
-        "dump" => dump(session, words),
-        _ => Err(Failure::Usage),
+    let verb = words.next().unwrap_or_else(|| "show".to_string());
+    let verb = VERBS.iter().find(|whole| is_prefix(&verb, whole));
+    match verb.copied() {
+        Some("show" | "list") => show(session, words),
+        Some("dump") => dump(session, words),
+        Some(_) => {
+            session.say(USAGE);
+            Ok(())
+        }
+        None => Err(Failure::Usage),
     }
 }
 
-fn dump(session: &Session<'_>, words: &mut Words) -> Answer<()> {
-    let what = words.next().unwrap_or_default();
-    if what != "file" {
-        return Err(Failure::message(format!(
-            "unrecognized BTF source specifier: '{what}'"
-        )));
+/// The programs and maps that were made with each blob of types.
+#[derive(Default)]
+struct Users {
+    programs: BTreeMap<u32, Vec<u32>>,
+    maps: BTreeMap<u32, Vec<u32>>,
+}
+
+impl Users {
+    fn of(session: &Session<'_>) -> Answer<Users> {
+        let kernel = session.kernel();
+        let mut users = Users::default();
+        // What has gone meanwhile is no error.
+        for id in session.ids(Kind::Prog)? {
+            let info = inspect::open(kernel, Kind::Prog, id)
+                .and_then(|fd| inspect::prog_info(kernel, fd.raw()));
+            if let Ok(info) = info {
+                users.programs.entry(info.btf_id()).or_default().push(id);
+            }
+        }
+        for id in session.ids(Kind::Map)? {
+            let info = inspect::open(kernel, Kind::Map, id)
+                .and_then(|fd| inspect::map_info(kernel, fd.raw()));
+            if let Ok(info) = info {
+                users.maps.entry(info.btf_id()).or_default().push(id);
+            }
+        }
+        Ok(users)
     }
-    let path = words.value_of("file")?;
-    let (mut as_c, mut roots) = (false, Vec::new());
+}
+
+fn show(session: &Session<'_>, words: &mut Words) -> Answer<()> {
+    let (ids, is_one) = match words.left() {
+        0 => (session.ids(Kind::Btf)?, false),
+        _ => {
+            let (id, _) = session.select_one(Kind::Btf, words)?;
+            words.end()?;
+            (vec![id], true)
+        }
+    };
+    let users = Users::of(session)?;
+    let mut all = Vec::new();
+    for id in ids {
+        let Ok(fd) = inspect::open(session.kernel(), Kind::Btf, id) else {
+            continue;
+        };
+        let about = inspect::btf_about(session.kernel(), fd.raw())
+            .map_err(|errno| Failure::because("can't get BTF object info", errno))?;
+        let none = Vec::new();
+        let programs = users.programs.get(&id).unwrap_or(&none);
+        let maps = users.maps.get(&id).unwrap_or(&none);
+        if session.json() {
+            let mut fields = Fields::new();
+            fields
+                .add("id", id)
+                .add("size", about.size)
+                .add("prog_ids", Json::numbers(programs))
+                .add("map_ids", Json::numbers(maps))
+                .add("kernel", about.is_kernel)
+                .maybe("name", Some(about.name).filter(|name| !name.is_empty()));
+            all.push(fields.done());
+            continue;
+        }
+        let name = match about.is_kernel {
+            true => format!("[{}]", about.name),
+            false if about.name.is_empty() => "<anon>".to_string(),
+            false => about.name,
+        };
+        let mut text = format!("{id}: name {name}  size {}B", about.size);
+        for (word, ids) in [("prog_ids", programs), ("map_ids", maps)] {
+            let ids: Vec<String> = ids.iter().map(u32::to_string).collect();
+            if !ids.is_empty() {
+                text += &format!("  {word} {}", ids.join(","));
+            }
+        }
+        session.say(&format!("{text}\n"));
+    }
+    if session.json() {
+        session.answer(match (is_one, all.pop()) {
+            (true, Some(one)) => one,
+            (_, last) => Json::Array(all.into_iter().chain(last).collect()),
+        });
+    }
+    Ok(())
+}
+
+/// What is to be dumped.
+struct Source {
+    btf: Btf,
+    /// Only these, when there are any.
+    roots: Vec<TypeId>,
+}
+
+fn dump(session: &Session<'_>, words: &mut Words) -> Answer<()> {
+    if words.left() < 2 {
+        return Err(Failure::Usage);
+    }
     // `-B` stands around the words.
-    let mut base = session.options.common.btf.clone();
-    while words.left() > 0 {
-        let word = words.next().unwrap_or_default();
+    let base = session.options.common.btf.as_deref();
+    let base = match base {
+        Some(path) => Some(Arc::new(read(path, None).map_err(Failure::message)?)),
+        None => None,
+    };
+    let what = words.next().unwrap_or_default();
+    let mut source = match what.as_str() {
+        word if is_prefix(word, "id") => {
+            let id = words.number("id")?;
+            whole(held(session, id, base)?)
+        }
+        word if is_prefix(word, "map") => of_map(session, words, base)?,
+        word if is_prefix(word, "prog") => {
+            let (_, fd) = session.select_one(Kind::Prog, words)?;
+            let info = inspect::prog_info(session.kernel(), fd.raw())
+                .map_err(|errno| Failure::because("can't get prog info", errno))?;
+            whole(held(session, info.btf_id(), base)?)
+        }
+        word if is_prefix(word, "file") => {
+            let first = words.value_of("file")?;
+            let mut text = of_file(&first, base.clone())?;
+            // Each further file stands on the one before it.
+            while words.take("file") {
+                text = of_file(&words.value_of("file")?, Some(Arc::new(text)))?;
+            }
+            whole(text)
+        }
+        other => {
+            let text = format!("unrecognized BTF source specifier: '{other}'");
+            return Err(Failure::message(text));
+        }
+    };
+    let (mut as_c, mut unsorted, mut asked) = (false, false, Vec::new());
+    while let Some(word) = words.next() {
         match word.as_str() {
-            "format" => match words.value_of("format")?.as_str() {
+            word if is_prefix(word, "format") => match words.value_of("format")?.as_str() {
                 "c" => as_c = true,
                 "raw" => as_c = false,
                 other => {
@@ -53,152 +188,126 @@ fn dump(session: &Session<'_>, words: &mut Words) -> Answer<()> {
                     return Err(Failure::message(text));
                 }
             },
-            "root_id" => {
+            word if is_prefix(word, "root_id") => {
                 let id = words.value_of("root_id")?;
                 let id = id
                     .parse()
                     .map_err(|_| Failure::message(format!("can't parse {id} as root ID")))?;
-                roots.push(TypeId(id));
+                if source.btf.type_by_id(TypeId(id)).is_none() {
+                    return Err(Failure::message(format!("invalid root ID: {id}")));
+                }
+                asked.push(TypeId(id));
             }
-            "base" => base = Some(words.value_of("base")?),
-            // Types come in the order of their numbers to begin with.
-            "unsorted" if as_c => {}
-            _ => return Err(Failure::Usage),
+            "unsorted" => unsorted = true,
+            other => return Err(Failure::message(format!("unrecognized option: '{other}'"))),
         }
     }
-    let base = match base {
-        Some(path) => Some(Arc::new(read(&path, None).map_err(Failure::message)?)),
-        None => None,
-    };
-    let btf = read(&path, base).map_err(Failure::message)?;
-    if as_c {
-        if session.json() {
-            return Err(Failure::message(
-                "JSON output for C-syntax dump is not supported".to_string(),
-            ));
+    if !asked.is_empty() {
+        source.roots = asked;
+    }
+    match (as_c, session.json()) {
+        (true, true) => Err(Failure::message(
+            "JSON output for C-syntax dump is not supported".to_string(),
+        )),
+        (true, false) => {
+            let wanted = match (source.roots.is_empty(), unsorted) {
+                (false, _) => header::Wanted::Roots(source.roots),
+                (true, true) => header::Wanted::Unsorted,
+                (true, false) => header::Wanted::Sorted,
+            };
+            let text = header::text(&source.btf, wanted)
+                .map_err(|error| Failure::message(error.to_string()))?;
+            session.say(&text);
+            Ok(())
         }
-        let text = if roots.is_empty() {
-            c::all(&btf)
-        } else {
-            c::roots(&btf, roots.into_iter())
-        };
-        let text = text.map_err(|error| Failure::message(error.to_string()))?;
-        session.say(&format!("{}{text}{}", c::HEADER.0, c::HEADER.1));
-        return Ok(());
+        (false, json) => {
+            records(session, &source, json);
+            Ok(())
+        }
     }
-    let wanted = |ty: &Type<'_>| roots.is_empty() || roots.contains(&ty.id());
-    if session.json() {
-        let types = btf.types().filter(wanted).map(|ty| json(&ty)).collect();
-        session.answer(Fields::new().add("types", Json::Array(types)).done());
-        return Ok(());
-    }
-    let mut text = String::new();
-    for ty in btf.types().filter(wanted) {
-        // Writing to a string cannot fail.
-        let _ = raw::one(&ty, &mut text);
-    }
-    session.say(&text);
-    Ok(())
 }
 
-/// A record with bpftool's names.
-fn json(ty: &Type<'_>) -> Json {
-    let kind = ty.kind();
-    let mut fields = Fields::new();
-    fields
-        .add("id", ty.id().0)
-        .add("kind", kind.name())
-        .add("name", raw::shown(ty.name()));
-    let third = ty.size_or_type();
-    match kind {
-        Kind::Int => {
-            let int = ty.int();
-            fields
-                .add("size", third)
-                .add("bits_offset", int.map_or(0, |int| int.bit_offset))
-                .add("nr_bits", int.map_or(0, |int| int.bits))
-                .add("encoding", raw::encoding(ty))
+fn records(session: &Session<'_>, source: &Source, as_json: bool) {
+    let btf = &source.btf;
+    let all: Vec<Type<'_>> = match source.roots.is_empty() {
+        true => btf.types().collect(),
+        false => {
+            let roots = source.roots.iter();
+            roots.filter_map(|id| btf.type_by_id(*id)).collect()
         }
-        Kind::Array => {
-            let array = ty.array();
-            fields
-                .add("type_id", array.map_or(0, |a| a.elem.0))
-                .add("index_type_id", array.map_or(0, |a| a.index.0))
-                .add("nr_elems", array.map_or(0, |a| a.count))
-        }
-        Kind::Struct | Kind::Union => {
-            let members = ty.members().map(|member| {
-                let mut fields = Fields::new();
-                fields
-                    .add("name", raw::shown(member.name))
-                    .add("type_id", member.ty.0)
-                    .add("bits_offset", member.bit_offset);
-                match member.bitfield_size {
-                    0 => fields.done(),
-                    bits => fields.add("bitfield_size", bits).done(),
-                }
-            });
-            fields
-                .add("size", third)
-                .add("vlen", ty.vlen())
-                .add("members", Json::Array(members.collect()))
-        }
-        Kind::Enum | Kind::Enum64 => {
-            let values = ty.enumerators().map(|constant| {
-                // bpftool widens constants of four bytes with their sign, whatever it is.
-                let value = match (ty.kind_flag(), kind) {
-                    (true, _) => constant.value.cast_signed().to_string(),
-                    (false, Kind::Enum) => {
-                        i64::from(constant.value as i32).cast_unsigned().to_string()
-                    }
-                    (false, _) => constant.value.to_string(),
-                };
-                Fields::new()
-                    .add("name", raw::shown(constant.name))
-                    .add("val", Json::Number(value))
-                    .done()
-            });
-            fields
-                .add("encoding", raw::sign(ty))
-                .add("size", third)
-                .add("vlen", ty.vlen())
-                .add("values", Json::Array(values.collect()))
-        }
-        Kind::Fwd => fields.add("fwd_kind", raw::forward(ty)),
-        Kind::Func | Kind::Var => fields
-            .add("type_id", third)
-            .add("linkage", raw::linkage(ty)),
-        Kind::FuncProto => {
-            let params = ty.params().map(|param| {
-                Fields::new()
-                    .add("name", raw::shown(param.name))
-                    .add("type_id", param.ty.0)
-                    .done()
-            });
-            fields
-                .add("ret_type_id", third)
-                .add("vlen", ty.vlen())
-                .add("params", Json::Array(params.collect()))
-        }
-        Kind::DataSec => {
-            let vars = ty.vars().map(|var| {
-                Fields::new()
-                    .add("type_id", var.ty.0)
-                    .add("offset", var.offset)
-                    .add("size", var.size)
-                    .done()
-            });
-            fields
-                .add("size", third)
-                .add("vlen", ty.vlen())
-                .add("vars", Json::Array(vars.collect()))
-        }
-        Kind::Float => fields.add("size", third),
-        Kind::DeclTag => fields.add("type_id", third).add(
-            "component_idx",
-            Json::Number(ty.component_idx().unwrap_or(-1).to_string()),
-        ),
-        _ => fields.add("type_id", third),
     };
-    fields.done()
+    if as_json {
+        let types = all.iter().map(btf_record::json).collect();
+        session.answer(Fields::new().add("types", Json::Array(types)).done());
+        return;
+    }
+    let mut text = String::new();
+    for ty in &all {
+        // Writing to a string cannot fail.
+        let _ = raw::one(ty, &mut text);
+    }
+    session.say(&text);
+}
+
+fn whole(btf: Btf) -> Source {
+    let roots = Vec::new();
+    Source { btf, roots }
+}
+
+/// The types of a file. Those of a module of the running kernel stand on the kernel's.
+fn of_file(path: &str, base: Option<Arc<Btf>>) -> Answer<Btf> {
+    let base = match base {
+        None if path.starts_with("/sys/kernel/btf/") && path != KERNEL_BTF => {
+            Some(Arc::new(read(KERNEL_BTF, None).map_err(Failure::message)?))
+        }
+        base => base,
+    };
+    read(path, base).map_err(Failure::message)
+}
+
+/// The types that a kernel has under this number.
+fn held(session: &Session<'_>, id: u32, base: Option<Arc<Btf>>) -> Answer<Btf> {
+    let kernel = session.kernel();
+    let failed = |errno| Failure::because(format!("get btf by id ({id})"), errno);
+    let fd = inspect::open(kernel, Kind::Btf, id).map_err(failed)?;
+    let about = inspect::btf_about(kernel, fd.raw()).map_err(failed)?;
+    let bytes = inspect::btf_bytes(kernel, fd.raw()).map_err(failed)?;
+    let base = match base {
+        // A module's types stand on the kernel's.
+        None if about.is_kernel && about.name != "vmlinux" => {
+            let bytes = kernel.kernel_btf().map_err(failed)?;
+            let parsed = Btf::parse(&bytes).map_err(|error| Failure::message(error.to_string()))?;
+            Some(Arc::new(parsed))
+        }
+        base => base.filter(|_| about.is_kernel),
+    };
+    Btf::parse_on(bytes, base).map_err(|error| Failure::message(format!("BTF {id}: {error}")))
+}
+
+/// The types of a map: its key's and its value's, or one of them, or all that it was made with.
+fn of_map(session: &Session<'_>, words: &mut Words, base: Option<Arc<Btf>>) -> Answer<Source> {
+    let (_, fd) = session.select_one(Kind::Map, words)?;
+    let info = inspect::map_info(session.kernel(), fd.raw())
+        .map_err(|errno| Failure::because("can't get map info", errno))?;
+    let (key, value) = (
+        TypeId(info.btf_key_type_id()),
+        TypeId(info.btf_value_type_id()),
+    );
+    let parts: [(&str, &[TypeId]); 4] = [
+        ("key", &[key]),
+        ("value", &[value]),
+        ("kv", &[key, value]),
+        ("all", &[]),
+    ];
+    let word = words.peek().unwrap_or_default().to_string();
+    let named = parts.iter().find(|(name, _)| is_prefix(&word, name));
+    if named.is_some() {
+        words.next();
+    }
+    let (_, roots) = named.unwrap_or(&parts[2]);
+    let roots = roots.iter().copied().filter(|id| *id != TypeId::VOID);
+    Ok(Source {
+        btf: held(session, info.btf_id(), base)?,
+        roots: roots.collect(),
+    })
 }

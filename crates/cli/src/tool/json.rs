@@ -90,9 +90,9 @@ impl Json {
             Json::Text(text) => quote(text, out),
             Json::Hex(digits) if style == Style::Plain => out.push_str(digits),
             Json::Hex(digits) => quote(digits, out),
-            Json::Pointer(0) if style == Style::Plain => out.push_str("(nil)"),
+            Json::Pointer(0) if style == Style::Plain => quote("(nil)", out),
             Json::Pointer(address) if style == Style::Plain => {
-                out.push_str(&format!("{address:#x}"));
+                quote(&format!("{address:#x}"), out);
             }
             Json::Pointer(address) => out.push_str(&address.to_string()),
             Json::Array(elements) => {
@@ -191,7 +191,7 @@ mod tests {
         );
         check(
             Style::Plain,
-            "[{\n        \"bits\": 0x6,\n        \"at\": 0x10\n    },[1,2\n    ],{}\n]",
+            "[{\n        \"bits\": 0x6,\n        \"at\": \"0x10\"\n    },[1,2\n    ],{}\n]",
         );
         assert_eq!(Json::from("a\"\n").write(Style::Compact), r#""a\"\n""#);
         assert_eq!(Json::bytes(&[10]).write(Style::Compact), r#"["0x0a"]"#);

@@ -5,6 +5,7 @@
 //! given with `--object`, or the commands before them in a batch.
 
 mod btf;
+mod btf_record;
 mod clock;
 mod complete;
 mod dump;

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use skep::inspect::{self, Kind};
-use skep::{Fd, Object, ProgIndex, RunInput, test_run};
+use skep::{AutoAttach, Fd, Object, ProgIndex, RunInput, test_run};
 use skep_abi::{ProgType, info};
 
 use super::failure::{Answer, Failure};
@@ -26,7 +26,7 @@ Usage: skep prog { show | list } [PROG]
        skep prog pin   PROG FILE
        skep prog { load | loadall } OBJ  PATH \\
                          [type TYPE] [map { idx IDX | name NAME } MAP] \\
-                         [pinmaps MAP_DIR]
+                         [pinmaps MAP_DIR] [autoattach]
        skep prog run PROG \\
                          data_in FILE \\
                          [data_out FILE [data_size_out L]] \\
@@ -195,6 +195,7 @@ fn load(session: &Session<'_>, words: &mut Words, all: bool) -> Answer<()> {
     let mut object = Object::open(&bytes, &file)
         .map_err(|error| Failure::message(format!("{file}: {error}")))?;
     let mut pin_maps = None;
+    let mut attaches = false;
     let mut reuse = Vec::new();
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -209,6 +210,7 @@ fn load(session: &Session<'_>, words: &mut Words, all: bool) -> Answer<()> {
                     program.expected_attach_type = def.attach_type;
                 }
             }
+            word if is_prefix(word, "autoattach") => attaches = true,
             word if is_prefix(word, "pinmaps") => pin_maps = Some(words.value_of("pinmaps")?),
             word if is_prefix(word, "map") => {
                 let name = match words.next().as_deref() {
@@ -225,11 +227,21 @@ fn load(session: &Session<'_>, words: &mut Words, all: bool) -> Answer<()> {
             }
             other => {
                 let text = format!(
-                    "expected no more arguments, 'type', 'map' or 'pinmaps', got: '{other}'?"
+                    "expected no more arguments, 'type', 'map', 'pinmaps' or 'autoattach', got: '{other}'?"
                 );
                 return Err(Failure::message(text));
             }
         }
+    }
+    if attaches
+        && let Some(program) = object
+            .programs
+            .iter()
+            .find(|p| p.auto_attach() == AutoAttach::Yes)
+    {
+        let (name, place) = (&program.name, &program.section);
+        let text = format!("autoattach of program '{name}' ({place})");
+        return Err(Failure::unsupported(text));
     }
     let names: Vec<_> = object.maps.iter().map(|map| map.name.clone()).collect();
     let programs: Vec<_> = object

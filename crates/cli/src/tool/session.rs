@@ -199,13 +199,14 @@ impl<'k> Session<'k> {
             })?;
             return Ok(vec![(id, fd)]);
         }
-        if words.take("pinned") {
+        if kind != Kind::Btf && words.take("pinned") {
             let path = words.value_of("pinned")?;
             let fd = self.pinned(kind, &path)?;
             let id = self.id_of(kind, &fd)?;
             return Ok(vec![(id, fd)]);
         }
-        if kind != Kind::Link && words.take("name") {
+        let has_name = matches!(kind, Kind::Prog | Kind::Map);
+        if has_name && words.take("name") {
             let name = words.value_of("name")?;
             if name.len() > 15 {
                 return Err(Failure::message("can't parse name"));
@@ -223,6 +224,7 @@ impl<'k> Session<'k> {
         let expected = match kind {
             Kind::Prog => "'id', 'tag', 'name' or 'pinned'",
             Kind::Map => "'id', 'name' or 'pinned'",
+            Kind::Btf => "'id'",
             _ => "'id' or 'pinned'",
         };
         let got = words.peek().unwrap_or("").to_string();

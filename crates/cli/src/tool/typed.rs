@@ -159,7 +159,7 @@ fn enumeration(ty: Type<'_>, bytes: &[u8]) -> Option<Json> {
         .find(|constant| u128::from(constant.value) & mask == raw);
     Some(match constant {
         Some(constant) => Json::from(constant.name),
-        None if ty.kind() == Kind::Enum64 && !ty.kind_flag() => Json::Number(raw.to_string()),
+        // Whatever the sign of the enumeration, as bpftool does.
         None => Json::Number(sign_extend(raw, size).to_string()),
     })
 }
@@ -224,7 +224,7 @@ mod tests {
         check(&btf, color, &[0xff; 4], Some("\"BLUE\""));
         check(&btf, color, &[7, 0, 0, 0], Some("7"));
         check(&btf, big, &[0, 0, 0, 0, 0, 1, 0, 0], Some("\"ONE\""));
-        check(&btf, big, &[0xff; 8], Some("18446744073709551615"));
+        check(&btf, big, &[0xff; 8], Some("-1"));
         check(
             &btf,
             alias,
