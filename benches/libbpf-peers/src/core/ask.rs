@@ -39,6 +39,24 @@ pub fn program(source: &mut Source<'_>, world: &World, written: &Written, count:
         if source.chance(15) {
             asked.value = asked.value.wrapping_add(1);
         }
+        if source.chance(8) {
+            // Of what is negative, libbpf reads in front of the constants.
+            let odd = [
+                "",
+                "0:",
+                "0:99",
+                "1",
+                "0:0:0:0:0:0:0:0",
+                "x",
+                "0x0",
+                "0:0 ",
+                "0::1",
+            ];
+            asked.access = source.one_of(odd).to_string();
+        }
+        if source.chance(4) {
+            asked.ty = TypeId(source.one_of([0, 1, 100_000, asked.ty.0 + 1]));
+        }
         let insn = program.insns.len() as u32;
         put(source, &asked, &mut program.insns);
         program
@@ -72,6 +90,27 @@ fn put(source: &mut Source<'_>, asked: &Asked, insns: &mut Vec<[u8; 8]>) {
         (Some(size), Some(off), 0..=5) => insns.push(insn(0x61 & !0x18 | size, 0x12, off, 0)),
         (Some(size), Some(off), 6) => insns.push(insn(0x63 & !0x18 | size, 0x21, off, 0)),
         (Some(size), Some(off), 7) => insns.push(insn(0x62 & !0x18 | size, 0x01, off, 7)),
+        // Loads with sign, atomic operations, and what is no access to memory that has a size.
+        (Some(size), Some(off), 8) if source.coin() => {
+            let code = source.one_of([0x81, 0xc3, 0x20, 0x41, 0xa1, 0xe2]);
+            insns.push(insn(code & !0x18 | size, 0x12, off, 1));
+        }
+        // Operations other than moves, jumps, and loads of what is no number.
+        (_, _, 7) if i32::try_from(value).is_ok() && source.chance(500) => {
+            let operation = (source.below(16) << 4) as u8;
+            let class = source.one_of([0x07, 0x07, 0x04, 0x05, 0x0f, 0x06]);
+            insns.push(insn(operation | class, 0x01, 0, value as i32));
+        }
+        (_, _, 8) if source.chance(60) => {
+            let (src, dst) = (source.one_of([0x10, 0x20, 0x00]), source.one_of([0, 1]));
+            insns.push(insn(0x18, src | 1, 0, value as u32 as i32));
+            insns.push(insn(
+                source.one_of([0, 0, 0x18]),
+                dst,
+                0,
+                (value >> 32) as u32 as i32,
+            ));
+        }
         (_, _, 8) => {
             insns.push(insn(0x18, 0x01, 0, value as u32 as i32));
             insns.push(insn(0, 0, 0, (value >> 32) as u32 as i32));
@@ -147,7 +186,11 @@ fn about_field(source: &mut Source<'_>, world: &World, written: &Written) -> Opt
         (ty, bits) = (&field.ty, field.bits);
         loop {
             match ty {
-                Ty::Const(inner) | Ty::Typedef(_, inner) => ty = inner,
+                Ty::Const(inner)
+                | Ty::Volatile(inner)
+                | Ty::Restrict(inner)
+                | Ty::Tag(_, inner)
+                | Ty::Typedef(_, inner) => ty = inner,
                 Ty::Array(inner, count) if source.chance(700) => {
                     let beyond = u32::from(source.chance(30));
                     let index = source.below((*count).max(1) + beyond);
@@ -216,7 +259,12 @@ fn about_field(source: &mut Source<'_>, world: &World, written: &Written) -> Opt
 /// The size of what is loaded: of an array, an element.
 fn element(world: &World, ty: &Ty) -> u32 {
     match ty {
-        Ty::Array(inner, _) | Ty::Const(inner) | Ty::Typedef(_, inner) => element(world, inner),
+        Ty::Array(inner, _)
+        | Ty::Const(inner)
+        | Ty::Volatile(inner)
+        | Ty::Restrict(inner)
+        | Ty::Tag(_, inner)
+        | Ty::Typedef(_, inner) => element(world, inner),
         ty => world.size(ty).0,
     }
 }

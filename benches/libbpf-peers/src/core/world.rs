@@ -8,14 +8,26 @@ use skep_smith::Source;
 pub enum Ty {
     /// Bytes, sign, and whether it is a truth value.
     Int(u32, bool, bool),
-    Float,
+    /// Bytes.
+    Float(u32),
     Pointer,
+    PointerTo(Box<Ty>),
+    /// A pointer to the structure that has it, however deep inside.
+    Own,
+    /// A function, which is only pointed at: parameters and what it returns.
+    Function(Vec<Ty>, Box<Ty>),
+    /// Only declared, so only pointed at; a union or not.
+    Forward(&'static str, bool),
     /// A structure or union, by its number.
     Composite(usize),
     /// An enumeration, by its number.
     Enum(usize),
     Array(Box<Ty>, u32),
     Const(Box<Ty>),
+    Volatile(Box<Ty>),
+    Restrict(Box<Ty>),
+    /// With a tag (`btf_type_tag`).
+    Tag(&'static str, Box<Ty>),
     Typedef(&'static str, Box<Ty>),
     /// A structure or union without a name.
     Nameless(Composite),
@@ -62,7 +74,11 @@ impl World {
     pub fn local(source: &mut Source<'_>) -> World {
         let mut world = World::default();
         for name in ENUMS {
-            world.enums.push(enumeration(source, name));
+            let mut of = enumeration(source, name);
+            if source.chance(100) {
+                of.name += "___own";
+            }
+            world.enums.push(of);
         }
         for name in COMPOSITES {
             let known = world.composites.len();
@@ -78,9 +94,10 @@ impl World {
     /// What a kernel has in its place.
     pub fn target(&self, source: &mut Source<'_>) -> World {
         let mut world = self.clone();
-        for composite in &mut world.composites {
-            if let Some(at) = composite.name.find("___") {
-                composite.name.truncate(at);
+        let composites = world.composites.iter_mut().map(|of| &mut of.name);
+        for name in composites.chain(world.enums.iter_mut().map(|of| &mut of.name)) {
+            if let Some(at) = name.find("___") {
+                name.truncate(at);
             }
         }
         // How different it is.
@@ -201,18 +218,42 @@ fn field(source: &mut Source<'_>, name: &str, known: usize, depth: u32) -> Field
 
 fn any(source: &mut Source<'_>, known: usize, depth: u32) -> Ty {
     let inner = |source: &mut Source<'_>| Box::new(any(source, known, depth.saturating_sub(1)));
-    match source.below(if depth == 0 { 8 } else { 12 }) {
+    match source.below(if depth == 0 { 9 } else { 20 }) {
         0..=3 => Ty::Int(source.one_of([1, 2, 4, 8]), source.coin(), false),
         4 => Ty::Int(1, false, true),
         5 => Ty::Pointer,
         6 => Ty::Enum(source.below(ENUMS.len() as u32) as usize),
         7 => match known {
-            0 => Ty::Float,
+            0 => Ty::Float(8),
             n => Ty::Composite(source.below(n as u32) as usize),
         },
-        8 | 9 => Ty::Array(inner(source), 1 + source.below(4)),
-        10 => Ty::Const(inner(source)),
-        _ => Ty::Typedef(source.one_of(["size", "word", "key"]), inner(source)),
+        8 => match source.below(4) {
+            0 => Ty::Int(16, source.coin(), false),
+            1 => Ty::Own,
+            _ => Ty::Float(source.one_of([4, 8])),
+        },
+        9..=11 => Ty::Array(inner(source), 1 + source.below(4)),
+        12 => Ty::Const(inner(source)),
+        13 => Ty::Volatile(inner(source)),
+        14 => Ty::Tag(source.one_of(["user", "rcu"]), inner(source)),
+        15 => Ty::PointerTo(inner(source)),
+        16 => {
+            let params = (0..source.below(3)).map(|_| any(source, known, depth - 1));
+            let function = Ty::Function(params.collect(), inner(source));
+            let function = match source.coin() {
+                true => Ty::Typedef("call", Box::new(function)),
+                false => function,
+            };
+            Ty::PointerTo(Box::new(function))
+        }
+        17 => {
+            let forward = Ty::Forward(source.one_of(["task", "later", "inode"]), source.coin());
+            Ty::Restrict(Box::new(Ty::PointerTo(Box::new(forward))))
+        }
+        _ => {
+            let names = ["size", "word", "key", "size___own", "word___old"];
+            Ty::Typedef(source.one_of(names), inner(source))
+        }
     }
 }
 
@@ -283,7 +324,12 @@ fn resize(source: &mut Source<'_>, field: &mut Field) {
     let mut ty = &mut field.ty;
     loop {
         ty = match ty {
-            Ty::Array(inner, _) | Ty::Const(inner) | Ty::Typedef(_, inner) => inner,
+            Ty::Array(inner, _)
+            | Ty::Const(inner)
+            | Ty::Volatile(inner)
+            | Ty::Restrict(inner)
+            | Ty::Tag(_, inner)
+            | Ty::Typedef(_, inner) => inner,
             Ty::Int(size, signed, false) => {
                 if field.bits.is_none() {
                     *size = source.one_of([1, 2, 4, 8]);

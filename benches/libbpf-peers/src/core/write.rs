@@ -13,6 +13,8 @@ pub struct Written {
     /// Other types that may be asked about.
     pub others: Vec<TypeId>,
     int: TypeId,
+    /// Pointers to the structure that is being written.
+    own: Vec<TypeId>,
 }
 
 /// Where a field lies.
@@ -86,8 +88,15 @@ impl World {
             Kind::Struct
         };
         let vlen = of.fields.len() as u16;
-        out.types
-            .add(kind, &of.name, (vlen, has_bits), size, &extra)
+        let id = out
+            .types
+            .add(kind, &of.name, (vlen, has_bits), size, &extra);
+        if !of.name.is_empty() {
+            for pointer in std::mem::take(&mut out.own) {
+                out.types.set_word(pointer, 2, id.0);
+            }
+        }
+        id
     }
 
     fn ty(&self, out: &mut Written, ty: &Ty) -> TypeId {
@@ -99,8 +108,38 @@ impl World {
                 let name = format!("{}{}", if *signed { "s" } else { "u" }, size * 8);
                 out.types.int(&name, *size, *signed)
             }
-            Ty::Float => out.types.add(Kind::Float, "double", (0, false), 8, &[]),
+            Ty::Float(size) => {
+                let name = if *size == 4 { "float" } else { "double" };
+                out.types.add(Kind::Float, name, (0, false), *size, &[])
+            }
             Ty::Pointer => out.types.ptr(TypeId::VOID),
+            Ty::PointerTo(inner) => {
+                let inner = self.ty(out, inner);
+                out.types.ptr(inner)
+            }
+            Ty::Own => {
+                let pointer = out.types.ptr(TypeId::VOID);
+                out.own.push(pointer);
+                pointer
+            }
+            Ty::Function(params, ret) => {
+                let params: Vec<_> = params.iter().map(|ty| ("p", self.ty(out, ty))).collect();
+                let ret = self.ty(out, ret);
+                out.types.func_proto(ret, &params)
+            }
+            Ty::Forward(name, is_union) => out.types.add(Kind::Fwd, name, (0, *is_union), 0, &[]),
+            Ty::Volatile(inner) => {
+                let inner = self.ty(out, inner);
+                out.types.refer(Kind::Volatile, "", inner)
+            }
+            Ty::Restrict(inner) => {
+                let inner = self.ty(out, inner);
+                out.types.refer(Kind::Restrict, "", inner)
+            }
+            Ty::Tag(name, inner) => {
+                let inner = self.ty(out, inner);
+                out.types.refer(Kind::TypeTag, name, inner)
+            }
             Ty::Composite(number) => out.composites.get(*number).copied().unwrap_or_default(),
             Ty::Enum(number) => out.enums.get(*number).copied().unwrap_or_default(),
             Ty::Array(inner, count) => {
@@ -155,8 +194,9 @@ impl World {
     /// Size and alignment.
     pub fn size(&self, ty: &Ty) -> (u32, u32) {
         match ty {
-            Ty::Int(size, ..) => (*size, *size),
-            Ty::Float | Ty::Pointer => (8, 8),
+            Ty::Int(size, ..) | Ty::Float(size) => (*size, *size),
+            Ty::Pointer | Ty::PointerTo(_) | Ty::Own => (8, 8),
+            Ty::Function(..) | Ty::Forward(..) => (0, 1),
             Ty::Composite(number) => self.whole(&self.composites[*number]),
             Ty::Enum(number) => {
                 let of = &self.enums[*number];
@@ -176,7 +216,11 @@ impl World {
                 let (size, align) = self.size(inner);
                 (size * count, align)
             }
-            Ty::Const(inner) | Ty::Typedef(_, inner) => self.size(inner),
+            Ty::Const(inner)
+            | Ty::Volatile(inner)
+            | Ty::Restrict(inner)
+            | Ty::Tag(_, inner)
+            | Ty::Typedef(_, inner) => self.size(inner),
             Ty::Nameless(inner) => self.whole(inner),
         }
     }

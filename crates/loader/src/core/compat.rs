@@ -119,10 +119,14 @@ impl Matcher<'_> {
         if names.0 != names.1 {
             return false;
         }
-        if x.kind() == Kind::Fwd || y.kind() == Kind::Fwd {
-            return behind_pointer && forward_kind(x) == forward_kind(y);
+        let forwards = (x.kind() == Kind::Fwd, y.kind() == Kind::Fwd);
+        if forwards.0 || forwards.1 {
+            // A structure stands for a declaration where neither is looked into.
+            let is_enough = behind_pointer || forwards == (true, true);
+            return is_enough && forward_kind(x) == forward_kind(y);
         }
-        if !same_kind(x.kind(), y.kind()) {
+        // Behind a pointer an enumeration of 32 bits is none of 64.
+        if !same_kind(x.kind(), y.kind()) || (behind_pointer && x.kind() != y.kind()) {
             return false;
         }
         match x.kind() {
@@ -143,10 +147,10 @@ impl Matcher<'_> {
             Kind::FuncProto => {
                 let returns = x.ref_type().zip(y.ref_type());
                 x.vlen() == y.vlen()
-                    && returns.is_some_and(|(x, y)| self.pair(x, y, false, depth))
+                    && returns.is_some_and(|(x, y)| self.pair(x, y, behind_pointer, depth))
                     && x.params()
                         .zip(y.params())
-                        .all(|(x, y)| self.pair(x.ty, y.ty, false, depth))
+                        .all(|(x, y)| self.pair(x.ty, y.ty, behind_pointer, depth))
             }
             // libbpf knows no relocation of the others, and answers that there is none.
             Kind::Float | Kind::Var | Kind::Func | Kind::DataSec => false,

@@ -58,6 +58,10 @@ pub(super) fn apply(
             let Some(second) = insns.get_mut(at + 1) else {
                 return Err("its second half is missing".to_string());
             };
+            let is_plain = (second.code, second.dst, second.src, second.off) == (0, 0, 0, 0);
+            if insn.src != 0 || !is_plain {
+                return Err("the wide load is not one of a number".to_string());
+            }
             let low = u64::from(insn.imm.cast_unsigned());
             holds(low | u64::from(second.imm.cast_unsigned()) << 32)?;
             second.imm = ((value >> 32) as u32).cast_signed();

@@ -11,24 +11,36 @@ const EVERY: u16 = 0xffff;
 
 /// Fills `live_regs` of every instruction, and prints the list at level 2.
 pub fn compute(v: &mut Verifier<'_>) {
-    // Each instruction comes after its successors: without loops one round is enough.
     let order = std::mem::take(&mut v.postorder);
     let each: Vec<Uses> = order.iter().map(|&at| uses_at(v, at as usize)).collect();
-    let mut moved = true;
+    // Where each instruction comes after all that may follow it, one round is enough. That is
+    // not so in loops, nor of a place that several ways lead to (see `order::postorder`).
+    let mut settled = vec![false; v.insns.len()];
+    let mut is_early = false;
+    for (&at, own) in order.iter().zip(&each) {
+        round(v, own, at, |next| is_early |= !settled[next as usize]);
+        settled[at as usize] = true;
+    }
+    let mut moved = is_early;
     while std::mem::replace(&mut moved, false) {
         for (&at, own) in order.iter().zip(&each) {
-            let mut after = 0;
-            for next in flow::successors(&v.insns, at) {
-                after |= v.aux[next as usize].live_regs;
-            }
-            let before = (after & !own.writes) | own.reads;
-            let aux = &mut v.aux[at as usize];
-            moved |= v.has_back_edge && aux.live_regs != before;
-            aux.live_regs = before;
+            moved |= round(v, own, at, |_| {});
         }
     }
     v.postorder = order;
     print(v);
+}
+
+/// What an instruction's successors say of it; whether that is new.
+fn round(v: &mut Verifier<'_>, own: &Uses, at: u32, mut meet: impl FnMut(u32)) -> bool {
+    let mut after = 0;
+    for next in flow::successors(&v.insns, at) {
+        meet(next);
+        after |= v.aux[next as usize].live_regs;
+    }
+    let before = (after & !own.writes) | own.reads;
+    let aux = &mut v.aux[at as usize];
+    std::mem::replace(&mut aux.live_regs, before) != before
 }
 
 fn uses_at(v: &Verifier<'_>, at: usize) -> Uses {
