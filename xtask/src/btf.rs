@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use skep_elf::ObjectFile;
 use skep_host::Host;
-use skep_oracle::ask_btf;
+use skep_oracle::{BtfAsk, ask_btf};
 use skep_smith::{Source, generate_types, mutate_types};
 
 use crate::{Outcome, project};
@@ -69,6 +69,22 @@ fn seeds(paths: &[PathBuf]) -> Result<Vec<Vec<u8>>, Box<dyn std::error::Error>> 
     Ok(seeds)
 }
 
+/// Changes one thing about how a blob is loaded. Descriptors are of what no process has open, or
+/// of none at all.
+fn disturb(source: &mut Source<'_>, ask: &mut BtfAsk<'_>) {
+    match source.below(9) {
+        0 => ask.size = source.one_of([0, 1, 23, 24, (16 << 20) + 1, u32::MAX]),
+        1 => ask.size = ask.size.saturating_sub(source.below(40)),
+        2 => ask.level = source.below(20),
+        3 => ask.has_buffer = false,
+        4 => ask.room = source.one_of([0, 1, 2, 64, 127, 128]),
+        5 => ask.flags = 1 << source.below(32),
+        6 => (ask.flags, ask.token) = (1 << 16, source.one_of([-1, i32::MIN, 60_000, i32::MAX])),
+        7 => ask.token = source.one_of([-1, 1, 60_000]),
+        _ => (ask.level, ask.room) = (0, 0),
+    }
+}
+
 /// Compares verdict, errno, log and the log's true size. Good when nothing differs.
 ///
 /// # Errors
@@ -97,8 +113,12 @@ pub fn run(args: &[String]) -> Outcome {
             0 => 1 + source.below(4000),
             _ => 4 << 20,
         };
-        let theirs = ask_btf(&linux, &blob, level, room);
-        let ours = ask_btf(&skep, &blob, level, room);
+        let mut ask = BtfAsk::plain(&blob, level, room);
+        if source.chance(150) {
+            disturb(&mut source, &mut ask);
+        }
+        let theirs = ask_btf(&linux, &ask);
+        let ours = ask_btf(&skep, &ask);
         match theirs.verdict {
             Ok(()) => taken += 1,
             Err(errno) => *refusals.entry(format!("{errno:?}")).or_default() += 1,

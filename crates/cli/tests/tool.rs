@@ -507,3 +507,18 @@ fn attaching_is_refused_clearly() {
     let ran = skep(&["prog", "loadall", FIREWALL, "/p", "autoattach"], "");
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
 }
+
+#[test]
+fn pins_are_shown_when_they_are_asked_for() {
+    let commands = "map create /sys/fs/m type array key 4 value 4 entries 1 name m\n\
+        map pin name m /sys/fs/again\nmap show name m\n";
+    let shown = |flags: &[&str]| skep(&[flags, &["batch", "file", "-"]].concat(), commands).out;
+    let wanted = "\n\tpinned /sys/fs/m\n\tpinned /sys/fs/again\n";
+    assert!(shown(&["-f"]).contains(wanted), "{}", shown(&["-f"]));
+    assert!(!shown(&[]).contains("pinned"));
+    let json: Value = serde_json::from_str(&shown(&["-f", "-j"])).unwrap();
+    assert_eq!(
+        json[2]["output"]["pinned"],
+        json!(["/sys/fs/m", "/sys/fs/again"])
+    );
+}

@@ -40,4 +40,4 @@ pub use skep::Skep;
 pub use skep_host::AllowUnprivileged;
 pub use subject::{Linux, Subject, Work};
 pub use trace::{Trace, describe};
-pub use types::{BtfAnswer, ask_btf};
+pub use types::{BtfAnswer, BtfAsk, ask_btf};

@@ -128,6 +128,12 @@ impl Json {
     }
 }
 
+/// The paths at which an object is pinned, when there are any.
+pub fn pinned(paths: &[String]) -> Option<Json> {
+    let all = paths.iter().map(|path| Json::from(path.as_str())).collect();
+    (!paths.is_empty()).then_some(Json::Array(all))
+}
+
 fn new_line(style: Style, depth: usize, out: &mut String) {
     if style != Style::Compact {
         out.push('\n');

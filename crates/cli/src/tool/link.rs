@@ -5,7 +5,8 @@ use skep::inspect::{self, Kind};
 use skep_abi::{AttachType, LinkType, ProgType, info};
 
 use super::failure::{Answer, Failure};
-use super::json::{Fields, Json};
+use super::json::{Fields, Json, pinned};
+use super::pinned::Pins;
 use super::session::Session;
 use super::words::{Words, is_prefix};
 
@@ -42,10 +43,11 @@ pub fn command(session: &Session<'_>, words: &mut Words) -> Answer<()> {
 }
 
 fn show(session: &Session<'_>, words: &mut Words) -> Answer<()> {
+    let pins = Pins::of(session);
     if words.left() > 0 {
         let (_, fd) = session.select_one(Kind::Link, words)?;
         words.end()?;
-        if let Some(one) = show_one(session, &fd)? {
+        if let Some(one) = show_one(session, &fd, &pins)? {
             session.answer(one);
         }
         return Ok(());
@@ -54,7 +56,7 @@ fn show(session: &Session<'_>, words: &mut Words) -> Answer<()> {
     for id in session.ids(Kind::Link)? {
         // One that has gone meanwhile is no error.
         if let Ok(fd) = inspect::open(session.kernel(), Kind::Link, id) {
-            all.extend(show_one(session, &fd)?);
+            all.extend(show_one(session, &fd, &pins)?);
         }
     }
     if session.json() {
@@ -63,7 +65,7 @@ fn show(session: &Session<'_>, words: &mut Words) -> Answer<()> {
     Ok(())
 }
 
-fn show_one(session: &Session<'_>, fd: &Fd<'_>) -> Answer<Option<Json>> {
+fn show_one(session: &Session<'_>, fd: &Fd<'_>, pins: &Pins) -> Answer<Option<Json>> {
     let info = inspect::link_info(session.kernel(), fd.raw())
         .map_err(|errno| Failure::because("can't get link info", errno))?;
     let ty = LinkType::from_u32(info.link_type());
@@ -76,10 +78,12 @@ fn show_one(session: &Session<'_>, fd: &Fd<'_>) -> Answer<Option<Json>> {
         fields.add("prog_id", info.prog_id());
     }
     let details = details(session, ty, &info);
+    let paths = pins.paths(Kind::Link, info.id());
     if session.json() {
         for (name, value) in details {
             fields.add(name, value);
         }
+        fields.maybe("pinned", pinned(paths));
         return Ok(Some(fields.done()));
     }
     let what = match ty {
@@ -100,7 +104,11 @@ fn show_one(session: &Session<'_>, fd: &Fd<'_>) -> Answer<Option<Json>> {
     if !told.is_empty() {
         text += &format!("  \n\t{}", told.join("  "));
     }
-    session.say(&format!("{text}  \n"));
+    text += "  ";
+    for path in paths {
+        text += &format!("\n\tpinned {path}");
+    }
+    session.say(&format!("{text}\n"));
     Ok(None)
 }
 

@@ -9,7 +9,8 @@ use skep_btf::{Btf, TypeId};
 
 use super::elem::Shape;
 use super::failure::{Answer, Failure, text_of};
-use super::json::{Fields, Json};
+use super::json::{Fields, Json, pinned};
+use super::pinned::Pins;
 use super::session::{Session, fdinfo_value, name_text};
 use super::words::{Words, is_prefix};
 
@@ -101,13 +102,14 @@ fn type_name(number: u32) -> String {
 }
 
 fn show(session: &Session<'_>, words: &mut Words) -> Answer<()> {
+    let pins = Pins::of(session);
     if words.left() > 0 {
         let found = session.select(Kind::Map, words)?;
         words.end()?;
         let several = found.len() > 1;
         let mut all = Vec::new();
         for (_, fd) in &found {
-            all.extend(show_one(session, fd)?);
+            all.extend(show_one(session, fd, &pins)?);
         }
         if session.json() {
             match (several, all.pop()) {
@@ -121,7 +123,7 @@ fn show(session: &Session<'_>, words: &mut Words) -> Answer<()> {
     for id in session.ids(Kind::Map)? {
         // One that has gone meanwhile is no error.
         if let Ok(fd) = inspect::open(session.kernel(), Kind::Map, id) {
-            all.extend(show_one(session, &fd)?);
+            all.extend(show_one(session, &fd, &pins)?);
         }
     }
     if session.json() {
@@ -131,7 +133,7 @@ fn show(session: &Session<'_>, words: &mut Words) -> Answer<()> {
 }
 
 /// Shows a map; answers the JSON of it when that is wanted.
-fn show_one(session: &Session<'_>, fd: &Fd<'_>) -> Answer<Option<Json>> {
+fn show_one(session: &Session<'_>, fd: &Fd<'_>, pins: &Pins) -> Answer<Option<Json>> {
     let info = info_of(session, fd)?;
     let fdinfo = session.kernel().fdinfo(fd.raw()).unwrap_or_default();
     let number = |name| fdinfo_value(&fdinfo, name).and_then(|text| text.parse::<u32>().ok());
@@ -144,6 +146,7 @@ fn show_one(session: &Session<'_>, fd: &Fd<'_>) -> Answer<Option<Json>> {
     let owner_jited = number("owner_jited");
     let (memlock, frozen) = (number("memlock"), number("frozen"));
     let btf = Some(info.btf_id()).filter(|id| *id != 0);
+    let paths = pins.paths(Kind::Map, info.id());
     if session.json() {
         let mut fields = Fields::new();
         fields
@@ -158,7 +161,8 @@ fn show_one(session: &Session<'_>, fd: &Fd<'_>) -> Answer<Option<Json>> {
             .maybe("owner_prog_type", owner)
             .maybe("owner_jited", owner_jited.map(|jited| jited != 0))
             .add("frozen", frozen.unwrap_or(0))
-            .maybe("btf_id", btf);
+            .maybe("btf_id", btf)
+            .maybe("pinned", pinned(paths));
         return Ok(Some(fields.done()));
     }
     let mut text = format!("{}: {}", info.id(), type_name(info.map_type()));
@@ -191,6 +195,9 @@ fn show_one(session: &Session<'_>, fd: &Fd<'_>) -> Answer<Option<Json>> {
     );
     if !last.is_empty() {
         text += &format!("\n\t{}", last.join("  "));
+    }
+    for path in paths {
+        text += &format!("\n\tpinned {path}");
     }
     session.say(&format!("{text}\n"));
     Ok(None)

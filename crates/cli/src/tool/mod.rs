@@ -20,6 +20,7 @@ mod link;
 mod map;
 mod objects;
 mod options;
+mod pinned;
 mod prog;
 mod session;
 mod skeleton;

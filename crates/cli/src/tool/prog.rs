@@ -7,7 +7,8 @@ use skep::{AutoAttach, Fd, Object, ProgIndex, RunInput, test_run};
 use skep_abi::{ProgType, info};
 
 use super::failure::{Answer, Failure};
-use super::json::{Fields, Json};
+use super::json::{Fields, Json, pinned};
+use super::pinned::Pins;
 use super::session::{Session, fdinfo_value, name_text};
 use super::words::{Words, is_prefix};
 use super::{clock, dump};
@@ -78,8 +79,9 @@ fn show(session: &Session<'_>, words: &mut Words) -> Answer<()> {
         }
     };
     let mut all = Vec::new();
+    let pins = Pins::of(session);
     for (_, fd) in &found {
-        all.extend(show_one(session, fd)?);
+        all.extend(show_one(session, fd, &pins)?);
     }
     if session.json() {
         session.answer(match (one, all.len(), all.pop()) {
@@ -94,7 +96,7 @@ fn type_name(number: u32) -> String {
     ProgType::from_u32(number).map_or_else(|| number.to_string(), |ty| ty.name().to_string())
 }
 
-fn show_one(session: &Session<'_>, fd: &Fd<'_>) -> Answer<Option<Json>> {
+fn show_one(session: &Session<'_>, fd: &Fd<'_>, pins: &Pins) -> Answer<Option<Json>> {
     let details = inspect::prog_details(session.kernel(), fd.raw())
         .map_err(|errno| Failure::because("can't get prog info", errno))?;
     let info = &details.info;
@@ -113,6 +115,7 @@ fn show_one(session: &Session<'_>, fd: &Fd<'_>) -> Answer<Option<Json>> {
     let runs = Some(info.run_cnt()).filter(|count| *count != 0);
     let times = runs.map(|_| info.run_time_ns());
     let misses = Some(info.recursion_misses()).filter(|count| *count != 0);
+    let paths = pins.paths(Kind::Prog, info.id());
     if session.json() {
         let maps = (!details.map_ids.is_empty()).then(|| Json::numbers(&details.map_ids));
         let mut fields = Fields::new();
@@ -127,12 +130,15 @@ fn show_one(session: &Session<'_>, fd: &Fd<'_>) -> Answer<Option<Json>> {
             .maybe("recursion_misses", misses)
             .add("loaded_at", loaded_at)
             .add("uid", info.created_by_uid())
+            // Of programs whose device has gone the kernel tells nothing.
+            .add("orphaned", false)
             .add("bytes_xlated", info.xlated_prog_len())
             .add("jited", jited.is_some())
             .maybe("bytes_jited", jited)
             .maybe("bytes_memlock", memlock)
             .maybe("map_ids", maps)
-            .maybe("btf_id", btf);
+            .maybe("btf_id", btf)
+            .maybe("pinned", pinned(paths));
         return Ok(Some(fields.done()));
     }
     let mut text = format!("{}: {}", info.id(), type_name(info.prog_type()));
@@ -167,6 +173,9 @@ fn show_one(session: &Session<'_>, fd: &Fd<'_>) -> Answer<Option<Json>> {
         text += &format!("  map_ids {}", ids.join(","));
     }
     text += &btf.map(|id| format!("\n\tbtf_id {id}")).unwrap_or_default();
+    for path in paths {
+        text += &format!("\n\tpinned {path}");
+    }
     session.say(&format!("{text}\n"));
     Ok(None)
 }

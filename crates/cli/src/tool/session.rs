@@ -202,7 +202,7 @@ impl<'k> Session<'k> {
         if kind != Kind::Btf && words.take("pinned") {
             let path = words.value_of("pinned")?;
             let fd = self.pinned(kind, &path)?;
-            let id = self.id_of(kind, &fd)?;
+            let id = self.id_of(kind, fd.raw())?;
             return Ok(vec![(id, fd)]);
         }
         let has_name = matches!(kind, Kind::Prog | Kind::Map);
@@ -272,10 +272,32 @@ impl<'k> Session<'k> {
         name.iter().copied().take_while(|byte| *byte != 0).collect()
     }
 
-    fn id_of(&self, kind: Kind, fd: &Fd<'_>) -> Answer<u32> {
+    /// What is pinned at a path.
+    ///
+    /// # Errors
+    /// What the kernel answers.
+    pub fn at(&self, path: &str) -> Result<Fd<'k>, Errno> {
+        let fd = self.at_path(Cmd::ObjGet, path, None)?;
+        Ok(Fd::of(self.kernel(), fd))
+    }
+
+    /// What this session keeps under a path: descriptors that stay its own.
+    pub fn named(&self) -> Vec<(String, Kind, u32)> {
+        let named = self.named.borrow();
+        let all = named.iter();
+        all.map(|(path, kind, fd)| (path.clone(), *kind, fd.raw()))
+            .collect()
+    }
+
+    /// An object's number.
+    ///
+    /// # Errors
+    /// A sentence with what the kernel answers.
+    pub fn id_of(&self, kind: Kind, fd: u32) -> Answer<u32> {
         let id = match kind {
-            Kind::Prog => inspect::prog_info(self.kernel(), fd.raw()).map(|info| info.id()),
-            _ => inspect::map_info(self.kernel(), fd.raw()).map(|info| info.id()),
+            Kind::Prog => inspect::prog_info(self.kernel(), fd).map(|info| info.id()),
+            Kind::Link => inspect::link_info(self.kernel(), fd).map(|info| info.id()),
+            _ => inspect::map_info(self.kernel(), fd).map(|info| info.id()),
         };
         id.map_err(|errno| Failure::because("can't get info", errno))
     }
