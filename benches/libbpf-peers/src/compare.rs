@@ -57,6 +57,9 @@ fn explained(theirs: &Outcome, ours: &Outcome) -> Option<&'static str> {
     if said(theirs, "failed to re-mmap() contents: -ENOTSUPP") {
         return Some("data with special fields, which libbpf maps; skep maps what is looked at");
     }
+    if said(theirs, "is static and not supported") {
+        return Some("static functions outside of .text, which libbpf refuses");
+    }
     if said(theirs, "failed to initialize slot") && ours.good {
         return Some("maps in maps that are declared before them, which libbpf has not made then");
     }

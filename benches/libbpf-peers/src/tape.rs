@@ -53,6 +53,7 @@ fn is_probe(name: &str) -> bool {
         "libbpf_det_bind",
         "arr",
         "global_reloc",
+        "named",
     ];
     probes.contains(&name) || name.starts_with("det_")
 }

@@ -106,7 +106,7 @@ struct Matcher<'a> {
 }
 
 impl Matcher<'_> {
-    /// Behind a pointer only names count for structures, unions and enumerations.
+    /// Behind a pointer only names count for structures and unions.
     fn pair(&mut self, a: TypeId, b: TypeId, behind_pointer: bool, depth: usize) -> bool {
         self.looks += 1;
         let Some(depth) = depth.checked_sub(1).filter(|_| self.looks <= MAX_PAIRS) else {
@@ -125,8 +125,7 @@ impl Matcher<'_> {
             let is_enough = behind_pointer || forwards == (true, true);
             return is_enough && forward_kind(x) == forward_kind(y);
         }
-        // Behind a pointer an enumeration of 32 bits is none of 64.
-        if !same_kind(x.kind(), y.kind()) || (behind_pointer && x.kind() != y.kind()) {
+        if !same_kind(x.kind(), y.kind()) {
             return false;
         }
         match x.kind() {
@@ -155,7 +154,7 @@ impl Matcher<'_> {
             // libbpf knows no relocation of the others, and answers that there is none.
             Kind::Float | Kind::Var | Kind::Func | Kind::DataSec => false,
             Kind::Struct | Kind::Union if !behind_pointer => self.members(x, y, depth),
-            Kind::Enum | Kind::Enum64 if !behind_pointer => {
+            Kind::Enum | Kind::Enum64 => {
                 x.size() == y.size()
                     && x.enumerators().all(|a| {
                         let name = essential_name(a.name);
