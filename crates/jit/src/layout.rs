@@ -9,6 +9,9 @@ pub(crate) const LOAD_PACKET: i32 = 32;
 pub(crate) const LEAVE: i32 = 40;
 pub(crate) const FUEL: i32 = 48;
 pub(crate) const REFILL: i32 = 56;
+pub(crate) const CTX: i32 = 64;
+/// What `tail_call` answers when the code is to go on at the address that it gives.
+pub(crate) const JUMP: i32 = 2;
 /// How often one frame may pass `may_goto`, as on Linux.
 pub(crate) const MAY_GOTO: i32 = 8 << 20;
 /// The most rounds of `bpf_loop`.

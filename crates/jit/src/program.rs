@@ -357,6 +357,11 @@ impl skep_vm::Native for Native {
         Some(unsafe { skep_vm::Leaf::new(self.code.at(*place)) })
     }
 
+    fn entry(&self) -> Option<u64> {
+        let (_, place) = self.functions.first()?;
+        Some(self.code.at(*place) as u64)
+    }
+
     fn bytes(&self) -> &[u8] {
         self.code.bytes()
     }

@@ -7,8 +7,8 @@ use skep_vm::{Cpu, End, Host, Machine, Program, Trap};
 use crate::layout;
 use crate::memory::Published;
 
-/// What a called function answers: r0, and 0 to go on, 1 to return from the function, or the
-/// address of the state to end the run.
+/// What a called function answers: r0, and 0 to go on, 1 to return from the function, 2 to leave
+/// the function for the code at r0, or the address of the state to end the run.
 #[repr(C)]
 pub(crate) struct Answer {
     r0: u64,
@@ -17,6 +17,7 @@ pub(crate) struct Answer {
 
 const GO_ON: u64 = 0;
 const RETURN: u64 = 1;
+const JUMP: u64 = layout::JUMP as u64;
 
 type CallHelper = extern "sysv64" fn(u64, u64, u64, u64, u64, *mut State<'_>) -> Answer;
 
@@ -38,9 +39,16 @@ pub(crate) struct State<'a> {
     /// What code that counts has left.
     fuel: i64,
     refill: Refill,
+    /// The context of the program that code goes to.
+    ctx: u64,
     cpu: &'a mut Cpu,
     host: *mut (dyn Host + 'a),
-    program: &'a Program,
+    /// The program at work: the one that was entered, or [`Self::current`].
+    program: *const Program,
+    /// The program that code went to by itself, and the one it came from, which it may not have
+    /// left yet.
+    current: Option<Arc<Program>>,
+    before: Option<Arc<Program>>,
     /// Why the run ends without a return.
     stop: Option<Result<(Arc<Program>, u64), Trap>>,
 }
@@ -56,6 +64,7 @@ const _: () = {
     assert!(offset_of!(State<'_>, leave) == layout::LEAVE as usize);
     assert!(offset_of!(State<'_>, fuel) == layout::FUEL as usize);
     assert!(offset_of!(State<'_>, refill) == layout::REFILL as usize);
+    assert!(offset_of!(State<'_>, ctx) == layout::CTX as usize);
     assert!(skep_vm::Leaf::CPU_AT == layout::CPU_ID as usize);
 };
 
@@ -88,9 +97,12 @@ pub(crate) unsafe fn enter<'a>(
         leave: gate.leave,
         fuel: cpu.fuel(),
         refill,
+        ctx: 0,
         cpu,
         host,
         program,
+        current: None,
+        before: None,
         stop: None,
     };
     // Frames of the program lie below this one, and below those that it runs within.
@@ -103,10 +115,12 @@ pub(crate) unsafe fn enter<'a>(
     let r0 = unsafe { (gate.entry)(r1, r2, r3, r4, r5, state_ptr, function) };
     state.cpu.set_fuel(state.fuel);
     state.cpu.set_native_top(outer);
-    match state.stop {
-        None => Ok(End::Return(r0)),
-        Some(Ok((next, ctx))) => Ok(End::Tail(next, ctx)),
-        Some(Err(trap)) => Err(trap),
+    match (state.stop, state.current) {
+        (None, _) => Ok(End::Return(r0)),
+        (Some(Ok((next, ctx))), _) => Ok(End::Tail(next, ctx)),
+        // Who throws in a program decides what becomes of it.
+        (Some(Err(Trap::Thrown(number))), Some(current)) => Ok(End::Thrown(current, number)),
+        (Some(Err(trap)), _) => Err(trap),
     }
 }
 
@@ -165,7 +179,10 @@ extern "sysv64" fn call_helper(
     // in progress uses it.
     let host = unsafe { &mut *state.host };
     state.cpu.set_fuel(state.fuel);
-    let mut machine = Machine::new(state.cpu, state.program);
+    // SAFETY: the entered program outlives the run, and another one is kept by `current`, which
+    // changes only between the calls of two programs.
+    let program = unsafe { &*state.program };
+    let mut machine = Machine::new(state.cpu, program);
     let answer = host.call_helper(&mut machine, state.number as i32, [r1, r2, r3, r4, r5]);
     state.fuel = state.cpu.fuel();
     match answer {
@@ -194,7 +211,16 @@ extern "sysv64" fn tail_call(
     // The entry function's frame is taken over; in another function the next program runs in
     // the place of that function alone.
     if state.number == 0 {
-        return stop(pointer, Ok((next, ctx)));
+        let Some(entry) = skep_vm::entry_of(&next, state.cpu) else {
+            return stop(pointer, Ok((next, ctx)));
+        };
+        (state.ctx, state.program) = (ctx, Arc::as_ptr(&next));
+        // The code that called still has to leave: its program stays until the next one calls.
+        state.before = state.current.replace(next);
+        return Answer {
+            r0: entry,
+            then: JUMP,
+        };
     }
     state.cpu.set_fuel(state.fuel);
     let result = skep_vm::run_in_place(&next, state.cpu, host, ctx);

@@ -216,6 +216,17 @@ fn tail_calls() {
             "r2 = *(u64 *)(r1 +0); r2 += 1; *(u64 *)(r1 +0) = r2; r3 = 2; r6 = r2; call tail; r0 = r6; exit",
         );
         host.programs.insert(2, Arc::new(native(&again, &host)));
+        // One whose code has a frame and a function, and goes on to the first.
+        let onward = executable(
+            "r6 = r1; *(u64 *)(r10 -8) = 7; r1 = r10; r1 += -8; call f; r2 = r0; *(u64 *)(r6 +0) = r2; r1 = r6; r2 = 0; r3 = 1; call tail; r0 = 1; exit; f: r0 = *(u64 *)(r1 +0); r0 += 3; exit",
+        );
+        host.programs.insert(3, Arc::new(native(&onward, &host)));
+        // One without native code, and one that fails.
+        let plain = executable("r0 = *(u64 *)(r1 +0); r0 += 200; exit");
+        let linked = skep_vm::Program::link(&plain, &host).expect("a program");
+        host.programs.insert(4, Arc::new(linked));
+        let fails = executable("r6 = 8; call fail; r0 = r6; exit");
+        host.programs.insert(5, Arc::new(native(&fails, &host)));
         host
     };
     if !common::has_back_end() {
@@ -227,6 +238,11 @@ fn tail_calls() {
             105,
         ),
         ("r2 = 0; r3 = 2; call tail; r0 = 1; exit", 33),
+        ("r7 = 9; r2 = 0; r3 = 3; call tail; r0 = r7; exit", 110),
+        (
+            "*(u64 *)(r1 +0) = 5; r2 = 0; r3 = 4; call tail; r0 = 1; exit",
+            205,
+        ),
         // From a function, in whose place the next program runs.
         (
             "*(u64 *)(r1 +0) = 5; r6 = 1000; call f; r0 += r6; exit; f: r2 = 0; r3 = 1; call tail; r0 = 1; exit",
@@ -240,6 +256,61 @@ fn tail_calls() {
         let mut host = host();
         let got = common::run_native(&executable(source), &mut host);
         assert_eq!(got, Ok(expected), "{source}");
+    }
+    let failing = executable("r2 = 0; r3 = 5; call tail; r0 = 1; exit");
+    let stopped = common::run_native(&failing, &mut host()).expect_err("it fails");
+    assert_eq!(stopped.trap, Trap::Host("no more".to_string()));
+}
+
+/// What is thrown in a program that another one went to comes to its own callback.
+#[test]
+fn thrown_behind_a_tail_call() {
+    if !common::has_back_end() {
+        return;
+    }
+    let catching = |source: &str| {
+        let mut executable = executable(source);
+        executable.exception_callback = Some(1);
+        executable
+    };
+    let first = catching("r2 = 0; r3 = 1; call tail; r1 = 5; call throw; exit; f: r0 = r1; exit");
+    let next = catching("r1 = 7; call throw; exit; f: r0 = r1; r0 *= 100; exit");
+    for (there, expected) in [(true, 700), (false, 5)] {
+        let mut host = TestHost::new();
+        if there {
+            host.programs.insert(1, Arc::new(native(&next, &host)));
+        }
+        assert_eq!(common::run_native(&first, &mut host), Ok(expected));
+    }
+}
+
+/// Counted and hardened code goes to programs that are made so, with what is left of the fuel.
+#[test]
+fn counted_tail_calls() {
+    if !common::has_back_end() {
+        return;
+    }
+    for hardened in [false, true] {
+        let options = skep_jit::Options {
+            bounded: true,
+            hardened,
+            ..skep_jit::Options::new(skep_jit::Features::detect())
+        };
+        let mut host = TestHost::new();
+        let again = executable(
+            "r2 = *(u64 *)(r1 +0); r2 += 1; *(u64 *)(r1 +0) = r2; r3 = 2; r6 = r2; call tail; r0 = r6; exit",
+        );
+        host.programs
+            .insert(2, Arc::new(common::native_as(&again, &host, options)));
+        let endless = executable("l: r2 = 3; if r2 != 0 goto l; r0 = 0; exit");
+        host.programs
+            .insert(3, Arc::new(common::native_as(&endless, &host, options)));
+        let first = executable("r2 = 0; r3 = 2; call tail; r0 = 1; exit");
+        let got = common::run_native_as(&first, &mut host, options, Some(100_000));
+        assert_eq!(got, Ok(33));
+        let first = executable("r2 = 0; r3 = 3; call tail; r0 = 1; exit");
+        let got = common::run_native_as(&first, &mut host, options, Some(100_000));
+        assert!(got.is_err(), "{got:?}");
     }
 }
 

@@ -33,6 +33,6 @@ pub use check::{Claim, Violation};
 pub use cpu::{Cpu, CpuGuard, Cpus, Limits};
 pub use host::{ArenaPlace, Grants, Host, Linker, Stopped, Trap};
 pub use memory::{FRAME_BYTES, Forgiven, Pager, Pages, Recovery, Trust, stack_pointer};
-pub use native::{End, Leaf, Native, next_program, run_in_place};
+pub use native::{End, Leaf, Native, entry_of, next_program, run_in_place};
 pub use program::{LinkError, Program};
 pub use run::{MAX_TAIL_CALLS, Machine, Mode, Prepared, run, run_function};

@@ -16,6 +16,8 @@ pub enum End {
     Return(u64),
     /// By a tail call to this program with this context.
     Tail(Arc<Program>, u64),
+    /// By throwing this number, in a program that native code had gone to by itself.
+    Thrown(Arc<Program>, u64),
 }
 
 pub use crate::memory::Leaf;
@@ -38,6 +40,11 @@ pub trait Native: Send + Sync + fmt::Debug {
 
     /// The code of the entry function, when it can only end by returning.
     fn leaf(&self) -> Option<Leaf> {
+        None
+    }
+
+    /// Where the entry function begins, if code of the same kind can go there by itself.
+    fn entry(&self) -> Option<u64> {
         None
     }
 
@@ -79,6 +86,12 @@ pub fn next_program(
     let next = host.tail_call(ctx, map, index)?;
     cpu.tail_calls += u32::from(next.is_some());
     Ok(next)
+}
+
+/// Where the native code of a program begins that a tail call of native code on this CPU goes to;
+/// `None` where it has none that code can go to by itself.
+pub fn entry_of(next: &Program, cpu: &Cpu) -> Option<u64> {
+    next.compiled(cpu.is_limited())?.native.entry()
 }
 
 /// Runs a program that a tail call from a subprogram went to, in that subprogram's place.

@@ -214,6 +214,7 @@ fn finish_native(
     let result = caught(end, program, cpu, host).and_then(|end| match end {
         End::Return(r0) => Ok(r0),
         End::Tail(next, ctx) => enter(&next, cpu, host, 0, [ctx, 0, 0, 0, 0]),
+        End::Thrown(_, number) => Ok(number),
     });
     cpu.frame = 0;
     result.map_err(|trap| Stopped {
@@ -315,7 +316,7 @@ pub(crate) fn enter(
     let mut end = end?;
     let r0 = loop {
         match end {
-            End::Return(r0) => break r0,
+            End::Return(r0) | End::Thrown(_, r0) => break r0,
             End::Tail(next, ctx) => {
                 // The frame that is about to run is the entry function's of another program.
                 cpu.first_frame = cpu.frame + 1;
@@ -336,9 +337,12 @@ fn caught(
     cpu: &mut Cpu,
     host: &mut dyn Host,
 ) -> Result<End, Trap> {
-    let Err(Trap::Thrown(number)) = end else {
-        return end;
+    let (thrown, number) = match &end {
+        Err(Trap::Thrown(number)) => (None, *number),
+        Ok(End::Thrown(in_program, number)) => (Some(in_program.clone()), *number),
+        _ => return end,
     };
+    let program = thrown.as_deref().unwrap_or(program);
     cpu.stopped_at = None;
     match program.exception_callback {
         Some(start) => execute(program, cpu, host, start, [number, 0, 0, 0, 0]),

@@ -21,6 +21,8 @@ pub const REPEAT: i32 = 1002;
 pub const REVERSE: i32 = 1003;
 /// Fails.
 pub const FAIL: i32 = 1004;
+/// Throws r1.
+pub const THROW: i32 = 1005;
 
 /// The host.
 #[derive(Default)]
@@ -100,6 +102,7 @@ impl Host for TestHost {
                 Ok(u64::from_le_bytes(bytes))
             }
             FAIL => Err(Trap::Host("no more".to_owned())),
+            THROW => Err(Trap::Thrown(args[0])),
             _ => Err(Trap::UnknownHelper(id)),
         }
     }
@@ -124,6 +127,7 @@ impl Symbols for Book {
             "repeat" => Some(REPEAT),
             "reverse" => Some(REVERSE),
             "fail" => Some(FAIL),
+            "throw" => Some(THROW),
             "tail" => Some(12),
             _ => None,
         }

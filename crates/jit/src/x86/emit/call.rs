@@ -134,12 +134,38 @@ impl Emit<'_, '_> {
         } else {
             let go_on = self.asm.label();
             self.asm.jump_if(cc::E, go_on);
-            self.asm.alu_imm(Group1::Cmp, 8, Rm::R(RDX), 1);
-            self.asm.jump_if(cc::NE, self.shared.stop);
+            self.asm.alu_imm(Group1::Cmp, 8, Rm::R(RDX), layout::JUMP);
+            self.asm.jump_if(cc::A, self.shared.stop);
             self.shared_exit = true;
-            self.asm.jump(self.done);
+            // Only the entry function is left for another program.
+            match callee {
+                Callee::TailCall if self.index == 0 => {
+                    self.asm.jump_if(cc::NE, self.done);
+                    self.go_to_program();
+                }
+                _ => self.asm.jump(self.done),
+            }
             self.asm.bind(go_on);
         }
         self.quotient(false, dst);
+    }
+
+    /// Leaves the function for the program whose code is at rax.
+    fn go_to_program(&mut self) {
+        self.asm.mov(true, R9, Rm::M(on_stack(self.state)));
+        let ctx = Mem {
+            base: R9,
+            index: None,
+            disp: layout::CTX,
+        };
+        self.asm.mov(true, RDI, Rm::M(ctx));
+        self.pop_frame();
+        match self.shared.indirect {
+            Some(by) => {
+                self.asm.mov(true, R11, Rm::R(RAX));
+                self.asm.jump(by);
+            }
+            None => self.asm.jump_rm(Rm::R(RAX)),
+        }
     }
 }

@@ -77,6 +77,12 @@ impl Emit<'_, '_> {
     }
 
     pub(super) fn leave(&mut self) {
+        self.pop_frame();
+        self.asm.ret();
+    }
+
+    /// Makes the stack and the kept registers what they were where the function began.
+    pub(super) fn pop_frame(&mut self) {
         self.carry_fuel();
         if self.size != 0 {
             self.asm.alu_imm(Group1::Add, 8, Rm::R(RSP), self.size);
@@ -84,7 +90,6 @@ impl Emit<'_, '_> {
         for r in self.saved.clone().into_iter().rev() {
             self.asm.pop(r);
         }
-        self.asm.ret();
     }
 
     /// Between functions, what is left of the fuel is in its register.
