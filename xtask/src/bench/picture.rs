@@ -56,6 +56,7 @@ pub(super) fn page(
         ("skep-jit", "rbpf-cranelift"),
         ("skep-jit", "solana-sbpf"),
         ("skep-interp", "native"),
+        ("skep-bounded", "skep-jit"),
         (BASE, "native"),
     ] {
         if let Some((mean, worst)) = mean(rows, names, ours, theirs) {
@@ -81,16 +82,24 @@ pub(super) fn page(
         let theirs = find(rows, name, BASE).map_or("–".into(), |r| r.code_bytes.to_string());
         let _ = writeln!(
             out,
-            "| {name} | {} | {:.0} | {:.0} | {:.2} | {:.2} | {} | {theirs} |",
+            "| {name} | {} | {} | {} | {:.2} | {:.2} | {} | {theirs} |",
             row.insns,
-            row.verify_us,
-            row.compile_us,
-            row.compile_us / row.verify_us.max(1.0),
+            short(row.verify_us),
+            short(row.compile_us),
+            row.compile_us / row.verify_us.max(0.1),
             row.compile_us / row.insns.max(1) as f64,
             row.code_bytes,
         );
     }
     out
+}
+
+/// A number with as many digits as matter.
+fn short(us: f64) -> String {
+    match us {
+        10.0.. => format!("{us:.0}"),
+        _ => format!("{us:.1}"),
+    }
 }
 
 /// The geometric mean and the largest of the ratios of two engines' times.
