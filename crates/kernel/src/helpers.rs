@@ -116,6 +116,7 @@ const KFUNC_FILES: &[Kfuncs] = &[
     string::KFUNCS,
     timer::KFUNCS,
     tree::KFUNCS,
+    xdp::KFUNCS,
 ];
 
 /// The functions of the kernel, by their place in the catalog.

@@ -3,7 +3,7 @@
 use skep_abi::Errno;
 use skep_catalog::helper_id as id;
 
-use super::{Call, Done, Rows, err, ok, status};
+use super::{Call, Done, Kfuncs, Rows, err, ok, status};
 use crate::run::host::Input;
 use crate::run::packet::Packet;
 use crate::run::xdp::{FRAME, metadata_fits};
@@ -27,6 +27,11 @@ pub(super) const ROWS: Rows = &[
     (id::XDP_LOAD_BYTES, load),
     (id::XDP_STORE_BYTES, store),
 ];
+
+pub(super) const KFUNCS: Kfuncs = &[("bpf_xdp_pull_data", |c| {
+    let done = pull_data(c);
+    finish(c, done)
+})];
 
 const ETH_HLEN: usize = 14;
 /// The most bytes that a load or store moves.
@@ -57,6 +62,15 @@ fn adjust_head(c: &mut Call<'_, '_, '_>) -> Result<(), Errno> {
     }
     packet.move_head(data);
     Ok(())
+}
+
+fn pull_data(c: &mut Call<'_, '_, '_>) -> Result<(), Errno> {
+    let wanted = c.arg32(1) as usize;
+    let packet = packet(c)?;
+    match wanted.checked_sub(packet.linear()) {
+        None | Some(0) => Ok(()),
+        Some(missing) => packet.pull(missing, FRAME),
+    }
 }
 
 fn adjust_meta(c: &mut Call<'_, '_, '_>) -> Result<(), Errno> {
@@ -96,12 +110,10 @@ fn adjust_tail(c: &mut Call<'_, '_, '_>) -> Result<(), Errno> {
 
 /// The last fragment shrinks, then the ones before it, then the linear part.
 fn adjust_frags(packet: &mut Packet, by: i32) -> Result<(), Errno> {
-    const PAGE: usize = 4096;
     if by >= 0 {
         // Growth stays inside the page of the last fragment.
-        let last = (packet.frags.len() - 1) % PAGE + 1;
         let more = by as usize;
-        if last + more > PAGE {
+        if more > packet.fragment_room() {
             return Err(Errno::EINVAL);
         }
         packet.frags.resize(packet.frags.len() + more, 0);

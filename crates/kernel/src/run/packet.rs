@@ -17,7 +17,12 @@ pub(crate) struct Packet {
     pub(crate) end: usize,
     /// What follows the linear part.
     pub(crate) frags: Vec<u8>,
+    /// Bytes that were taken from the front of the first fragment's page.
+    pulled: usize,
 }
+
+/// Bytes of the page that each fragment has to itself.
+const FRAGMENT: usize = 4096;
 
 impl Packet {
     /// A packet with `headroom` before it and `tailroom` behind; the first `meta_len` bytes
@@ -40,6 +45,7 @@ impl Packet {
             data,
             end: headroom + bytes.len(),
             frags: Vec::new(),
+            pulled: 0,
         })
     }
 
@@ -156,6 +162,34 @@ impl Packet {
         self.data = data;
     }
 
+    /// How many bytes the last fragment can still grow.
+    pub(crate) fn fragment_room(&self) -> usize {
+        match (self.pulled + self.frags.len()) % FRAGMENT {
+            0 => 0,
+            last => FRAGMENT - last,
+        }
+    }
+
+    /// Takes bytes from the front of the fragments into the linear part. Where there is too
+    /// little room behind it, it moves forward, but not before `floor`.
+    ///
+    /// # Errors
+    /// `EINVAL` when there are not as many bytes, or there is no room for them.
+    pub(crate) fn pull(&mut self, bytes: usize, floor: usize) -> Result<(), Errno> {
+        let forward = bytes.saturating_sub(self.tailroom());
+        if bytes > self.frags.len() || forward > self.meta.saturating_sub(floor) {
+            return Err(Errno::EINVAL);
+        }
+        let start = self.meta - forward;
+        self.block.shift(self.meta, start, self.end - self.meta);
+        (self.meta, self.data, self.end) = (start, self.data - forward, self.end - forward);
+        let taken: Vec<u8> = self.frags.drain(..bytes).collect();
+        self.block.write(self.end, &taken);
+        self.end += bytes;
+        self.pulled = (self.pulled + bytes) % FRAGMENT;
+        Ok(())
+    }
+
     /// Writes zeros between two places of the block.
     pub(crate) fn clear(&self, from: usize, to: usize) {
         if to > from {
@@ -202,10 +236,10 @@ impl Packet {
         }
         let bytes = self.block.bytes(self.meta, self.end - self.meta);
         let meta_len = self.data - self.meta;
-        let frags = std::mem::take(&mut self.frags);
+        let (frags, pulled) = (std::mem::take(&mut self.frags), self.pulled);
         let tailroom = tail + HEADROOM;
         *self = Packet::new(&bytes, meta_len, head + HEADROOM, tailroom)?;
-        self.frags = frags;
+        (self.frags, self.pulled) = (frags, pulled);
         Ok(())
     }
 }
