@@ -159,9 +159,10 @@ impl Tape {
                 // Probes are small.
                 let size = load.btf_size();
                 let blob = copy_in(memory, load.btf(), size as usize).unwrap_or_default();
-                if size > 500 {
-                    self.lines
-                        .push(format!("btf {size} {:016x} -> {said}", hash(&blob)));
+                let line = format!("btf {size} {:016x} -> {said}", hash(&blob));
+                // libbpf asks again for a log of what was refused.
+                if size > 500 && self.lines.last() != Some(&line) {
+                    self.lines.push(line);
                 }
             }
             _ => {}

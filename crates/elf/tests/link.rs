@@ -198,3 +198,27 @@ fn any_bytes() {
         }
     }
 }
+
+/// What two files mean by a name must be the same; bpftool 7.8 refuses and takes the same files.
+#[test]
+fn names_mean_the_same_in_all_files() {
+    linked(&["f.o", "g0.o"]).expect("signs, `const` and counts may differ");
+    let check = |file: &str, wanted: &str| {
+        let error = linked(&["f.o", file]).unwrap_err().to_string();
+        assert_eq!(error, format!("{file}: symbol {wanted} in f.o"));
+        assert!(linked(&[file, "f.o"]).is_err(), "{file}");
+    };
+    check("g1.o", "'table': the map's max_entries is 16, but 8");
+    check("g2.o", "'number': the size of long is 8, but 4");
+    check(
+        "g3.o",
+        "'both': field 'b' of struct pair lies at bit 32, but 64",
+    );
+    check("g4.o", "'both': a field of struct pair is c, but b");
+    check("g5.o", "'at': its type is struct other, but struct pair");
+    check(
+        "g6.o",
+        "'colour': its type is 64-bit enum colour, but enum colour",
+    );
+    check("g7.o", "'twice': its number of parameters is 2, but 1");
+}

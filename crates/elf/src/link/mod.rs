@@ -1,6 +1,7 @@
 //! Linking objects into one, as libbpf's static linker does: sections of one name become
 //! one, symbols meet their definitions, types are merged.
 
+mod agree;
 mod error;
 mod sections;
 mod symbols;

@@ -2,6 +2,7 @@
 //! all; and which instruction belongs to which function, line and question.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use skep_btf::{
     Btf, BtfExt, Builder, CoreRelo, FuncInfo, Kind, LineInfo, Linkage, SectionRecords, TypeId,
@@ -9,6 +10,7 @@ use skep_btf::{
 };
 
 use super::File;
+use super::agree::Agreement;
 use super::error::LinkError;
 use super::sections::{SHARED, Sections};
 use super::symbols::Symbols;
@@ -28,6 +30,7 @@ type ByName<T> = BTreeMap<String, Vec<T>>;
 struct Merge<'m> {
     sections: &'m Sections,
     symbols: &'m Symbols,
+    agreement: Agreement,
     builder: Builder,
     /// Declarations that stand for a definition, and repeated definitions.
     same: HashMap<TypeId, TypeId>,
@@ -59,6 +62,7 @@ impl Types {
         let mut merge = Merge {
             sections,
             symbols,
+            agreement: Agreement::default(),
             builder: Builder::new(),
             same: HashMap::new(),
             globals: HashMap::new(),
@@ -104,8 +108,11 @@ impl Merge<'_> {
                 error,
             }
         };
-        let btf = Btf::parse(section.data).map_err(broken(".BTF"))?;
+        let btf = Arc::new(Btf::parse(section.data).map_err(broken(".BTF"))?);
         described(file, &btf)?;
+        let symbols = by_name(file);
+        let is_global = |name: &str| symbols.get(name).is_some_and(|symbol| symbol.is_global());
+        self.agreement.add(file.name, &btf, is_global)?;
         // Ids are given out as the copies come, so they are known before.
         let mut ids = vec![TypeId::VOID];
         let mut next = self.builder.next_id().0;
@@ -118,7 +125,6 @@ impl Merge<'_> {
             }
         }
         let map = |id: TypeId| ids.get(id.0 as usize).copied().unwrap_or_default();
-        let symbols = by_name(file);
         for ty in btf.types() {
             match ty.kind() {
                 Kind::DataSec => {}
