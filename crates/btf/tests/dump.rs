@@ -277,7 +277,7 @@ fn headers_are_sorted_and_declare_functions() {
     let by_number = [later, alias, early, number, &last, &first, colour, mode];
     check(
         header::Wanted::Sorted,
-        &sorted.concat().trim_end_matches('\n').to_string(),
+        sorted.concat().trim_end_matches('\n'),
         &format!("\n{functions}"),
     );
     check(

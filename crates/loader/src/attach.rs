@@ -1,5 +1,10 @@
 //! What the part of a section's name behind the `/` means: where the program is to be attached.
 
+use crate::error::LoadError;
+use crate::load::Loaded;
+use crate::map::{MapDef, MapOrigin};
+use crate::program::ProgIndex;
+
 /// How a target is written. The variants are the grammar of the section names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AttachForm {
@@ -189,4 +194,41 @@ fn name_and_offset(text: &str) -> Option<(String, u64)> {
         None => offset.parse().ok()?,
     };
     Some((name.to_string(), offset))
+}
+
+impl Loaded<'_> {
+    /// What attaching the object would attach: its programs, and its structures of operations.
+    /// Attaching is not built yet.
+    ///
+    /// # Errors
+    /// [`LoadError::Unsupported`] names the first that would have to be attached; an object with
+    /// nothing to attach is attached.
+    pub fn attach(&self) -> Result<(), LoadError> {
+        for (index, program) in self.object.programs.iter().enumerate() {
+            let name = &program.name;
+            match program.auto_attach() {
+                AutoAttach::Yes if self.program(ProgIndex(index)).is_some() => {
+                    let place = &program.section;
+                    let text = format!("attaching program '{name}' ({place})");
+                    return Err(LoadError::Unsupported(text));
+                }
+                AutoAttach::BadTarget => {
+                    return Err(LoadError::Unresolved {
+                        program: name.clone(),
+                        problem: format!("section '{}' names no place", program.section),
+                    });
+                }
+                _ => {}
+            }
+        }
+        let is_registered =
+            |map: &&MapDef| map.origin == MapOrigin::StructOps && map.autocreate && map.autoattach;
+        match self.object.maps.iter().find(is_registered) {
+            Some(map) => {
+                let text = format!("registering the struct_ops '{}'", map.name);
+                Err(LoadError::Unsupported(text))
+            }
+            None => Ok(()),
+        }
+    }
 }

@@ -9,7 +9,6 @@ use skep_btf::Btf;
 use skep_elf::ByteOrder;
 use skep_isa::Insn;
 
-use crate::attach::AutoAttach;
 use crate::core::Candidates;
 use crate::create;
 use crate::error::LoadError;
@@ -311,47 +310,6 @@ impl<'k> Loaded<'k> {
             })?;
         }
         Ok(())
-    }
-
-    /// What attaching the object would attach: its programs, and its structures of operations.
-    /// Attaching is not built yet.
-    ///
-    /// # Errors
-    /// [`LoadError::Unsupported`] names the first that would have to be attached; an object with
-    /// nothing to attach is attached.
-    pub fn attach(&self) -> Result<(), LoadError> {
-        let programs = self.object.programs.iter().zip(&self.programs);
-        for (program, loaded) in programs {
-            let name = &program.name;
-            match program.auto_attach() {
-                AutoAttach::Yes if loaded.is_some() => {
-                    let place = &program.section;
-                    let text = format!("attaching program '{name}' ({place})");
-                    return Err(LoadError::Unsupported(text));
-                }
-                AutoAttach::BadTarget => {
-                    return Err(LoadError::Unresolved {
-                        program: name.clone(),
-                        problem: format!("section '{}' names no place", program.section),
-                    });
-                }
-                _ => {}
-            }
-        }
-        let is_registered = |map: &&MapDef| map.origin == MapOrigin::StructOps && map.autoattach;
-        match self
-            .object
-            .maps
-            .iter()
-            .filter(|map| is_made(map))
-            .find(is_registered)
-        {
-            Some(map) => {
-                let text = format!("registering the struct_ops '{}'", map.name);
-                Err(LoadError::Unsupported(text))
-            }
-            None => Ok(()),
-        }
     }
 
     /// The kernel's own types, read when first needed; `None` when it has none.
