@@ -224,14 +224,20 @@ impl Kernel {
         let prepared = self.prepared(linked);
         let started = Instant::now();
         let mut retval = 0;
+        let mut ended = Ok(());
         for _ in 0..repeat {
             let ctx = host.ctx_address();
             match prepared.run(&mut cpu, host, ctx, || self.limits()) {
                 Ok(r0) => retval = r0 as u32,
-                Err(stopped) => return Err(self.note_stop(&stopped)),
+                Err(stopped) => {
+                    ended = Err(self.note_stop(&stopped));
+                    break;
+                }
             }
         }
         let spent = started.elapsed().as_nanos();
+        self.report_misses(prog, cpu.id());
+        ended?;
         if self.counting.is_on() {
             prog.count(repeat.into(), spent);
         }

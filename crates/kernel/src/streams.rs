@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use skep_abi::{Errno, UserMemory, attr};
 use skep_vm::world::StackOf;
@@ -57,7 +57,8 @@ impl Kernel {
         memory: &mut dyn UserMemory,
     ) -> Result<u32, Errno> {
         let prog = self.fds.prog(view.prog_fd())?;
-        self.report_misses(&prog);
+        // Of runs that a runner still goes on with, whatever CPU it has.
+        self.report_misses(&prog, 0);
         let mut stream = prog.streams.stream(view.stream_id())?;
         let len = stream.len().min(view.stream_buf_len() as usize);
         let text: Vec<u8> = stream.iter().take(len).copied().collect();
@@ -67,25 +68,28 @@ impl Kernel {
     }
 
     /// Tells the program's standard error of accesses to an arena that found no page.
-    pub(crate) fn report_misses(&self, prog: &Arc<Program>) {
+    pub(crate) fn report_misses(&self, prog: &Program, cpu: u32) {
+        if prog.executable.arena.is_none() {
+            return;
+        }
         let maps = prog.maps.read().unwrap_or_else(PoisonError::into_inner);
         let arenas = maps.iter().filter_map(|map| map.map.arena());
         for (address, write) in arenas.flat_map(|arena| arena.take_misses()) {
             let access = if write { "WRITE" } else { "READ" };
             let what = format!("Arena {access} access at unmapped address {address:#x}\n");
-            self.report(prog, &what);
+            self.report(prog, cpu, &what);
         }
     }
 
     /// Writes what went wrong, and where, to a program's standard error.
-    pub(crate) fn report(&self, prog: &Program, what: &str) {
+    pub(crate) fn report(&self, prog: &Program, cpu: u32, what: &str) {
         let task = self.world.task();
         let name = task.comm.split(|byte| *byte == 0).next().unwrap_or(&[]);
         let mut text = format!("ERROR: {what}");
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
-            "CPU: 0 UID: {} PID: {} Comm: {}\nCall trace:\nbpf_prog_{}_{}",
+            "CPU: {cpu} UID: {} PID: {} Comm: {}\nCall trace:\nbpf_prog_{}_{}",
             task.uid,
             task.pid,
             String::from_utf8_lossy(name),

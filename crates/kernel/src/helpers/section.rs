@@ -68,7 +68,7 @@ fn report(c: &Call<'_, '_, '_>, what: &str, at: u64) {
          Total held locks = {count}\n{held}"
     );
     if let Some(prog) = c.host.running(c.machine.program()) {
-        c.host.kernel.report(&prog, &text);
+        c.host.kernel.report(&prog, c.host.cpu, &text);
     }
 }
 

@@ -36,8 +36,8 @@ const ONLY_ADDRESS: u32 = 2;
 /// A stack is looked at so deep (`kernel.perf_event_max_stack`).
 const DEPTH_MAX: usize = 127;
 
-/// The frames that flags choose, `most` at most, in the form that the caller wants. The count
-/// of frames passed over, and what is left, which is `None` when there were not so many.
+/// The frames that flags choose, `most` at most, in the form that the caller wants; `None` when
+/// there are fewer than are to be passed over.
 fn trace(c: &Call<'_, '_, '_>, flags: u64, most: usize, build_ids: bool) -> Option<Vec<u8>> {
     let of = match flags & USER {
         0 => StackOf::Kernel,
