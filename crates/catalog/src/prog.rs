@@ -169,14 +169,14 @@ rows! {
     CgroupSockAddr, "bpf_sock_addr", 72, NetAdmin, Never, NoPacket, Never,
         Only(&[8, 9, 10, 11, 14, 15, 19, 20, 29, 30, 31, 32, 49, 50, 51, 52, 53]);
     LwtSeg6local, "__sk_buff", 192, NetAdmin, Never, Read, Never, Any;
-    LircMode2, "", 4, NetAdmin, Never, NoPacket, Never, Any;
+    LircMode2, "", 4, Bpf, Never, NoPacket, Never, Any;
     SkReuseport, "sk_reuseport_md", 56, Bpf, Never, Read, Never, Only(&[0, 39, 40]);
     FlowDissector, "__sk_buff", 192, NetAdmin, Never, Read, FlowKeys, Any;
     CgroupSysctl, "bpf_sysctl", 8, NetAdmin, Never, NoPacket, Never, Any;
     RawTracepointWritable, "bpf_raw_tracepoint_args", 96, Perfmon, Never, NoPacket, Never, Any;
     CgroupSockopt, "bpf_sockopt", 40, NetAdmin, Never, ReadWrite, Never, Only(&[21, 22]);
     Tracing, "", 0, Perfmon, Maybe, NoPacket, Function, Only(&[23, 24, 25, 26, 28]);
-    StructOps, "", 0, NetAdmin, Maybe, NoPacket, Operation, Any;
+    StructOps, "", 0, Perfmon, Maybe, NoPacket, Operation, Any;
     Ext, "", 0, NetAdmin, Never, NoPacket, Never, Any;
     Lsm, "", 0, Perfmon, Maybe, NoPacket, Never, Only(&[27, 43]);
     SkLookup, "bpf_sk_lookup", 72, Bpf, Never, NoPacket, Lookup, Only(&[36]);
