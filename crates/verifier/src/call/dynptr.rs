@@ -272,7 +272,7 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// Pieces of a record that is gone must not be used, which Linux does not see to (ADR 27).
+    /// Pieces of a record that is gone must not be used, which Linux does not see to (ADR 28).
     fn forget_slices(&mut self, dynptr: u32) {
         let invalid = self.invalid_reg();
         self.cur.for_each_reg(|reg| {
