@@ -17,6 +17,9 @@ static const char plain[] = "no arguments\n";
 static const char wrong[] = "%d and %d\n";
 static const char name[] = "skep";
 
+// How many of the texts were taken: Linux may have no memory for them.
+int taken;
+
 SEC("syscall")
 int say(void *ctx)
 {
@@ -28,9 +31,10 @@ int say(void *ctx)
 	u64 args[3] = { (u64)who, 42, 0xbee };
 
 	sum += bpf_stream_vprintk_impl(1, hello, args, sizeof(args), 0) == 0;
-	sum += 2 * (bpf_stream_vprintk_impl(1, plain, args, 0, 0) == 0);
-	sum += 4 * (bpf_stream_vprintk_impl(2, plain, args, 0, 0) == 0);
-	return sum;
+	sum += bpf_stream_vprintk_impl(1, plain, args, 0, 0) == 0;
+	sum += bpf_stream_vprintk_impl(2, plain, args, 0, 0) == 0;
+	taken = sum;
+	return 5;
 }
 
 SEC("syscall")
