@@ -8,6 +8,8 @@ use crate::ir::{BinOp, Counted, Func, Op, Val, bits};
 
 /// Steps of a parity below which they are as good as counting.
 const STEPS: u32 = 4;
+/// Steps that are followed: six halve a word, and some may cut.
+const ROUNDS: u32 = 12;
 
 /// Finds them; whether there were any.
 pub(super) fn count(func: &mut Func) -> bool {
@@ -159,7 +161,7 @@ fn parity(ops: &[Op], v: Val) -> Option<(Width, Val)> {
     };
     let all = |width| meaning::mov(width, u64::MAX);
     let mut steps = 0;
-    loop {
+    for _ in 0..ROUNDS {
         let (next, now) = match ops[v.at()] {
             Op::Zext { from, a } => (a, asked & meaning::truncate(from, u64::MAX)),
             Op::Bin {
