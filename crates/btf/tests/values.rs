@@ -89,3 +89,17 @@ fn no_blow_up() {
         assert!(value(&btf, twice, &[0; 4], &style).is_err());
     }
 }
+
+/// A variable of a section that has the variable.
+#[test]
+fn no_endless_way() {
+    let mut b = Builder::new();
+    let section = TypeId(b.next_id().0 + 1);
+    let var = b.var("v", section, skep_btf::Linkage::Global);
+    b.datasec(".data", 4, &[(var, 0, 4)]);
+    let btf = Btf::parse(&b.finish()).unwrap();
+    for id in [var, section] {
+        let answer = value(&btf, id, &[1; 8], &DataStyle::default());
+        assert!(answer.is_err(), "{answer:?}");
+    }
+}

@@ -21,6 +21,9 @@ use super::float::extended;
 
 /// How deep values may lie in each other.
 const DEPTH_MAX: usize = 64;
+/// How deep types may lie in each other: sections and variables that hold each other lie at one
+/// level.
+const NESTED_MAX: usize = 2 * DEPTH_MAX;
 /// The longest text: types can claim more than bytes hold.
 const TEXT_MAX: usize = 1 << 24;
 /// How many values are looked at: types can hold each other twice, and that again.
@@ -99,6 +102,7 @@ pub fn value(
         style,
         bytes,
         depth: 0,
+        nested: 0,
         steps: STEPS_MAX,
         in_array: false,
         in_text: false,
@@ -141,6 +145,7 @@ struct Writer<'a, 's> {
     style: &'s DataStyle,
     bytes: &'s [u8],
     depth: usize,
+    nested: usize,
     steps: usize,
     /// Elements have no names and no casts, and are shown if they are zero …
     in_array: bool,
@@ -152,6 +157,16 @@ struct Writer<'a, 's> {
 
 impl<'a> Writer<'a, '_> {
     fn value(&mut self, name: &'a [u8], id: TypeId, place: Place) -> Result<u32, DataError> {
+        if self.nested == NESTED_MAX {
+            return Err(DumpError::TooDeep.into());
+        }
+        self.nested += 1;
+        let size = self.one(name, id, place);
+        self.nested -= 1;
+        size
+    }
+
+    fn one(&mut self, name: &'a [u8], id: TypeId, place: Place) -> Result<u32, DataError> {
         self.step(self.depth)?;
         if self.dumper.out.len() > TEXT_MAX {
             return Err(DumpError::TooLong.into());
