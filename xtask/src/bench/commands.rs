@@ -94,13 +94,16 @@ impl Data {
     }
 }
 
+/// Carries a command out, or notes it for later.
+type Call<'c> = dyn FnMut(Cmd, &mut [u8], &mut Buffers<'_>) -> Result<(), Errno> + 'c;
+
 /// Makes one command as callers do, and hands it on.
 fn element(
     data: &Data,
     cmd: Cmd,
     at: usize,
     value: &mut [u8],
-    call: &mut dyn FnMut(Cmd, &mut [u8], &mut Buffers<'_>) -> Result<(), Errno>,
+    call: &mut Call<'_>,
 ) -> Result<(), Errno> {
     let mut memory = Buffers::new();
     let key = match data.key {
@@ -132,7 +135,7 @@ fn batch(
     data: &Data,
     cmd: Cmd,
     (keys, values, out): (&mut [u8], &mut [u8], &mut [u8]),
-    call: &mut dyn FnMut(Cmd, &mut [u8], &mut Buffers<'_>) -> Result<(), Errno>,
+    call: &mut Call<'_>,
 ) -> Result<(), Errno> {
     let mut memory = Buffers::new();
     let mut view = attr::MapBatch::new();
