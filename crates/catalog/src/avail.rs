@@ -11,15 +11,18 @@ use crate::helper_id::*;
 pub struct HelperSet([u64; 4]);
 
 impl HelperSet {
+    /// All numbers are below.
+    pub(crate) const END: u32 = 256;
+
     /// Whether the helper with this number is in it.
     #[must_use]
     pub const fn contains(self, id: u32) -> bool {
-        id < 256 && self.0[(id / 64) as usize] >> (id % 64) & 1 == 1
+        id < Self::END && self.0[(id / 64) as usize] >> (id % 64) & 1 == 1
     }
 
     /// The numbers in it, ascending.
     pub fn iter(self) -> impl Iterator<Item = u32> {
-        (0..256).filter(move |id| self.contains(*id))
+        (0..Self::END).filter(move |id| self.contains(*id))
     }
 
     pub(crate) const fn with(self, other: HelperSet) -> HelperSet {

@@ -1,5 +1,7 @@
 //! Which map types go with which helpers and programs.
 
+use std::sync::LazyLock;
+
 use skep_abi::{MapType, ProgType};
 
 use crate::avail::{HelperSet, set};
@@ -160,16 +162,29 @@ const ITER: u32 = 28;
 /// Whether the helper takes maps of this type in programs of some kind.
 #[must_use]
 pub fn map_takes_helper(map_type: u32, helper: u32) -> bool {
-    let Some(map_type) = MapType::from_u32(map_type) else {
-        return false;
+    /// The helpers that take maps of each type, by its number: every call of a program asks.
+    static TAKEN_BY: LazyLock<Vec<HelperSet>> = LazyLock::new(|| {
+        let last = MapType::ALL.iter().map(|ty| ty.as_u32()).max();
+        let types = (0..=last.unwrap_or_default()).map(MapType::from_u32);
+        types.map(|ty| ty.map_or(set(&[]), takers)).collect()
+    });
+    let takers = TAKEN_BY.get(map_type as usize);
+    takers.is_some_and(|helpers| helpers.contains(helper))
+}
+
+/// The helpers that take maps of a type, as both tables say.
+fn takers(map_type: MapType) -> HelperSet {
+    let for_others = |helper: u32| {
+        let mut rows = BY_MAP.iter();
+        rows.any(|(types, set)| types.contains(&map_type) && !set.contains(helper))
     };
-    let for_others = BY_MAP
-        .iter()
-        .any(|(types, set)| types.contains(&map_type) && !set.contains(helper));
-    let for_other_maps = BY_HELPER
-        .iter()
-        .any(|(ids, types)| ids.contains(&helper) && !types.contains(&map_type));
-    !for_others && !for_other_maps
+    let for_other_maps = |helper: u32| {
+        let mut rows = BY_HELPER.iter();
+        rows.any(|(ids, types)| ids.contains(&helper) && !types.contains(&map_type))
+    };
+    let takes = |helper: &u32| !for_others(*helper) && !for_other_maps(*helper);
+    let all: Vec<u32> = (0..HelperSet::END).filter(takes).collect();
+    set(&all)
 }
 
 /// Whether a program of this kind may pass a map of this type to the helper (Linux: `cannot

@@ -24,6 +24,11 @@ impl Verifier<'_> {
             }
             return;
         }
+        if self.cur.history.capacity() == 0 {
+            /// Most states are kept before there are more steps than that.
+            const STEPS: usize = 16;
+            self.cur.history.reserve(STEPS);
+        }
         self.cur.history.push(HistoryEntry {
             insn: self.insn_idx,
             prev: self.prev_insn_idx_before,
