@@ -46,7 +46,11 @@ impl Verifier<'_> {
         }
         let next = self.insn_idx + 1;
         if helper.id == id::TAIL_CALL && self.cur.depth() > 0 {
-            return self.leave_or_go_on(next, |v| v.mark_unknown(0));
+            return self.leave_or_go_on(next, |v| {
+                v.mark_unknown(0);
+                // The program that was called instead may have changed the packet.
+                v.forget_packet_pointers();
+            });
         }
         Ok(Next::Insn(next))
     }
