@@ -4,6 +4,7 @@ mod attach;
 mod env;
 mod lines;
 mod load;
+mod references;
 pub(crate) mod sha256;
 mod tag;
 
@@ -20,7 +21,7 @@ use crate::id::Id;
 use crate::kernel::Kernel;
 use crate::map::{MapObject, Owner};
 use crate::streams::Streams;
-use load::References;
+use references::References;
 
 /// Records of function or line information, as the caller gave them.
 #[derive(Clone, Default)]

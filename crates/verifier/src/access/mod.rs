@@ -3,6 +3,7 @@
 pub mod alignment;
 pub mod btf_ctx;
 pub mod btf_id;
+mod btf_store;
 pub mod ctx;
 pub mod helper_mem;
 pub mod kptr;

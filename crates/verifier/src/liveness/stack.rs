@@ -7,7 +7,8 @@
 //!
 //! How the walk uses it, in this order:
 //!
-//! 1. [`StackLiveness::reset_write_marks`] before each instruction is stepped;
+//! 1. [`StackLiveness::reset_write_marks`] before each instruction is stepped, but arithmetic,
+//!    which never looks at the stack;
 //! 2. while stepping it, [`StackLiveness::mark_read`] for every slot whose content it may
 //!    use, and [`StackLiveness::mark_write`] for every slot it fills whole at a constant
 //!    offset (eight bytes, aligned, and only by store instructions and atomics: Linux does
@@ -15,7 +16,8 @@
 //! 3. [`StackLiveness::commit_write_marks`] after it ([`StackLiveness::enter_function`]
 //!    takes the marks back when it entered a function);
 //! 4. [`super::propagate::update`] at the end of a path (exit of the entry function, a
-//!    path found equal to an earlier one) and before a function returns to its caller;
+//!    path found equal to an earlier one), unless nobody will ask any more, and before
+//!    a function returns to its caller;
 //! 5. [`StackLiveness::query`] to ask about a state.
 
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use skep_isa::{Insn, alu, class, pseudo, src};
+use skep_isa::{Insn, class, pseudo};
 
 use crate::context::{Res, Stop, Verifier};
 use crate::env::{Executable, FunctionFacts, Subprogram};
@@ -11,10 +11,8 @@ use crate::rewrite::draft::{Draft, Step};
 use crate::rewrite::{arena, extra_stack, lost_function};
 use crate::setup::{flow, stack_depth};
 
-/// `BPF_ST | BPF_NOSPEC`.
-const BARRIER: Insn = Insn::new(0xc2, 0, 0, 0, 0);
 /// `w0 = w0`.
-const CUT: Insn = Insn::new(class::ALU | alu::MOV | src::X, 0, 0, 0, 0);
+const CUT: Insn = Insn::mov32_reg(0, 0);
 
 /// Builds the executable.
 ///
@@ -37,7 +35,7 @@ pub fn run(v: &mut Verifier<'_>, draft: &Draft) -> Res<Executable> {
     let mut lost = BTreeMap::new();
     for step in draft.steps.iter().filter(|step| step.kept) {
         if step.barrier_before {
-            executable.insns.push(BARRIER);
+            executable.insns.push(Insn::nospec());
         }
         let at = executable.insns.len() as u32;
         let insn = match step.insn.class() {
@@ -65,7 +63,7 @@ pub fn run(v: &mut Verifier<'_>, draft: &Draft) -> Res<Executable> {
             executable.insns.push(CUT);
         }
         if step.barrier_behind {
-            executable.insns.push(BARRIER);
+            executable.insns.push(Insn::nospec());
         }
         executable.origin.resize(executable.insns.len(), step.old);
     }

@@ -23,7 +23,7 @@ pub fn remove(v: &Verifier<'_>, draft: &mut Draft) {
             (true, false) => Some(next),
             (true, true) => continue,
         };
-        step.insn = goto();
+        step.insn = Insn::goto(0);
     }
     let mut index = 0;
     while index < draft.steps.len() {
@@ -68,19 +68,12 @@ fn leads_to_next(draft: &Draft, index: usize) -> bool {
 pub fn trap(v: &Verifier<'_>, draft: &mut Draft) {
     for step in &mut draft.steps {
         if !v.aux[step.old as usize].seen {
-            step.insn = goto();
+            step.insn = Insn::goto(0);
             step.target = Some(step.old);
             if let Some(second) = &mut step.second {
                 // The second slot lies at the same old place; its jump is relative.
-                *second = Insn { off: -1, ..goto() };
+                *second = Insn::goto(-1);
             }
         }
-    }
-}
-
-fn goto() -> Insn {
-    Insn {
-        code: flow::JA,
-        ..Insn::default()
     }
 }

@@ -2,10 +2,7 @@
 
 use skep_isa::{Insn, alu, class, jmp, src};
 
-use super::{
-    AX, Writer, alu_imm, alu32_imm, alu32_reg, goto, jump_imm, mov_imm, mov_reg, mov32_imm,
-    mov32_reg,
-};
+use super::{AX, Writer};
 use crate::rewrite::arena;
 use crate::rewrite::draft::Step;
 
@@ -53,40 +50,44 @@ impl Writer<'_, '_> {
             false => Insn::new(op.code & !7 | class::ALU, op.dst, op.src, op.off, op.imm),
         };
         // The remainder of 32 bits zeroes the upper half even where there is none to take.
-        let keep = || [goto(1), mov32_reg(dst, dst)];
+        let keep = || [Insn::goto(1), Insn::mov32_reg(dst, dst)];
         match (insn.off == SIGNED, divides) {
             (false, true) => self.out.extend([
-                narrow(jump_imm(jmp::JNE, by, 0, 2)),
-                alu32_reg(alu::XOR, dst, dst),
-                goto(1),
+                narrow(Insn::jmp_imm(jmp::JNE, by, 0, 2)),
+                Insn::alu32_reg(alu::XOR, dst, dst),
+                Insn::goto(1),
                 insn,
             ]),
             (false, false) => {
-                self.out
-                    .push(narrow(jump_imm(jmp::JEQ, by, 0, if wide { 1 } else { 2 })));
+                self.out.push(narrow(Insn::jmp_imm(
+                    jmp::JEQ,
+                    by,
+                    0,
+                    if wide { 1 } else { 2 },
+                )));
                 self.out.push(insn);
                 if !wide {
                     self.out.extend(keep());
                 }
             }
             (true, true) => self.out.extend([
-                mov_reg(AX, by),
-                narrow_alu(alu_imm(alu::ADD, AX, 1)),
-                narrow(jump_imm(jmp::JGT, AX, 1, 4)),
-                narrow(jump_imm(jmp::JEQ, AX, 0, 1)),
-                narrow_alu(mov_imm(dst, 0)),
-                narrow_alu(alu_imm(alu::NEG, dst, 0)),
-                goto(1),
+                Insn::mov64_reg(AX, by),
+                narrow_alu(Insn::alu64_imm(alu::ADD, AX, 1)),
+                narrow(Insn::jmp_imm(jmp::JGT, AX, 1, 4)),
+                narrow(Insn::jmp_imm(jmp::JEQ, AX, 0, 1)),
+                narrow_alu(Insn::mov64_imm(dst, 0)),
+                narrow_alu(Insn::alu64_imm(alu::NEG, dst, 0)),
+                Insn::goto(1),
                 insn,
             ]),
             (true, false) => {
                 self.out.extend([
-                    mov_reg(AX, by),
-                    narrow_alu(alu_imm(alu::ADD, AX, 1)),
-                    narrow(jump_imm(jmp::JGT, AX, 1, 3)),
-                    narrow(jump_imm(jmp::JEQ, AX, 1, if wide { 3 } else { 4 })),
-                    mov32_imm(dst, 0),
-                    goto(1),
+                    Insn::mov64_reg(AX, by),
+                    narrow_alu(Insn::alu64_imm(alu::ADD, AX, 1)),
+                    narrow(Insn::jmp_imm(jmp::JGT, AX, 1, 3)),
+                    narrow(Insn::jmp_imm(jmp::JEQ, AX, 1, if wide { 3 } else { 4 })),
+                    Insn::mov32_imm(dst, 0),
+                    Insn::goto(1),
                     insn,
                 ]);
                 if !wide {
@@ -99,12 +100,12 @@ impl Writer<'_, '_> {
     /// The quotient by -1 is the negation, the remainder nothing.
     fn by_minus_one(&mut self, insn: Insn) {
         let negated = match insn.class() == class::ALU64 {
-            true => alu_imm(alu::NEG, insn.dst, 0),
-            false => alu32_imm(alu::NEG, insn.dst, 0),
+            true => Insn::alu64_imm(alu::NEG, insn.dst, 0),
+            false => Insn::alu32_imm(alu::NEG, insn.dst, 0),
         };
         self.out.push(match insn.op() {
             alu::DIV => negated,
-            _ => mov32_imm(insn.dst, 0),
+            _ => Insn::mov32_imm(insn.dst, 0),
         });
     }
 }

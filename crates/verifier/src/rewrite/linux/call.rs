@@ -4,7 +4,7 @@ use skep_catalog::helper_id as id;
 use skep_isa::{Insn, alu, jmp, size};
 
 use super::lookup::{index_mask, per_cpu};
-use super::{Writer, alu32_imm, jump_imm, load, load_address, mov_imm, mov_reg};
+use super::{Writer, load_address};
 use crate::context::MapPoison;
 use crate::rewrite::draft::Step;
 use crate::rewrite::extra_stack;
@@ -31,8 +31,8 @@ impl Writer<'_, '_> {
             (id::TAIL_CALL, Some(map)) if map.for_unprivileged => {
                 let (entries, mask) = (map.max_entries, index_mask(map));
                 self.out.extend([
-                    jump_imm(jmp::JGE, 3, entries as i32, 2),
-                    alu32_imm(alu::AND, 3, mask as i32),
+                    Insn::jmp_imm(jmp::JGE, 3, entries as i32, 2),
+                    Insn::alu32_imm(alu::AND, 3, mask as i32),
                 ]);
             }
             (id::LOOP, _) if extra_stack::inlines_loop(self.v, step.old) => {
@@ -40,17 +40,20 @@ impl Writer<'_, '_> {
             }
             (id::JIFFIES64, _) => {
                 self.out.extend(load_address(0));
-                self.out.push(load(size::DW, 0, 0, 0));
+                self.out.push(Insn::ldx(size::DW, 0, 0, 0));
                 return;
             }
             (id::GET_SMP_PROCESSOR_ID, _) => {
-                self.out
-                    .extend([mov_imm(0, 0), per_cpu(0), load(size::W, 0, 0, 0)]);
+                self.out.extend([
+                    Insn::mov64_imm(0, 0),
+                    per_cpu(0),
+                    Insn::ldx(size::W, 0, 0, 0),
+                ]);
                 return;
             }
             (id::KPTR_XCHG, _) => {
                 self.out
-                    .extend([mov_reg(0, 2), Insn::new(0xdb, 1, 0, 0, 0xe1)]);
+                    .extend([Insn::mov64_reg(0, 2), Insn::new(0xdb, 1, 0, 0, 0xe1)]);
                 return;
             }
             (id::TIMER_SET_CALLBACK, _) => self.out.extend(load_address(3)),
@@ -65,7 +68,7 @@ impl Writer<'_, '_> {
                     true => GFP_KERNEL,
                     false => GFP_ATOMIC,
                 };
-                self.out.push(mov_imm(5, gfp));
+                self.out.push(Insn::mov64_imm(5, gfp));
             }
             _ => {}
         }

@@ -4,10 +4,7 @@ use skep_abi::ProgType;
 use skep_catalog::convert::{self, Access, Conversion, Object, Piece};
 use skep_isa::{Insn, alu, class, jmp, mode, size};
 
-use super::{
-    MODE, Writer, alu_imm, alu_reg, alu32_imm, call, exit, jump_imm, load, mov_reg, mov32_imm,
-    store, store_imm,
-};
+use super::{MODE, Writer};
 use crate::context::Verifier;
 use crate::rewrite::draft::Step;
 use crate::state::Kind;
@@ -43,9 +40,9 @@ impl Writer<'_, '_> {
         let is_load = insn.class() == class::LDX;
         if offset == TSTAMP && object == Object::Context(ProgType::SchedCls) && self.knows_times {
             self.out.push(match insn.class() {
-                class::LDX => load(size::DW, insn.dst, insn.src, KERNEL_TSTAMP),
-                class::STX => store(size::DW, insn.dst, insn.src, KERNEL_TSTAMP),
-                _ => store_imm(size::DW, insn.dst, KERNEL_TSTAMP, insn.imm),
+                class::LDX => Insn::ldx(size::DW, insn.dst, insn.src, KERNEL_TSTAMP),
+                class::STX => Insn::stx(size::DW, insn.dst, insn.src, KERNEL_TSTAMP),
+                _ => Insn::st(size::DW, insn.dst, KERNEL_TSTAMP, insn.imm),
             });
             return true;
         }
@@ -79,7 +76,7 @@ impl Writer<'_, '_> {
             let off = (width * 8) as i16;
             self.out.push(Insn {
                 off,
-                ..mov_reg(insn.dst, insn.dst)
+                ..Insn::mov64_reg(insn.dst, insn.dst)
             });
         }
         true
@@ -132,12 +129,13 @@ impl Writer<'_, '_> {
         let shift = ((offset - row.offset) * 8) as i32;
         if shift != 0 {
             self.out.push(match row.size {
-                8 => alu_imm(alu::RSH, insn.dst, shift),
-                _ => alu32_imm(alu::RSH, insn.dst, shift),
+                8 => Insn::alu64_imm(alu::RSH, insn.dst, shift),
+                _ => Insn::alu32_imm(alu::RSH, insn.dst, shift),
             });
         }
         let mask = ((1u64 << (width * 8)) - 1) as u32;
-        self.out.push(alu32_imm(alu::AND, insn.dst, mask as i32));
+        self.out
+            .push(Insn::alu32_imm(alu::AND, insn.dst, mask as i32));
     }
 
     /// What a program begins with that stores to its packet: the packet becomes its own.
@@ -154,16 +152,16 @@ impl Writer<'_, '_> {
         /// The byte of `sk_buff` whose lowest bit says that its data is shared.
         const CLONED: i16 = 126;
         self.out.extend([
-            load(size::B, 6, 1, CLONED),
-            alu32_imm(alu::AND, 6, 1),
-            jump_imm(jmp::JEQ, 6, 0, 7),
-            mov_reg(6, 1),
-            alu_reg(alu::XOR, 2, 2),
-            call(skep_catalog::helper_id::SKB_PULL_DATA as i32),
-            jump_imm(jmp::JEQ, 0, 0, 2),
-            mov32_imm(0, drop),
-            exit(),
-            mov_reg(1, 6),
+            Insn::ldx(size::B, 6, 1, CLONED),
+            Insn::alu32_imm(alu::AND, 6, 1),
+            Insn::jmp_imm(jmp::JEQ, 6, 0, 7),
+            Insn::mov64_reg(6, 1),
+            Insn::alu64_reg(alu::XOR, 2, 2),
+            Insn::call_helper(skep_catalog::helper_id::SKB_PULL_DATA as i32),
+            Insn::jmp_imm(jmp::JEQ, 0, 0, 2),
+            Insn::mov32_imm(0, drop),
+            Insn::exit(),
+            Insn::mov64_reg(1, 6),
         ]);
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! The program that runs here keeps these instructions, see `setup::fastcall`.
 
+use skep_isa::Insn;
+
 use std::borrow::Cow;
 
-use super::goto;
 use crate::context::Verifier;
 use crate::rewrite::draft::Draft;
 
@@ -26,7 +27,7 @@ pub(super) fn without_spills<'d>(v: &Verifier<'_>, draft: &'d Draft) -> Cow<'d, 
                 if v.request.privilege.bpf_capable {
                     step.kept = false;
                 } else {
-                    (step.insn, step.target) = (goto(0), None);
+                    (step.insn, step.target) = (Insn::goto(0), None);
                 }
             }
         }

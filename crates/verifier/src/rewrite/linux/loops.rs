@@ -2,10 +2,7 @@
 
 use skep_isa::{Insn, alu, class, jmp, pseudo, size};
 
-use super::{
-    AX, FP, Form, Writer, alu_imm, call, goto, jump_imm, load, mov_imm, mov_reg, mov32_imm, store,
-    store_imm,
-};
+use super::{AX, FP, Form, Writer};
 use crate::rewrite::draft::Step;
 use crate::setup::flow;
 
@@ -29,8 +26,8 @@ impl Writer<'_, '_> {
         if self.functions[index].bounded {
             let below = self.stack_with_loops(index);
             self.out.extend([
-                store_imm(size::DW, FP, -below - 16, ROUNDS),
-                store_imm(size::DW, FP, -below - 8, 0),
+                Insn::st(size::DW, FP, -below - 16, ROUNDS),
+                Insn::st(size::DW, FP, -below - 8, 0),
             ]);
         }
     }
@@ -39,15 +36,15 @@ impl Writer<'_, '_> {
     pub(super) fn may_goto(&mut self, step: &Step) {
         let index = self.v.subprog_at(step.old);
         let count = -self.stack_with_loops(index) - 16;
-        self.out.push(load(size::DW, AX, FP, count));
+        self.out.push(Insn::ldx(size::DW, AX, FP, count));
         self.lead(step.target, Form::Jump);
         self.out.extend([
-            jump_imm(jmp::JEQ, AX, 0, 0),
-            alu_imm(alu::SUB, AX, 1),
-            jump_imm(jmp::JNE, AX, 0, 2),
-            mov_imm(AX, i32::from(count)),
-            call(0),
-            store(size::DW, FP, AX, count),
+            Insn::jmp_imm(jmp::JEQ, AX, 0, 0),
+            Insn::alu64_imm(alu::SUB, AX, 1),
+            Insn::jmp_imm(jmp::JNE, AX, 0, 2),
+            Insn::mov64_imm(AX, i32::from(count)),
+            Insn::call_helper(0),
+            Insn::stx(size::DW, FP, AX, count),
         ]);
     }
 
@@ -58,29 +55,29 @@ impl Writer<'_, '_> {
         let depth = self.v.subprogs[index].stack_depth.next_multiple_of(8);
         let base = -(depth as i16) - 24;
         self.out.extend([
-            jump_imm(jmp::JLE, 1, MAX_LOOPS, 2),
-            mov32_imm(0, E2BIG),
-            goto(16),
-            store(size::DW, FP, 6, base),
-            store(size::DW, FP, 7, base + 8),
-            store(size::DW, FP, 8, base + 16),
-            mov_reg(6, 1),
-            mov32_imm(7, 0),
-            mov_reg(8, 3),
+            Insn::jmp_imm(jmp::JLE, 1, MAX_LOOPS, 2),
+            Insn::mov32_imm(0, E2BIG),
+            Insn::goto(16),
+            Insn::stx(size::DW, FP, 6, base),
+            Insn::stx(size::DW, FP, 7, base + 8),
+            Insn::stx(size::DW, FP, 8, base + 16),
+            Insn::mov64_reg(6, 1),
+            Insn::mov32_imm(7, 0),
+            Insn::mov64_reg(8, 3),
             Insn::new(class::JMP | jmp::JGE | skep_isa::src::X, 7, 6, 5, 0),
-            mov_reg(1, 7),
-            mov_reg(2, 8),
+            Insn::mov64_reg(1, 7),
+            Insn::mov64_reg(2, 8),
         ]);
         let start = self.v.subprogs.get(callback as usize).map(|s| s.start);
         self.lead(start, Form::Call);
         self.out.extend([
             Insn::new(flow::CALL, 0, pseudo::CALL, 0, 0),
-            alu_imm(alu::ADD, 7, 1),
-            jump_imm(jmp::JEQ, 0, 0, -6),
-            mov_reg(0, 7),
-            load(size::DW, 6, FP, base),
-            load(size::DW, 7, FP, base + 8),
-            load(size::DW, 8, FP, base + 16),
+            Insn::alu64_imm(alu::ADD, 7, 1),
+            Insn::jmp_imm(jmp::JEQ, 0, 0, -6),
+            Insn::mov64_reg(0, 7),
+            Insn::ldx(size::DW, 6, FP, base),
+            Insn::ldx(size::DW, 7, FP, base + 8),
+            Insn::ldx(size::DW, 8, FP, base + 16),
         ]);
     }
 }

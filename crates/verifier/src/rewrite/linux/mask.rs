@@ -3,7 +3,7 @@
 
 use skep_isa::{Insn, alu};
 
-use super::{AX, Writer, alu_imm, alu_reg, mov_reg, mov32_imm};
+use super::{AX, Writer};
 use crate::context::alu_state;
 use crate::rewrite::draft::Step;
 
@@ -22,22 +22,22 @@ impl Writer<'_, '_> {
         let offset = if in_source { insn.src } else { insn.dst };
         let negative = has(alu_state::NEG_VALUE);
         if has(alu_state::IMMEDIATE) {
-            self.out.push(mov32_imm(AX, sanitation.limit as i32));
+            self.out.push(Insn::mov32_imm(AX, sanitation.limit as i32));
         } else {
             if negative {
-                self.out.push(alu_imm(alu::MUL, offset, -1));
+                self.out.push(Insn::alu64_imm(alu::MUL, offset, -1));
             }
             self.out.extend([
-                mov32_imm(AX, sanitation.limit as i32),
-                alu_reg(alu::SUB, AX, offset),
-                alu_reg(alu::OR, AX, offset),
-                alu_imm(alu::NEG, AX, 0),
-                alu_imm(alu::ARSH, AX, 63),
-                alu_reg(alu::AND, AX, offset),
+                Insn::mov32_imm(AX, sanitation.limit as i32),
+                Insn::alu64_reg(alu::SUB, AX, offset),
+                Insn::alu64_reg(alu::OR, AX, offset),
+                Insn::alu64_imm(alu::NEG, AX, 0),
+                Insn::alu64_imm(alu::ARSH, AX, 63),
+                Insn::alu64_reg(alu::AND, AX, offset),
             ]);
         }
         if !in_source {
-            self.out.push(mov_reg(insn.dst, insn.src));
+            self.out.push(Insn::mov64_reg(insn.dst, insn.src));
         }
         // A negative offset is masked by its size, so what was added is taken away.
         let op = match (negative, insn.op()) {
@@ -45,9 +45,9 @@ impl Writer<'_, '_> {
             (true, alu::ADD) => alu::SUB,
             (true, _) => alu::ADD,
         };
-        self.out.push(alu_reg(op, insn.dst, AX));
+        self.out.push(Insn::alu64_reg(op, insn.dst, AX));
         if negative && in_source && !has(alu_state::IMMEDIATE) {
-            self.out.push(alu_imm(alu::MUL, offset, -1));
+            self.out.push(Insn::alu64_imm(alu::MUL, offset, -1));
         }
         true
     }

@@ -18,7 +18,7 @@ mod packet;
 
 use std::collections::BTreeMap;
 
-use skep_isa::{Insn, alu, class, jmp, mode, pseudo, size, src};
+use skep_isa::{Insn, class, mode, pseudo, size};
 
 use crate::context::Verifier;
 use crate::env::Shown;
@@ -56,8 +56,8 @@ pub fn show(v: &Verifier<'_>, draft: &Draft) -> Shown {
     writer.places.push(writer.out.len() as u32);
     writer.land();
     if extra_stack::throws_uncaught(v, draft) {
-        writer.out.push(mov_reg(0, 1));
-        writer.out.push(exit());
+        writer.out.push(Insn::mov64_reg(0, 1));
+        writer.out.push(Insn::exit());
     }
     let alive = info::Alive::of(draft);
     let place = |old| start(&writer.starts, &writer.places, old);
@@ -178,18 +178,18 @@ impl Writer<'_, '_> {
         }
         let aux = &self.v.aux[step.old as usize];
         if aux.nospec {
-            self.out.push(nospec());
+            self.out.push(Insn::nospec());
         }
         if !aux.seen {
             // Dead code of a program without rights: each slot jumps to itself, and not to the
             // barrier before it.
             let slots = 1 + usize::from(step.second.is_some());
-            self.out.extend(std::iter::repeat_n(goto(-1), slots));
+            self.out.extend(std::iter::repeat_n(Insn::goto(-1), slots));
             return;
         }
         self.one(draft, step);
         if aux.nospec_result && matches!(step.insn.class(), class::ST | class::STX) {
-            self.out.push(nospec());
+            self.out.push(Insn::nospec());
         }
     }
 
@@ -340,7 +340,7 @@ impl Writer<'_, '_> {
             // x86 leaves the upper half as it was when nothing is exchanged.
             self.out.push(Insn {
                 imm: ZERO_EXTENDS,
-                ..mov32_reg(0, 0)
+                ..Insn::mov32_reg(0, 0)
             });
         }
     }
@@ -366,76 +366,7 @@ const PROBE_MEMSX: u8 = 0x40;
 const PROBE_MEM32SX: u8 = 0xc0;
 const PROBE_ATOMIC: u8 = 0xe0;
 
-/// `BPF_ST | BPF_NOSPEC`.
-fn nospec() -> Insn {
-    Insn::new(0xc2, 0, 0, 0, 0)
-}
-
-fn mov_imm(dst: u8, imm: i32) -> Insn {
-    Insn::new(class::ALU64 | alu::MOV, dst, 0, 0, imm)
-}
-
-fn mov32_imm(dst: u8, imm: i32) -> Insn {
-    Insn::new(class::ALU | alu::MOV, dst, 0, 0, imm)
-}
-
-fn mov_reg(dst: u8, from: u8) -> Insn {
-    Insn::new(class::ALU64 | alu::MOV | src::X, dst, from, 0, 0)
-}
-
-fn mov32_reg(dst: u8, from: u8) -> Insn {
-    Insn::new(class::ALU | alu::MOV | src::X, dst, from, 0, 0)
-}
-
-fn alu_imm(op: u8, dst: u8, imm: i32) -> Insn {
-    Insn::new(class::ALU64 | op, dst, 0, 0, imm)
-}
-
-fn alu32_imm(op: u8, dst: u8, imm: i32) -> Insn {
-    Insn::new(class::ALU | op, dst, 0, 0, imm)
-}
-
-fn alu_reg(op: u8, dst: u8, from: u8) -> Insn {
-    Insn::new(class::ALU64 | op | src::X, dst, from, 0, 0)
-}
-
-fn alu32_reg(op: u8, dst: u8, from: u8) -> Insn {
-    Insn::new(class::ALU | op | src::X, dst, from, 0, 0)
-}
-
-fn jump_imm(op: u8, dst: u8, imm: i32, off: i16) -> Insn {
-    Insn::new(class::JMP | op, dst, 0, off, imm)
-}
-
-fn goto(off: i16) -> Insn {
-    Insn::new(class::JMP | jmp::JA, 0, 0, off, 0)
-}
-
-fn exit() -> Insn {
-    Insn::new(class::JMP | jmp::EXIT, 0, 0, 0, 0)
-}
-
-fn load(bits: u8, dst: u8, from: u8, off: i16) -> Insn {
-    Insn::new(class::LDX | mode::MEM | bits, dst, from, off, 0)
-}
-
-fn store(bits: u8, dst: u8, from: u8, off: i16) -> Insn {
-    Insn::new(class::STX | mode::MEM | bits, dst, from, off, 0)
-}
-
-fn store_imm(bits: u8, dst: u8, off: i16, imm: i32) -> Insn {
-    Insn::new(class::ST | mode::MEM | bits, dst, 0, off, imm)
-}
-
-/// A call of a function of the kernel, whose address is not told.
-fn call(number: i32) -> Insn {
-    Insn::new(class::JMP | jmp::CALL, 0, 0, 0, number)
-}
-
 /// The two slots that load an address of the kernel, which is not told.
 fn load_address(dst: u8) -> [Insn; 2] {
-    [
-        Insn::new(class::LD | mode::IMM | size::DW, dst, 0, 0, 0),
-        Insn::default(),
-    ]
+    Insn::ld_imm64(dst, 0)
 }
