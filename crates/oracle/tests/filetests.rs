@@ -14,7 +14,7 @@ const OBJECT_LOG_LEVEL: u32 = 1;
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 /// What names of cases begin with that speak of the kernel's own types, which a machine without
 /// its BTF cannot judge.
-const NEED_KERNEL_BTF: [&str; 13] = [
+const NEED_KERNEL_BTF: [&str; 14] = [
     "filetests/cfg/kfunc_unknown.bpft",
     "filetests/dead_code/throws_past_own_function.bpft",
     "filetests/helpers/kfunc_",
@@ -24,6 +24,7 @@ const NEED_KERNEL_BTF: [&str; 13] = [
     "programs/kfunc_",
     "programs/reject/incomplete_object.bpf.o#",
     "programs/reject/kernel_objects.bpf.o#",
+    "programs/reject/kernel_pointers.bpf.o#",
     "programs/storages.bpf.o#cgroup_value",
     "programs/storages.bpf.o#task_value",
     "programs/streams.bpf.o#",

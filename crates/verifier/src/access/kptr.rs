@@ -48,8 +48,8 @@ impl Verifier<'_> {
         size: i32,
         by_helper: bool,
     ) -> Res {
+        let name = field.kind.name();
         if by_helper {
-            let name = field.kind.name();
             refuse!(
                 self,
                 EACCES,
@@ -57,7 +57,7 @@ impl Verifier<'_> {
             );
         }
         if !pointer.num.var_off.is_const() {
-            refuse!(self, EACCES, "kptr access cannot have variable offset");
+            refuse!(self, EACCES, "{name} access cannot have variable offset");
         }
         let at = i64::from(off).wrapping_add(pointer.num.var_off.value as i64);
         let expected = field.offset;
@@ -66,11 +66,11 @@ impl Verifier<'_> {
             refuse!(
                 self,
                 EACCES,
-                "kptr access misaligned expected={expected} off={at}"
+                "{name} access misaligned expected={expected} off={at}"
             );
         }
         if size != 8 {
-            refuse!(self, EACCES, "kptr access size must be BPF_DW");
+            refuse!(self, EACCES, "{name} access size must be BPF_DW");
         }
         Ok(())
     }
@@ -144,6 +144,15 @@ impl Verifier<'_> {
             } else if field.own_target {
                 flags = flags.with(Flags::ALLOC);
             }
+            // What can be in a list or a tree may be in one: the program does not own it.
+            if field.own_target
+                && self
+                    .own_fields(field.target)
+                    .iter()
+                    .any(|of| of.kind.is_node())
+            {
+                flags = flags.with(Flags::NON_OWN_REF);
+            }
         } else {
             flags = flags.with(Flags::UNTRUSTED);
         }
@@ -183,7 +192,9 @@ impl Verifier<'_> {
             }
         }
         let btf = self.field_btf(field)?;
-        let mut fits = reg.kind == Kind::BtfId && reg.flags.without(allowed) == Flags::NONE;
+        // The type is only named of pointers that may be exchanged at all.
+        let exchangeable = reg.kind == Kind::BtfId && reg.flags.without(allowed) == Flags::NONE;
+        let mut fits = exchangeable;
         if fits {
             self.check_ptr_off(&reg, number, true)?;
             let strict = field.kind != FieldKind::KptrUntrusted;
@@ -203,9 +214,9 @@ impl Verifier<'_> {
         let target = btf.type_by_id(field.target);
         let target = target.map_or("", |ty| ty.name()).to_string();
         let have = reg.kind_name();
-        let name = match reg.kind {
-            Kind::BtfId => self.btf_type_name(&reg),
-            _ => String::new(),
+        let name = match exchangeable {
+            true => self.btf_type_name(&reg),
+            false => String::new(),
         };
         let plain = KindName {
             kind: Kind::BtfId,
@@ -251,11 +262,7 @@ impl Verifier<'_> {
         }
         let fields = self.fields_behind(reg);
         if !fields.iter().any(|field| field.kind.is_pointer()) {
-            let of = match reg.kind {
-                Kind::MapValue => format!("map '{}'", self.map_of(reg).name),
-                _ => format!("R{number}"),
-            };
-            refuse!(self, EINVAL, "{of} has no valid kptr");
+            refuse!(self, EINVAL, "R{number} has no valid kptr");
         }
         let off = i64::from(reg.off).wrapping_add(reg.num.var_off.value as i64);
         let found = fields

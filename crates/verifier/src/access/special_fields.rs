@@ -104,6 +104,11 @@ impl FieldKind {
         )
     }
 
+    /// Whether lists or trees link the object by it.
+    pub(crate) fn is_node(self) -> bool {
+        matches!(self, FieldKind::ListNode | FieldKind::RbNode)
+    }
+
     /// Whether it is a lock.
     pub(crate) fn is_lock(self) -> bool {
         matches!(self, FieldKind::SpinLock | FieldKind::ResSpinLock)

@@ -194,7 +194,7 @@ impl Verifier<'_> {
         if arg.nullable {
             flags = flags.without(Flags::MAYBE_NULL);
         }
-        if call.kptr.is_some() && reg.kind == Kind::BtfId {
+        if call.kptr.is_some() && reg.kind == Kind::BtfId && flags.any(Flags::ALLOC) {
             flags = flags.without(Flags::ALLOC.with(Flags::PERCPU));
         }
         if takes(arg.kind, reg.kind, flags) {
@@ -231,7 +231,7 @@ impl Verifier<'_> {
         }
         let null = reg.maybe_null() && (!arg.nullable || arg.releases);
         if let Some(field) = call.kptr {
-            if null && reg.flags.any(Flags::ALLOC) {
+            if !may_be_exchanged(reg.flags) {
                 refuse!(
                     self,
                     EFAULT,
@@ -474,4 +474,16 @@ fn is_sock(kind: Kind) -> bool {
         kind,
         Kind::SockCommon | Kind::Socket | Kind::TcpSock | Kind::XdpSock
     )
+}
+
+/// Whether a reference of this kind can be told to be of the type of a kernel pointer: those
+/// that other paths give are taken for a mistake of the verifier's own.
+fn may_be_exchanged(flags: Flags) -> bool {
+    let own = flags.any(Flags::ALLOC);
+    let may = match own {
+        true => Flags::ALLOC.with(Flags::PERCPU),
+        false if flags.any(Flags::TRUSTED) => Flags::TRUSTED.with(Flags::MAYBE_NULL),
+        false => Flags::RCU.with(Flags::MAYBE_NULL),
+    };
+    flags.without(may) == Flags::NONE
 }

@@ -294,6 +294,16 @@ impl Verifier<'_> {
             && of_value != map
         {
             let (one, other) = (of_value.1, reg.map_uid);
+            let named = self.map_of(reg).clone();
+            let fields = self.special_fields(&named);
+            if fields.iter().any(|of| of.kind == FieldKind::TaskWork) {
+                refuse!(
+                    self,
+                    EINVAL,
+                    "bpf_task_work pointer in R2 map_uid={one} doesn't match map pointer in R3 \
+                     map_uid={other}"
+                );
+            }
             refuse!(
                 self,
                 EINVAL,

@@ -57,25 +57,15 @@ impl Verifier<'_> {
     pub(crate) fn use_refcounted(&mut self, given: &mut Given, number: u8) -> Res {
         let reg = *self.reg(number);
         let arg = number - 1;
-        let borrowed = reg.flags.has(Flags::ALLOC.with(Flags::NON_OWN_REF));
-        let owned = reg.ref_obj_id != 0;
-        let shared = reg.kind == Kind::BtfId && reg.flags.has(Flags::ALLOC.with(Flags::RCU));
-        if !borrowed && !owned && !shared {
+        if reg.kind != Kind::BtfId || !reg.flags.has(Flags::ALLOC) {
             refuse!(
                 self,
                 EINVAL,
                 "arg#{arg} is neither owning or non-owning ref"
             );
         }
-        if reg.kind != Kind::BtfId || reg.map_uid != OWN_BTF {
-            refuse!(
-                self,
-                EINVAL,
-                "arg#{arg} doesn't point to a type with bpf_refcount field"
-            );
-        }
         let fields = self.own_fields(reg.aux);
-        if fields.is_empty() {
+        if reg.map_uid != OWN_BTF || fields.is_empty() {
             refuse!(self, EFAULT, "verifier bug: Couldn't find btf_record");
         }
         let counted = fields.iter().any(|field| field.kind == FieldKind::Refcount);
@@ -87,7 +77,7 @@ impl Verifier<'_> {
             );
         }
         given.object = Some(reg.aux);
-        given.owned = owned;
+        given.owned = !reg.flags.any(Flags::NON_OWN_REF);
         Ok(())
     }
 

@@ -136,8 +136,11 @@ impl Verifier<'_> {
     /// `EINVAL`.
     pub(crate) fn check_guarded(&mut self, pointer: &Reg, what: &str) -> Res {
         let fields = self.fields_behind(pointer);
-        let lock = fields.iter().find(|field| field.kind.is_lock());
-        let at = lock.map_or(0, |field| i64::from(field.offset));
+        // A lock of the other kind has no place in the message.
+        let lock = fields
+            .iter()
+            .find(|field| field.kind == FieldKind::SpinLock);
+        let at = lock.map_or(-22, |field| i64::from(field.offset));
         let owner = self.lock_owner(pointer);
         if self.cur.active_locks != 0 {
             let held =

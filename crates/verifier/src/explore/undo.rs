@@ -1,5 +1,6 @@
 //! Undoing one instruction: what was needed before it, for what is needed after it.
 
+use skep_catalog::helper_id;
 use skep_isa::field::{alu as op, atomic, class, mode};
 
 use crate::context::{Res, Verifier};
@@ -184,6 +185,11 @@ impl Verifier<'_> {
                 self.precision.mask() & ARGS,
                 "backtracking call unexpected regs",
             )?;
+            // A tail call out of a function ended it: the path came back from there.
+            let tail = insn.is_helper_call() && insn.imm as u32 == helper_id::TAIL_CALL;
+            if tail && i64::from(at) + 1 != subsequent {
+                self.enter_frame()?;
+            }
             return Ok(None);
         }
         if insn.is_exit() {
@@ -202,15 +208,7 @@ impl Verifier<'_> {
                 && self.insns[subsequent as usize - 1].is_pseudo_call()
                 && self.precision.has_reg(0);
             self.precision.clear_reg(0);
-            if self.precision.frame + 1 >= self.precision.regs.len() {
-                refuse!(
-                    self,
-                    EFAULT,
-                    "verifier bug: subprog enter from frame {}",
-                    self.precision.frame
-                );
-            }
-            self.precision.frame += 1;
+            self.enter_frame()?;
             if returns {
                 self.precision.set_reg(0);
             }
@@ -261,6 +259,19 @@ impl Verifier<'_> {
         self.leave_frame()?;
         let frame = self.precision.frame;
         self.precision.regs[frame] |= args;
+        Ok(())
+    }
+
+    fn enter_frame(&mut self) -> Res {
+        let frame = self.precision.frame;
+        if frame + 1 >= self.precision.regs.len() {
+            refuse!(
+                self,
+                EFAULT,
+                "verifier bug: subprog enter from frame {frame}"
+            );
+        }
+        self.precision.frame = frame + 1;
         Ok(())
     }
 
