@@ -7,6 +7,7 @@
 //! has `ret` or `errno`, the attribute afterwards, and what was written.
 
 use std::io::{BufRead, Write};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use skep_abi::{Backend, Buffers, Capabilities};
@@ -101,20 +102,27 @@ fn answer(kernel: &dyn Backend, line: &str) -> Value {
     }
 }
 
-/// Runs the command: `skep` or `linux`, and perhaps `--caps SET`.
+/// Runs the command: `skep` or `linux`, and perhaps `--caps SET`; for skep, perhaps the types of
+/// another kernel than the running one, `--btf FILE`, and of its modules, `--module FILE`.
 pub fn run(args: &[String]) -> Outcome {
     let mut subject: Option<Box<dyn Subject>> = None;
     let mut capabilities = Capabilities::ALL;
+    let (mut types, mut modules) = (None, Vec::new());
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "skep" => subject = Some(Box::new(Skep::new())),
             "linux" => subject = Some(Box::new(Linux::new()?)),
+            "--btf" => types = args.next().map(PathBuf::from),
+            "--module" => modules.extend(args.next().map(PathBuf::from)),
             "--caps" => {
                 capabilities = Capabilities::parse(args.next().map_or("", String::as_str))?;
             }
             other => return Err(format!("who is {other}? skep or linux").into()),
         }
+    }
+    if let Some(types) = types {
+        subject = Some(Box::new(Skep::with_types(&types, &modules)?));
     }
     let subject = subject.ok_or("who is asked? skep or linux")?;
     let mut failure = None;

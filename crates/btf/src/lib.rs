@@ -6,6 +6,7 @@
 //!   [`Enumerator`], [`VarSecInfo`]) are decoded while iterating.
 //! - [`Builder`] writes blobs and edits copies of parsed ones.
 //! - [`BtfExt`] is the `.BTF.ext` section: function, line and CO-RE records.
+//! - [`relo`] carries out CO-RE relocations: what the target's types answer, and where it goes.
 //!
 //! Every reader refuses malformed input with a [`BtfError`] that carries the byte
 //! offset. Nothing here panics, and parsing is linear in the input.
@@ -28,6 +29,7 @@ mod order;
 mod query;
 mod rebase;
 mod records;
+pub mod relo;
 mod special;
 mod view;
 mod words;

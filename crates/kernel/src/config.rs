@@ -22,6 +22,7 @@ pub struct Builder {
     pub(crate) credentials: Credentials,
     pub(crate) unprivileged_bpf: bool,
     pub(crate) kernel_btf: Option<Arc<Btf>>,
+    pub(crate) module_btfs: Vec<Arc<Btf>>,
     pub(crate) world: Option<Arc<dyn World>>,
     pub(crate) record_states: bool,
     pub(crate) checking: bool,
@@ -46,6 +47,7 @@ impl Default for Builder {
             credentials: Credentials::root(),
             unprivileged_bpf: false,
             kernel_btf: None,
+            module_btfs: Vec::new(),
             world: None,
             record_states: false,
             checking: false,
@@ -87,6 +89,13 @@ impl Builder {
     /// The BTF of the kernel itself, which programs may be checked against.
     pub fn kernel_btf(mut self, btf: Arc<Btf>) -> Self {
         self.kernel_btf = Some(btf);
+        self
+    }
+
+    /// Adds the BTF of a module, which stands on the kernel's. Relocations that the kernel is to
+    /// carry out look there for types that the kernel proper does not have.
+    pub fn module_btf(mut self, btf: Arc<Btf>) -> Self {
+        self.module_btfs.push(btf);
         self
     }
 

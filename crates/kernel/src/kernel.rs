@@ -12,6 +12,7 @@ use skep_vm::Cpus;
 use skep_vm::world::World;
 
 use crate::btf::BtfObject;
+use crate::candidates::CandidateCache;
 use crate::config::Builder;
 use crate::fds::{Fds, File};
 use crate::heap::Heap;
@@ -35,6 +36,9 @@ pub struct Kernel {
     pub(crate) credentials: Credentials,
     pub(crate) unprivileged_bpf: bool,
     pub(crate) kernel_btf: Option<Arc<Btf>>,
+    pub(crate) module_btfs: Vec<Arc<Btf>>,
+    /// What relocations were about.
+    pub(crate) candidates: CandidateCache,
     pub(crate) world: Arc<dyn World>,
     pub(crate) record_states: bool,
     pub(crate) checking: bool,
@@ -87,6 +91,7 @@ impl Kernel {
             credentials,
             unprivileged_bpf,
             kernel_btf,
+            module_btfs,
             record_states,
             checking,
             native,
@@ -112,6 +117,8 @@ impl Kernel {
             credentials,
             unprivileged_bpf,
             kernel_btf,
+            module_btfs,
+            candidates: CandidateCache::default(),
             world,
             record_states,
             checking,

@@ -21,6 +21,7 @@
 
 mod access;
 mod btf;
+mod candidates;
 mod config;
 mod dispatch;
 mod fds;

@@ -1,6 +1,7 @@
 //! What a program's references, externs and attach target are in the kernel at hand.
 
 use skep_abi::AttachType;
+use skep_btf::relo::essential_name;
 use skep_btf::{Btf, Kind, TypeId};
 use skep_isa::{Insn, class, jmp, pseudo};
 
@@ -291,14 +292,6 @@ fn not_found(loaded: &Loaded<'_>, program: &Program, kind: Kind, name: &str) -> 
     LoadError::Unresolved {
         program: program.name.clone(),
         problem: missing(loaded, kind, name),
-    }
-}
-
-/// A name without the flavour (`___anything`) that lets an object declare a thing twice.
-pub(crate) fn essential_name(name: &str) -> &str {
-    match name.rfind("___") {
-        Some(at) if at > 0 => name.get(..at).unwrap_or(name),
-        _ => name,
     }
 }
 

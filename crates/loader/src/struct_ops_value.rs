@@ -2,13 +2,13 @@
 //! member, by name.
 
 use skep_abi::{Buffers, Cmd, MapFlags, attr, object_name};
+use skep_btf::relo::essential_name;
 use skep_btf::{Btf, Kind, Member, Type, TypeId};
 
 use crate::error::LoadError;
 use crate::fd::Fd;
 use crate::load::Loaded;
 use crate::map::MapDef;
-use crate::resolve::essential_name;
 
 /// What the kernel calls the map value that holds a structure of operations.
 const WRAPPER: &str = "bpf_struct_ops_";

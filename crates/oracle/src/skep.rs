@@ -1,7 +1,7 @@
 //! skep's own kernel as one who is asked.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use skep_abi::{Capabilities, Errno};
@@ -21,6 +21,7 @@ const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 #[derive(Default)]
 pub struct Skep {
     btf: OnceLock<Option<Arc<Btf>>>,
+    modules: Vec<Arc<Btf>>,
     last: Mutex<(u64, u64)>,
 }
 
@@ -28,6 +29,27 @@ impl Skep {
     /// skep with the types of the running kernel, where these can be read.
     pub fn new() -> Skep {
         Skep::default()
+    }
+
+    /// skep with the types of a kernel, and of modules of it, each in its file.
+    ///
+    /// # Errors
+    /// What is wrong with which file.
+    pub fn with_types(kernel: &Path, modules: &[PathBuf]) -> Result<Skep, String> {
+        let read = |path: &Path, base: Option<&Arc<Btf>>| {
+            let bytes = std::fs::read(path).map_err(|e| format!("{}: {e}", path.display()))?;
+            let types = Btf::parse_on(bytes, base.cloned());
+            types
+                .map(Arc::new)
+                .map_err(|e| format!("{}: {e}", path.display()))
+        };
+        let base = read(kernel, None)?;
+        let modules = modules.iter().map(|path| read(path, Some(&base)));
+        Ok(Skep {
+            modules: modules.collect::<Result<_, _>>()?,
+            btf: OnceLock::from(Some(base)),
+            ..Skep::default()
+        })
     }
 
     /// The instructions walked by the last verification, and the bytes of the states that it
@@ -68,6 +90,9 @@ impl Subject for Skep {
             .unprivileged_bpf(true);
         if let Some(btf) = self.kernel_btf() {
             builder = builder.kernel_btf(btf);
+        }
+        for module in &self.modules {
+            builder = builder.module_btf(Arc::clone(module));
         }
         let kernel = builder.build();
         let look = |fd| inspect::prog_details(&kernel.inside(), fd);

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use skep_abi::Errno;
-use skep_btf::Btf;
+use skep_btf::relo::Flavours;
+use skep_btf::{Btf, Kind, TypeId};
 use skep_isa::Insn;
 
 pub use crate::access::special_fields::MapFields;
@@ -200,6 +201,15 @@ pub struct FunctionFacts {
     pub is_exception_callback: bool,
 }
 
+/// Types that may answer a relocation.
+#[derive(Clone, Debug)]
+pub struct Candidates {
+    /// The kind that was looked for.
+    pub kind: Kind,
+    /// The types of that kind and the name, by blob and id.
+    pub places: Vec<(Arc<Btf>, TypeId)>,
+}
+
 /// The verifier's only window on the world.
 pub trait Env {
     /// The map behind a descriptor; `EBADF` when it is not open, `EINVAL` when it is no map.
@@ -218,6 +228,20 @@ pub trait Env {
     fn map_value_address(&self, map: MapId, offset: u32) -> Option<u64>;
     /// The kernel's own BTF.
     fn kernel_btf(&self) -> Option<Arc<Btf>>;
+    /// The types of the kernel or of a module that may answer a relocation, by the name without
+    /// its flavour; `None` when the kernel has no types. What was once looked for is kept by name
+    /// alone, so that the answer may be for another kind.
+    fn candidates(&self, name: &str, kind: Kind) -> Option<Candidates> {
+        let btf = self.kernel_btf()?;
+        let ids = Flavours::of(&btf).candidates(&btf, name, |other| other == kind);
+        let places = ids.into_iter().map(|id| (Arc::clone(&btf), id)).collect();
+        Some(Candidates { kind, places })
+    }
+    /// What [`candidates`](Self::candidates) keeps, as the log shows it: of the kernel, and of
+    /// its modules.
+    fn candidates_kept(&self) -> [String; 2] {
+        Default::default()
+    }
     /// How many CPUs there can be; bounds what `bpf_get_smp_processor_id` returns.
     fn cpu_count(&self) -> u32;
     /// Microseconds on a clock that only moves forward, for the `verification time` line.

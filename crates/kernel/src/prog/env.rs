@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skep_abi::{Errno, UserMemory};
-use skep_btf::Btf;
-use skep_verifier::{Env, MapFacts, MapId};
+use skep_btf::{Btf, Kind};
+use skep_verifier::{Candidates, Env, MapFacts, MapId};
 
 use crate::kernel::Kernel;
 use crate::map::MapObject;
@@ -105,6 +105,16 @@ impl Env for LoadEnv<'_> {
 
     fn kernel_btf(&self) -> Option<Arc<Btf>> {
         self.kernel.kernel_btf.clone()
+    }
+
+    fn candidates(&self, name: &str, kind: Kind) -> Option<Candidates> {
+        let types = self.kernel.kernel_btf.as_ref()?;
+        let modules = &self.kernel.module_btfs;
+        Some(self.kernel.candidates.find(types, modules, name, kind))
+    }
+
+    fn candidates_kept(&self) -> [String; 2] {
+        self.kernel.candidates.text()
     }
 
     fn cpu_count(&self) -> u32 {

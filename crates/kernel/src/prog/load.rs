@@ -103,10 +103,12 @@ impl Kernel {
             failed: no_line,
         };
         let (count, size) = (view.core_relo_cnt(), view.core_relo_rec_size());
-        // The first one decides.
-        let (relocation, no_relocation) = records(memory, view.core_relos(), count.min(1), size);
+        let end = u64::from(view.insn_cnt()) * INSN_SIZE as u64;
+        let goes_on = |_, place| u64::from(place) < end;
+        let (relocations, no_relocation) =
+            records_while(memory, view.core_relos(), count, size, goes_on);
         let core_relos = skep_verifier::Records {
-            bytes: &relocation.bytes,
+            bytes: &relocations.bytes,
             size,
             count,
             failed: no_relocation,
@@ -361,6 +363,19 @@ fn records(
     count: u32,
     record_size: u32,
 ) -> (Records, Option<Errno>) {
+    let rises = |previous: Option<u32>, place| previous < Some(place);
+    records_while(memory, addr, count, record_size, rises)
+}
+
+/// Copies records in, up to the first that cannot be read or of whose place, and that of the one
+/// before it, the verifier says that it refuses the program.
+fn records_while(
+    memory: &dyn UserMemory,
+    addr: u64,
+    count: u32,
+    record_size: u32,
+    goes_on: impl Fn(Option<u32>, u32) -> bool,
+) -> (Records, Option<Errno>) {
     if count == 0 {
         return (Records::default(), None);
     }
@@ -381,10 +396,11 @@ fn records(
         }
         read.bytes.extend_from_slice(&record);
         let place = record.first_chunk().map(|word| u32::from_ne_bytes(*word));
-        if previous >= place {
+        let place = place.unwrap_or(u32::MAX);
+        if !goes_on(previous, place) {
             break;
         }
-        previous = place;
+        previous = Some(place);
     }
     (read, None)
 }

@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use skep_btf::relo::{Flavours, essential_name, same_kind};
 use skep_btf::{Btf, Kind, TypeId};
-
-use crate::resolve::essential_name;
 
 /// A type of the target: the blob that defines it or stands on the one that does, and its
 /// number there.
@@ -21,7 +20,7 @@ pub(crate) struct Candidates {
     /// The types of the kernel's modules, which are looked into for what the target lacks.
     modules: Modules,
     /// By blob (where it lies), its types that have a flavour, by name without it.
-    flavoured: HashMap<usize, HashMap<String, Vec<TypeId>>>,
+    flavoured: HashMap<usize, Flavours>,
     found: HashMap<TypeId, Rc<[Place]>>,
 }
 
@@ -98,32 +97,9 @@ impl Candidates {
     /// Adds what one blob itself defines.
     fn search(&mut self, btf: &Arc<Btf>, name: &str, kind: Kind, places: &mut Vec<Place>) {
         let key = Arc::as_ptr(btf) as usize;
-        let flavoured = self.flavoured.entry(key).or_insert_with(|| flavours(btf));
-        let plain = btf.find_all(name).map(|ty| ty.id());
-        let flavoured = flavoured.get(name).into_iter().flatten().copied();
-        let mut ids: Vec<TypeId> = plain.chain(flavoured).collect();
-        ids.retain(|id| {
-            let other = btf.type_by_id(*id);
-            other.is_some_and(|other| same_kind(kind, other.kind()))
-        });
-        ids.sort();
+        let flavours = self.flavoured.entry(key);
+        let flavours = flavours.or_insert_with(|| Flavours::of(btf));
+        let ids = flavours.candidates(btf, name, |other| same_kind(kind, other));
         places.extend(ids.into_iter().map(|id| (Arc::clone(btf), id)));
     }
-}
-
-fn flavours(btf: &Btf) -> HashMap<String, Vec<TypeId>> {
-    let mut all: HashMap<String, Vec<TypeId>> = HashMap::new();
-    for ty in btf.types() {
-        let whole = ty.name();
-        let name = essential_name(whole);
-        if name.len() != whole.len() {
-            all.entry(name.to_string()).or_default().push(ty.id());
-        }
-    }
-    all
-}
-
-/// The same kind; both widths of enumerations count as one.
-pub(super) fn same_kind(a: Kind, b: Kind) -> bool {
-    a == b || a.is_enum() && b.is_enum()
 }

@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
+use skep_btf::relo::{self, Answer, Decision, Levels, Looked, Spec, Width};
 use skep_btf::{Btf, CoreKind, TypeId};
 
 use super::candidates::Candidates;
-use super::spec::Spec;
-use super::value::{self, Answer, Width};
-use super::{answer, describe, lookup};
+use super::{answer, describe};
 use crate::object::Object;
 
 /// One relocation and its answer.
@@ -46,17 +45,17 @@ pub fn explain(object: &Object, target: &Arc<Btf>, modules: &[Arc<Btf>]) -> Vec<
     let mut candidates = Candidates::new(Arc::clone(target));
     let mut out = Vec::new();
     for program in &object.programs {
-        for relo in &program.core_relos {
-            let spec = Spec::parse(local, relo).ok();
-            let spec = spec.filter(|_| relo.kind != CoreKind::TypeIdLocal);
+        for record in &program.core_relos {
+            let spec = Spec::parse(local, record).ok();
+            let spec = spec.filter(|_| record.kind != CoreKind::TypeIdLocal);
             let places = spec
                 .as_ref()
                 .map(|spec| candidates.of(local, spec.root, || modules.to_vec()));
-            let answered = answer(local, &mut candidates, relo, || modules.to_vec());
+            let answered = answer(local, &mut candidates, record, || modules.to_vec());
             let mut explanation = Explanation {
                 program: program.name.clone(),
-                insn: relo.insn_off,
-                asked: describe(local, relo),
+                insn: record.insn_off,
+                asked: describe(local, record),
                 candidates: Vec::new(),
                 answer: answered.map(told),
             };
@@ -68,12 +67,15 @@ pub fn explain(object: &Object, target: &Arc<Btf>, modules: &[Arc<Btf>]) -> Vec<
             for (target, id) in places.iter().flat_map(|places| places.iter()) {
                 let (target, id, spec) = (target.as_ref(), *id, &spec);
                 let name = target.type_by_id(id).map_or("", |ty| ty.name()).to_string();
-                let (path, says) = match lookup::find(local, spec, target, id) {
-                    Err(why) => (name, Err(why)),
-                    Ok(None) => (name, Err("what is asked for is not in it".to_string())),
-                    Ok(Some(found)) => {
-                        let of = value::of(relo.kind, (local, spec), Some((target, &found)));
-                        (found.text(target), of.map(told))
+                let (path, says) = match relo::find(local, spec, target, id, Levels::LIBBPF) {
+                    Err(why) => (name, Err(why.to_string())),
+                    Ok(Looked::Missing(_)) => {
+                        (name, Err("what is asked for is not in it".to_string()))
+                    }
+                    Ok(Looked::Found(found)) => {
+                        let of = relo::decide(record.kind, (local, spec), Some((target, &found)));
+                        let says = of.map(told).map_err(|error| error.to_string());
+                        (found.text(target), says)
                     }
                 };
                 explanation.candidates.push(Candidate { id, path, says });
@@ -84,12 +86,12 @@ pub fn explain(object: &Object, target: &Arc<Btf>, modules: &[Arc<Btf>]) -> Vec<
     out
 }
 
-fn told(answer: Answer) -> String {
-    match answer {
+fn told(decision: Decision) -> String {
+    match decision.answer {
         Answer::Absent => "absent: the instruction is poisoned".to_string(),
-        Answer::Number { value, width } => match width {
+        Answer::Number(value) => match decision.width {
             Width::Keep => value.to_string(),
-            Width::Bytes(bytes) => format!("{value}, accessed with {bytes} bytes"),
+            Width::Bytes(_, bytes) => format!("{value}, accessed with {bytes} bytes"),
             Width::Impossible => {
                 format!("{value}, of another size and signed: the access is poisoned")
             }

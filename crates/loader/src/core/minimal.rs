@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use skep_btf::relo::{self, Levels, Spec, Subject};
 use skep_btf::{Btf, Builder, CoreKind, Kind, Type, TypeId};
 
 use super::candidates::Candidates;
-use super::lookup;
-use super::spec::{Spec, Subject};
 use crate::object::Object;
 
 /// How many references are followed from one type.
@@ -28,11 +27,13 @@ pub fn minimal_btf(target: &Arc<Btf>, objects: &[Object]) -> Result<Vec<u8>, Str
     for object in objects {
         let Some(local) = &object.btf else { continue };
         let relos = object.programs.iter().flat_map(|p| &p.core_relos);
-        for relo in relos.filter(|relo| relo.kind != CoreKind::TypeIdLocal) {
-            let spec = Spec::parse(local, relo)?;
+        for record in relos.filter(|relo| relo.kind != CoreKind::TypeIdLocal) {
+            let spec = Spec::parse(local, record).map_err(|error| error.to_string())?;
             for (_, id) in candidates.of(local, spec.root, Vec::new)?.iter() {
-                if let Some(found) = lookup::find(local, &spec, target, *id)? {
-                    kept.answer(relo.kind, &found);
+                let found = relo::find(local, &spec, target, *id, Levels::LIBBPF);
+                let found = found.map_err(|error| error.to_string())?;
+                if let Some(found) = found.found() {
+                    kept.answer(record.kind, &found);
                 }
             }
         }

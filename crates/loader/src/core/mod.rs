@@ -1,34 +1,26 @@
-//! Fitting a program to the target's types (CO-RE): each relocation asks something about a
-//! type of the object, is answered by the type of the same name in the target, and the
-//! answer is written into the instruction.
+//! Fitting a program to the target's types (CO-RE): which types may answer a relocation is
+//! decided here, what they answer and where it goes in [`skep_btf::relo`].
 //!
 //! Sources: `Documentation/bpf/llvm_reloc.rst` of Linux, and what libbpf answers.
 
 mod candidates;
-mod compat;
 mod explain;
-mod lookup;
 mod minimal;
-mod patch;
-mod spec;
-mod value;
 
 use std::sync::Arc;
 
+use skep_btf::relo::{self, Decision, Judged, Levels, ReloError, Spec};
 use skep_btf::{Btf, CoreKind, CoreRelo};
 use skep_isa::Insn;
 
 use crate::error::LoadError;
 use crate::load::Loaded;
 use crate::program::Program;
-use spec::Spec;
-use value::Answer;
 
 pub(crate) use candidates::Candidates;
-pub(crate) use compat::types as compatible;
 pub use explain::{Candidate, Explanation, explain};
 pub use minimal::minimal_btf;
-pub(crate) use patch::POISON;
+pub(crate) use relo::{POISON, compatible, describe};
 
 /// Applies a program's CO-RE relocations to its instructions.
 pub(crate) fn relocate(
@@ -74,48 +66,11 @@ pub(crate) fn relocate(
                 relo.insn_off
             ),
         };
-        let answer = answer(local, candidates, relo, modules).map_err(refuse)?;
-        let compiled = compiled(local, relo).map_err(refuse)?;
-        patch::apply(insns, relo.insn_off as usize, &answer, compiled).map_err(refuse)?;
+        let decision = answer(local, candidates, relo, modules).map_err(refuse)?;
+        relo::apply(insns, relo.insn_off as usize, &decision)
+            .map_err(|error| refuse(error.to_string()))?;
     }
     Ok(())
-}
-
-/// The relocation as libbpf prints it: `<byte_off> [7] struct foo.bar.baz (0:1:2)`.
-pub(crate) fn describe(btf: &Btf, relo: &CoreRelo) -> String {
-    let access = btf.string(relo.access).unwrap_or("");
-    let what = match Spec::parse(btf, relo) {
-        Ok(spec) => spec.text(btf),
-        Err(_) => btf
-            .type_by_id(relo.type_id)
-            .map_or("", |ty| ty.name())
-            .to_string(),
-    };
-    format!("<{}> {} {what} ({access})", relo.kind.name(), relo.type_id)
-}
-
-/// What the compiler must have put into the instruction: the answer of the object's own types.
-/// Of bit fields it is not known, for compilers choose words of their own.
-fn compiled(local: &Btf, relo: &CoreRelo) -> Result<Option<u64>, String> {
-    let spec = Spec::parse(local, relo)?;
-    match relo.kind {
-        // Compilers number types before they have them all.
-        CoreKind::TypeIdLocal | CoreKind::TypeIdTarget => return Ok(None),
-        // A type is itself, whatever it is made of.
-        CoreKind::TypeMatches => return Ok(Some(1)),
-        _ => {}
-    }
-    let by_word = matches!(
-        relo.kind,
-        CoreKind::FieldByteOffset | CoreKind::FieldByteSize | CoreKind::FieldLshiftU64
-    );
-    if by_word && value::is_bitfield(local, &spec)? {
-        return Ok(None);
-    }
-    match value::of(relo.kind, (local, &spec), Some((local, &spec)))? {
-        Answer::Number { value, .. } => Ok(Some(value)),
-        Answer::Absent => Ok(None),
-    }
 }
 
 /// What the target answers. Several types of the same name must answer alike.
@@ -124,35 +79,22 @@ fn answer(
     candidates: &mut Candidates,
     relo: &CoreRelo,
     modules: impl FnOnce() -> Vec<Arc<Btf>>,
-) -> Result<Answer, String> {
-    let spec = Spec::parse(local, relo)?;
+) -> Result<Decision, String> {
+    let text = |error: ReloError| error.to_string();
+    let spec = Spec::parse(local, relo).map_err(|error| error.to_string())?;
     if relo.kind == CoreKind::TypeIdLocal {
-        return Ok(Answer::number(u64::from(relo.type_id.0)));
+        return relo::decide(relo.kind, (local, &spec), None).map_err(text);
     }
-    let mut chosen: Option<(Spec, Answer)> = None;
     let places = candidates.of(local, spec.root, modules)?;
     let mut has = vec![false; places.len()];
-    for ((target, id), has) in places.iter().zip(&mut has) {
-        let Some(found) = lookup::find(local, &spec, target, *id)? else {
-            continue;
-        };
-        *has = true;
-        let answer = value::of(relo.kind, (local, &spec), Some((target, &found)))?;
-        match &chosen {
-            None => chosen = Some((found, answer)),
-            Some((first, same))
-                if first.bit_offset == found.bit_offset && same.is_like(&answer) => {}
-            Some((first, _)) => {
-                return Err(format!(
-                    "types {} and {} of the target answer differently",
-                    first.root, found.root
-                ));
-            }
+    let types = places.iter().map(|(target, id)| (target.as_ref(), *id));
+    let asked = (relo.kind, &spec);
+    let decision = relo::answer(local, asked, types, Levels::LIBBPF, |number, judged| {
+        if let Some(has) = has.get_mut(number) {
+            *has = matches!(judged, Judged::Matches(..));
         }
-    }
+    });
+    let decision = decision.map_err(text)?;
     candidates.narrow(spec.root, &has);
-    match chosen {
-        Some((_, answer)) => Ok(answer),
-        None => value::of(relo.kind, (local, &spec), None),
-    }
+    Ok(decision)
 }

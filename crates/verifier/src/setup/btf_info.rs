@@ -6,6 +6,7 @@ use skep_btf::{Btf, Kind, Linkage, Type, TypeId};
 use crate::context::{Res, Stop, Verifier};
 use crate::env::Records;
 use crate::refuse;
+use crate::setup::core_relo;
 
 /// Where a stretch of instructions comes from. Strings are offsets into the program's BTF:
 /// most programs are verified without one line of theirs being printed.
@@ -27,10 +28,8 @@ pub struct LineInfo {
 const FUNC_RECORD: usize = 8;
 /// Bytes of one `line_info` record that are known.
 const LINE_RECORD: usize = 16;
-/// Bytes of one relocation that are known.
-const RELOCATION: usize = 16;
 /// The most bytes that records of a list may take in the kernel.
-const MOST_BYTES: u32 = i32::MAX as u32;
+pub(super) const MOST_BYTES: u32 = i32::MAX as u32;
 /// The longest record of any kind.
 const MAX_RECORD: usize = 252;
 /// The tag by which a program names its exception callback.
@@ -94,7 +93,7 @@ pub fn check_early(v: &mut Verifier<'_>) -> Res {
 }
 
 /// Refuses a list of which some record could not be read.
-fn all_read(records: Records<'_>) -> Res {
+pub(super) fn all_read(records: Records<'_>) -> Res {
     match records.failed {
         Some(errno) => Err(Stop::Reject(errno)),
         None => Ok(()),
@@ -168,37 +167,9 @@ pub fn check(v: &mut Verifier<'_>) -> Res {
         _ => {}
     }
     match v.request.btf {
-        Some(_) if v.request.core_relos.count != 0 => check_relocations(v),
+        Some(_) if v.request.core_relos.count != 0 => core_relo::apply(v),
         _ => Ok(()),
     }
-}
-
-/// Checks the relocations that the kernel is to carry out, which is not modelled: what Linux says
-/// of one that fails depends on what others looked for before.
-fn check_relocations(v: &mut Verifier<'_>) -> Res {
-    let records = v.request.core_relos;
-    if records.count > MOST_BYTES / RELOCATION as u32 || !record_size_fits(records.size, RELOCATION)
-    {
-        return Err(Stop::Reject(Errno::EINVAL));
-    }
-    let Some(record) = records.iter().next() else {
-        return all_read(records);
-    };
-    if record[RELOCATION..].iter().any(|&b| b != 0) {
-        let text = "nonzero tailing record in core_relo";
-        return Err(unended(v, Errno::E2BIG, text.into()));
-    }
-    let (off, len) = (word(record, 0), v.insns.len());
-    if !off.is_multiple_of(8) || off as usize / 8 >= len {
-        refuse!(
-            v,
-            EINVAL,
-            "Invalid core_relo[0].insn_off:{off} prog->len:{len}"
-        );
-    }
-    Err(Stop::Unsupported(
-        "a relocation that the kernel is to carry out".into(),
-    ))
 }
 
 /// Without types, only the entry may use what needs a known return type.
@@ -342,7 +313,7 @@ fn check_lines(v: &mut Verifier<'_>, btf: &Btf) -> Res {
     Ok(())
 }
 
-fn record_size_fits(size: u32, least: usize) -> bool {
+pub(super) fn record_size_fits(size: u32, least: usize) -> bool {
     (least..=MAX_RECORD).contains(&(size as usize)) && size.is_multiple_of(4)
 }
 
@@ -351,13 +322,13 @@ fn func_of(btf: &Btf, id: u32) -> Option<Type<'_>> {
         .filter(|ty| ty.kind() == Kind::Func)
 }
 
-fn word(record: &[u8], index: usize) -> u32 {
+pub(super) fn word(record: &[u8], index: usize) -> u32 {
     let bytes = record.get(index * 4..index * 4 + 4);
     bytes.map_or(0, |b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
 }
 
 /// Refuses with one of the messages that Linux does not end with a new line.
-fn unended(v: &mut Verifier<'_>, errno: Errno, text: String) -> Stop {
+pub(super) fn unended(v: &mut Verifier<'_>, errno: Errno, text: String) -> Stop {
     v.log.write(format_args!("{text}"));
     v.message = text;
     Stop::Reject(errno)

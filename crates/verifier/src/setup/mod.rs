@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod btf_info;
 pub mod cfg;
+pub mod core_relo;
 pub mod extend;
 pub mod fastcall;
 pub mod flow;
