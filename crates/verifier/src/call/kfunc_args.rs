@@ -246,7 +246,7 @@ impl Verifier<'_> {
             BtfKind::Struct => target.name(),
             _ => "",
         };
-        let nullable = ends_with(param, "__nullable") || ends_with(param, "__opt");
+        let nullable = ends_with(param, "__nullable");
         Ok(match of_struct {
             _ if kfunc.name == "bpf_cast_to_kern_ctx" || self.is_context_struct(btf, target) => {
                 Wanted::Context

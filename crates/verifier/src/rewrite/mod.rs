@@ -36,7 +36,7 @@ pub fn run(v: &mut Verifier<'_>) -> Res<Executable> {
         dead::trap(v, &mut draft);
     }
     kfuncs::check_left(v, &draft)?;
-    let shown = linux::show(v, &draft);
+    let shown = linux::show(v, &draft)?;
     ctx_convert::run(v, &mut draft)?;
     loop_result::cut(v, &mut draft);
     arena::convert(v, &mut draft);

@@ -20,8 +20,9 @@ use std::collections::BTreeMap;
 
 use skep_isa::{Insn, class, mode, pseudo, size};
 
-use crate::context::Verifier;
+use crate::context::{Res, Verifier};
 use crate::env::Shown;
+use crate::refuse;
 use crate::rewrite::draft::{Draft, Step};
 use crate::rewrite::{arena, extra_stack, lost_function};
 use crate::setup::flow;
@@ -32,7 +33,26 @@ const AX: u8 = 11;
 const FP: u8 = 10;
 
 /// The program as Linux shows it.
-pub fn show(v: &Verifier<'_>, draft: &Draft) -> Shown {
+///
+/// # Errors
+/// `EFAULT` where Linux loses a function on the way.
+pub fn show(v: &mut Verifier<'_>, draft: &Draft) -> Res<Shown> {
+    match written(v, draft) {
+        Ok(shown) => Ok(shown),
+        Err(NoFunction { at }) => refuse!(
+            v,
+            EFAULT,
+            "verifier bug: No program to jit at insn {at} (subprog < 0)"
+        ),
+    }
+}
+
+/// A reference leads to this instruction of the shown program, where no function begins.
+struct NoFunction {
+    at: u32,
+}
+
+fn written(v: &Verifier<'_>, draft: &Draft) -> Result<Shown, NoFunction> {
     let draft = fastcall::without_spills(v, draft);
     let draft = draft.as_ref();
     let functions = functions(v, draft);
@@ -54,18 +74,18 @@ pub fn show(v: &Verifier<'_>, draft: &Draft) -> Shown {
         writer.step(draft, step);
     }
     writer.places.push(writer.out.len() as u32);
-    writer.land();
+    writer.land()?;
     if extra_stack::throws_uncaught(v, draft) {
         writer.out.push(Insn::mov64_reg(0, 1));
         writer.out.push(Insn::exit());
     }
     let alive = info::Alive::of(draft);
     let place = |old| start(&writer.starts, &writer.places, old);
-    Shown {
+    Ok(Shown {
         functions: info::functions(v, &alive, place),
         lines: info::lines(v, &alive, place),
         insns: writer.out,
-    }
+    })
 }
 
 /// What is needed of one function.
@@ -272,25 +292,26 @@ impl Writer<'_, '_> {
     }
 
     /// Puts in the distances.
-    fn land(&mut self) {
+    fn land(&mut self) -> Result<(), NoFunction> {
         for jump in std::mem::take(&mut self.jumps) {
             let place = |old: u32| self.places.get(old as usize).copied().unwrap_or_default();
-            let to = match jump.form {
+            let mut to = match jump.form {
                 Form::Jump => place(jump.target),
                 Form::Lost(beyond) => place(jump.target).saturating_add(beyond),
                 Form::Call | Form::Load => self.start_of(jump.target),
             };
-            let distance = i64::from(to) - jump.at as i64 - 1;
-            let number = || {
-                let index = self.v.subprog_at(jump.target);
-                let function = self.functions.get(index);
-                function.and_then(|f| f.number).unwrap_or(0)
-            };
-            let number = match jump.form {
+            let mut number = match jump.form {
                 Form::Jump => 0,
                 Form::Lost(_) if jump.target as usize >= self.v.insns.len() => 0,
-                _ => number() as i32,
+                _ => self.number_of(jump.target),
             };
+            if matches!(jump.form, Form::Call | Form::Load)
+                && let Some(missed) = self.missed(&jump, to)
+            {
+                to = missed;
+                number = self.number_at(to).ok_or(NoFunction { at: to })?;
+            }
+            let distance = i64::from(to) - jump.at as i64 - 1;
             let Some(insn) = self.out.get_mut(jump.at) else {
                 continue;
             };
@@ -298,15 +319,39 @@ impl Writer<'_, '_> {
                 Form::Jump if insn.code == flow::JAL => insn.imm = distance as i32,
                 Form::Jump => insn.off = distance as i16,
                 Form::Call if self.alone => insn.imm = distance as i32,
-                Form::Call => (insn.imm, insn.off) = (number, distance as i16),
+                Form::Call => (insn.imm, insn.off) = (number as i32, distance as i16),
                 Form::Load | Form::Lost(_) => {
                     insn.imm = distance as i32;
                     if let Some(second) = self.out.get_mut(jump.at + 1) {
-                        second.imm = number;
+                        second.imm = number as i32;
                     }
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Linux puts what a function begins with before its first instruction, and corrects the
+    /// distances of all but that one. When it leads back to `to`, it then leads as far too far.
+    fn missed(&self, jump: &Jump, to: u32) -> Option<u32> {
+        self.starts.iter().find_map(|&(old, begins)| {
+            let first = self.places.get(old as usize).copied().unwrap_or_default();
+            (first as usize == jump.at && to < begins).then(|| to + (first - begins))
+        })
+    }
+
+    /// The number of the function that an old place is in, among those that are left.
+    fn number_of(&self, old: u32) -> u32 {
+        let function = self.functions.get(self.v.subprog_at(old));
+        function.and_then(|f| f.number).unwrap_or(0)
+    }
+
+    /// The number of the function that begins here now.
+    fn number_at(&self, place: u32) -> Option<u32> {
+        let begins = |f: &&Function| {
+            f.number.is_some() && start(&self.starts, &self.places, f.begins) == place
+        };
+        self.functions.iter().find(begins).and_then(|f| f.number)
     }
 
     /// Where the function that begins at an old place begins now.
