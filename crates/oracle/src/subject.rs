@@ -77,7 +77,20 @@ impl Linux {
         })
     }
 
-    /// The same, and `kernel.unprivileged_bpf_disabled` is 0 for the time of each question
+    /// The same, unless this kernel has had an oops since it started: whoever died in it may hold
+    /// a lock for ever, and a load that needs that lock never returns (loads of programs with
+    /// arguments tagged `untrusted` wait for the one of CO-RE). Tests ask only such a kernel.
+    ///
+    /// # Errors
+    /// As [`Linux::new`]; `EHOSTDOWN` for a kernel that is not whole.
+    pub fn whole() -> Result<Linux, Errno> {
+        match oopsed() {
+            true => Err(Errno::EHOSTDOWN),
+            false => Linux::new(),
+        }
+    }
+
+    /// The same as [`Linux::new`], and `kernel.unprivileged_bpf_disabled` is 0 for the time of each question
     /// that needs it. This changes the machine, so a test does not do it.
     ///
     /// # Errors
@@ -98,6 +111,13 @@ impl Linux {
     pub fn host(&self) -> &Host {
         &self.host
     }
+}
+
+/// Whether the running kernel says of itself that it has died before.
+fn oopsed() -> bool {
+    const DIED: u64 = 1 << 7;
+    let tainted = std::fs::read_to_string("/proc/sys/kernel/tainted").unwrap_or_default();
+    tainted.trim().parse::<u64>().is_ok_and(|t| t & DIED != 0)
 }
 
 impl Subject for Linux {

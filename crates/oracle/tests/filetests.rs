@@ -46,7 +46,7 @@ fn main() -> std::process::ExitCode {
         recorded: corpus::recorded(&project),
         known: Known::read(&project).expect("the known differences are readable"),
         skep: Skep::new(),
-        linux: Linux::new().ok(),
+        linux: Linux::whole().ok(),
     });
     let mut trials = Vec::new();
     let mut names = Vec::new();

@@ -6,7 +6,7 @@ use skep_oracle::{Filetest, Linux, Subject};
 
 /// Asks Linux and wants no complaint.
 fn check(text: &str) {
-    let Ok(linux) = Linux::new() else { return };
+    let Ok(linux) = Linux::whole() else { return };
     let test = Filetest::parse(text).unwrap();
     if !test.case.capabilities.allow(skep_abi::Capabilities::BPF) && !linux.takes_unprivileged() {
         let answer = linux.ask(&test.case).unwrap();
@@ -141,7 +141,7 @@ impl skep_abi::Files for Wrong {
 
 #[test]
 fn two_kernels_are_compared() {
-    if Linux::new().is_err() {
+    if Linux::whole().is_err() {
         return;
     }
     let case = Filetest::parse(
@@ -186,7 +186,7 @@ exit
 
 #[test]
 fn random_map_commands_have_one_answer() {
-    let Ok(linux) = Linux::new() else { return };
+    let Ok(linux) = Linux::whole() else { return };
     let cpus = linux.host().possible_cpus().unwrap_or(1);
     if cpus != 2 {
         // The model knows how large values of per-CPU maps are on two CPUs.

@@ -129,7 +129,7 @@ fn check(parts: Parts<'_>, errno: Errno, said: &str) {
     let expected = (Some(errno), format!("{said}{NOTHING}"));
     let ours = Kernel::builder().cpus(2).build();
     assert_eq!(ask(&ours, &parts), expected, "here");
-    let Ok(linux) = Linux::new() else { return };
+    let Ok(linux) = Linux::whole() else { return };
     linux
         .with(skep_abi::Capabilities::ALL, &mut |kernel: &dyn Backend| {
             assert_eq!(ask(kernel, &parts), expected, "Linux");
@@ -240,7 +240,7 @@ fn descriptors_are_refused_in_the_log() {
 #[test]
 fn letters_of_names_are_latin() {
     let ours = Kernel::builder().cpus(2).build();
-    let linux = Linux::new().ok();
+    let linux = Linux::whole().ok();
     for byte in 1..=255u8 {
         let name = [b'a', byte];
         let parts = Parts {
