@@ -253,25 +253,10 @@ pub struct Form {
 }
 
 impl Form {
-    /// Whether the slot is of this form, reserved fields aside.
-    pub const fn matches(&self, i: Insn) -> bool {
-        self.code == i.code
-            && (!self.src.selects() || self.src.holds(i.src as i32))
-            && (!self.off.selects() || self.off.holds(i.off as i32))
-            && (!self.imm.selects() || self.imm.holds(i.imm))
-    }
-
     /// The form of a slot, chosen as the kernel's log chooses the text: reserved fields
     /// are not looked at. `None` when the opcode or its variant does not exist.
     pub fn of(i: Insn) -> Option<&'static Form> {
-        let mut at = FIRST[i.code as usize];
-        while let Some(form) = FORMS.get(at as usize) {
-            if form.matches(i) {
-                return Some(form);
-            }
-            at = NEXT[at as usize];
-        }
-        None
+        Row::of(i).map(|(row, _)| row.form())
     }
 
     /// Whether the form takes two slots.
@@ -286,26 +271,109 @@ pub(crate) fn placeholder(text: &str) -> Option<char> {
     letter.is_ascii_alphabetic().then_some(letter)
 }
 
+/// What finds the form of a slot and tells whether the slot keeps its rules: one for each form,
+/// with masks over the slot's fields as one number.
+#[derive(Clone, Copy)]
+pub(crate) struct Row {
+    /// The bits that tell the form from others of the same opcode.
+    selects: u64,
+    /// The bits that are the same in all valid slots of the form.
+    fixed: u64,
+    /// What those are.
+    value: u64,
+    pub(crate) meaning: Meaning,
+    /// The next row of the same opcode.
+    next: u16,
+    /// Which form it is.
+    at: u16,
+    /// Whether the fixed bits, and registers that exist, are all that is asked of a slot.
+    plain: bool,
+}
+
+impl Row {
+    /// The row of a slot, and whether the slot keeps its rules except for what registers there
+    /// are; `false` may also mean that they have to be looked at one by one.
+    pub(crate) fn of(i: Insn) -> Option<(&'static Row, bool)> {
+        let fields = fields(i.dst, i.src, i.off, i.imm);
+        let mut at = FIRST[i.code as usize];
+        while let Some(row) = ROWS.get(at as usize) {
+            let differs = fields ^ row.value;
+            if differs & row.selects == 0 {
+                return Some((row, row.plain && differs & row.fixed == 0));
+            }
+            at = row.next;
+        }
+        None
+    }
+
+    pub(crate) fn form(&self) -> &'static Form {
+        &FORMS[self.at as usize]
+    }
+
+    const fn new(at: usize, next: u16) -> Row {
+        let form = &FORMS[at];
+        let rules = [form.dst, form.src, form.off, form.imm];
+        let masks = [
+            fields(u8::MAX, 0, 0, 0),
+            fields(0, u8::MAX, 0, 0),
+            fields(0, 0, -1, 0),
+            fields(0, 0, 0, -1),
+        ];
+        let mut row = Row {
+            selects: 0,
+            fixed: 0,
+            value: 0,
+            meaning: form.meaning,
+            next,
+            at: at as u16,
+            plain: !matches!(form.level, Level::Never),
+        };
+        let mut field = 0;
+        while field < rules.len() {
+            let mask = masks[field];
+            match rules[field] {
+                Rule::Zero => row.fixed |= mask,
+                Rule::Is(n) => {
+                    row.selects |= mask;
+                    row.fixed |= mask;
+                    row.value |= fields(n as u8, n as u8, n as i16, n) & mask;
+                }
+                Rule::Dst | Rule::Src | Rule::Any => {}
+                // Immediates, of which only low bits are free.
+                Rule::Shift32 => row.fixed |= fields(0, 0, 0, !31),
+                Rule::Shift64 => row.fixed |= fields(0, 0, 0, !63),
+                Rule::Divisor | Rule::SwapWidth | Rule::AddrSpaces => row.plain = false,
+            }
+            field += 1;
+        }
+        row
+    }
+}
+
+/// The fields of a slot beside its opcode as one number.
+const fn fields(dst: u8, src: u8, off: i16, imm: i32) -> u64 {
+    dst as u64 | (src as u64) << 8 | (off as u16 as u64) << 16 | (imm as u32 as u64) << 32
+}
+
 /// No row.
 const NONE: u16 = u16::MAX;
 
 /// For each opcode its first row.
-static FIRST: [u16; 256] = ROWS.0;
+static FIRST: [u16; 256] = FOUND.0;
 
-/// For each row the next one of the same opcode.
-static NEXT: [u16; FORMS.len()] = ROWS.1;
+static ROWS: [Row; FORMS.len()] = FOUND.1;
 
-const ROWS: ([u16; 256], [u16; FORMS.len()]) = {
+const FOUND: ([u16; 256], [Row; FORMS.len()]) = {
     let mut first = [NONE; 256];
-    let mut next = [NONE; FORMS.len()];
+    let mut rows = [Row::new(0, NONE); FORMS.len()];
     let mut at = FORMS.len();
     while at > 0 {
         at -= 1;
         let code = FORMS[at].code as usize;
-        next[at] = first[code];
+        rows[at] = Row::new(at, first[code]);
         first[code] = at as u16;
     }
-    (first, next)
+    (first, rows)
 };
 
 /// Turns the rows of the table into [`Form`] values.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::form::{Form, Level, Meaning, Origin, PseudoKind, Target};
+use crate::form::{Form, Level, Meaning, Origin, PseudoKind, Row, Target};
 use crate::insn::Insn;
 
 /// The width of arithmetic.
@@ -342,16 +342,29 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// The first field that does not keep the rules of the form.
+/// Looks at the rules of a form one by one.
 #[cold]
-fn broken(form: &Form, i: Insn) -> Field {
+#[inline(never)]
+fn strictly(form: &Form, i: Insn, at: usize) -> Result<(), DecodeError> {
+    let code = i.code;
+    if form.level == Level::Never {
+        return Err(DecodeError::Unknown { at, code });
+    }
     let fields = [
         (form.dst, i32::from(i.dst), Field::Dst),
         (form.src, i32::from(i.src), Field::Src),
         (form.off, i32::from(i.off), Field::Off),
+        (form.imm, i.imm, Field::Imm),
     ];
-    let first = fields.iter().find(|(rule, value, _)| !rule.holds(*value));
-    first.map_or(Field::Imm, |(_, _, field)| *field)
+    let broken = fields.iter().find(|(rule, value, _)| !rule.holds(*value));
+    match broken {
+        Some((_, _, field)) => Err(DecodeError::BadField {
+            at,
+            code,
+            field: *field,
+        }),
+        None => Ok(()),
+    }
 }
 
 /// The instruction that begins at slot `at`, with every reserved field checked.
@@ -360,22 +373,17 @@ fn broken(form: &Form, i: Insn) -> Field {
 /// accepts do not. Errors: [`DecodeError`]. Source: RFC 9669 sections 3 to 5.
 pub fn decode(insns: &[Insn], at: usize) -> Result<Op, DecodeError> {
     let i = *insns.get(at).ok_or(DecodeError::End { at })?;
-    let form = Form::of(i)
-        .filter(|f| f.level != Level::Never)
-        .ok_or(DecodeError::Unknown { at, code: i.code })?;
+    let (row, plain) = Row::of(i).ok_or(DecodeError::Unknown { at, code: i.code })?;
     let bad = |field| DecodeError::BadField {
         at,
         code: i.code,
         field,
     };
-    let kept = form.dst.holds(i.dst.into())
-        && form.src.holds(i.src.into())
-        && form.off.holds(i.off.into())
-        && form.imm.holds(i.imm);
-    if !kept {
-        return Err(bad(broken(form, i)));
+    if !plain {
+        strictly(row.form(), i, at)?;
     }
-    let next = if form.is_wide() {
+    let wide = matches!(row.meaning, Meaning::LoadImm64 | Meaning::LoadPseudo(_));
+    let next = if wide {
         let next = *insns.get(at + 1).ok_or(DecodeError::HalfImm64 { at })?;
         if (Insn { imm: 0, ..next }) != Insn::default() {
             return Err(bad(Field::Next));
@@ -390,7 +398,7 @@ pub fn decode(insns: &[Insn], at: usize) -> Result<Op, DecodeError> {
         Origin::Imm => Operand::Imm(i.imm),
         Origin::Reg => Operand::Reg(src),
     };
-    Ok(match form.meaning {
+    Ok(match row.meaning {
         Meaning::Alu(width, op, origin) => Op::Alu {
             width,
             op,
