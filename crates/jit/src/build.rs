@@ -25,6 +25,9 @@ mod helper {
     pub(super) const THIS_CPU_PTR: i32 = skep_catalog::helper_id::THIS_CPU_PTR as i32;
 }
 
+/// How many constants are remembered.
+const CONSTANTS: usize = 32;
+
 /// A function in SSA, and for each load and store the value that it came from.
 pub(crate) struct Built {
     pub func: Func,
@@ -68,6 +71,8 @@ pub(crate) fn build(
         vars: vec![None; slots.vars()],
         accesses: Vec::new(),
         zero: Val(0),
+        // Nothing looks for constants in the block of the arguments.
+        constants: [(Block(0), 0, Val(0)); CONSTANTS],
         window: None,
         lookups: BTreeMap::new(),
         found: vec![None; blocks + 1],
@@ -181,6 +186,8 @@ struct Builder<'a> {
     vars: Vec<Option<Val>>,
     accesses: Vec<(u32, Val)>,
     zero: Val,
+    /// Constants that were lately asked for, each with the block it is in.
+    constants: [(Block, u64, Val); CONSTANTS],
     /// Where programs find the arena.
     window: Option<Val>,
     /// What array lookups gave.
@@ -204,8 +211,24 @@ impl Builder<'_> {
         v
     }
 
+    /// A constant; one that the block had lately is taken again.
     fn constant(&mut self, value: u64) -> Val {
-        self.emit(Op::Const(value))
+        let place = (value ^ value >> 32) as usize % self.constants.len();
+        let (block, known, v) = self.constants[place];
+        if block == self.block && known == value {
+            return v;
+        }
+        let v = self.emit(Op::Const(value));
+        self.constants[place] = (self.block, value, v);
+        v
+    }
+
+    /// The low bits of a value, the rest zero.
+    fn zero_extended(&mut self, from: Size, a: Val) -> Val {
+        match self.func.op(a).fits(from) {
+            true => a,
+            false => self.emit(Op::Zext { from, a }),
+        }
     }
 
     fn read(&mut self, reg: Reg) -> Val {
@@ -272,7 +295,7 @@ impl Builder<'_> {
                     (Width::W32, Operand::Imm(n)) => self.constant(u64::from(n as u32)),
                     (Width::W32, Operand::Reg(r)) => {
                         let a = self.read(r);
-                        self.emit(Op::Zext { from: Size::B32, a })
+                        self.zero_extended(Size::B32, a)
                     }
                     (Width::W64, src) => self.operand(src),
                 };
@@ -291,7 +314,7 @@ impl Builder<'_> {
             Isa::Swap { kind, size, dst } => {
                 let a = self.read(dst);
                 let v = match kind {
-                    SwapKind::ToLe => self.emit(Op::Zext { from: size, a }),
+                    SwapKind::ToLe => self.zero_extended(size, a),
                     _ => self.emit(Op::Swap { size, a }),
                 };
                 self.write(dst, v);

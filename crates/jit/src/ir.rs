@@ -422,6 +422,31 @@ impl Op {
         }
     }
 
+    #[inline]
+    pub(crate) fn is_phi(&self) -> bool {
+        matches!(self, Op::Phi)
+    }
+
+    /// Whether it tells by itself that the bits above these are zero.
+    pub(crate) fn fits(&self, into: Size) -> bool {
+        let within = |size: Size| size.bytes() <= into.bytes();
+        match *self {
+            Op::Const(c) => into == Size::B64 || c >> (into.bytes() * 8) == 0,
+            Op::Bin { width, .. } | Op::Neg { width, .. } | Op::Sext { width, .. } => {
+                width == Width::W32 && within(Size::B32)
+            }
+            Op::Zext { from: size, .. }
+            | Op::Swap { size, .. }
+            | Op::Load {
+                size,
+                signed: false,
+                ..
+            } => within(size),
+            Op::CpuId => within(Size::B32),
+            _ => false,
+        }
+    }
+
     /// Whether it must stay even when nobody uses its result.
     pub(crate) fn has_effect(&self) -> bool {
         matches!(

@@ -36,20 +36,20 @@ pub(crate) fn optimise(func: &mut Func, counts: bool) {
     if func.blocks.len() <= 2 && func.ops.iter().all(computes_nothing) {
         return;
     }
-    settle(func);
+    let mut uses = settle(func);
     if counts && counting::count(func) {
-        settle(func);
+        uses = settle(func);
     }
     // A loop that vanishes may leave its surroundings a loop of one block.
     for _ in 0..LOOPS {
-        let mut changed = combine::combine(func);
+        let mut changed = combine::combine(func, uses.take());
         changed |= reduce::reduce(func);
         changed |= convert::convert(func);
         changed |= unroll::unroll(func);
         if !changed {
             break;
         }
-        settle(func);
+        uses = settle(func);
     }
     know(func);
     sink::sink(func);
@@ -73,25 +73,24 @@ pub(crate) fn find_frame(func: &mut Func) {
 }
 
 /// Simplifies until nothing changes. What has no loops is seen in its order, so that once is
-/// enough as long as the blocks stay.
-pub(crate) fn settle(func: &mut Func) {
+/// enough as long as the blocks stay. Gives how often each value is used, where that is known.
+pub(crate) fn settle(func: &mut Func) -> Option<Vec<u32>> {
     know(func);
     let mut uses = dead::remove(func);
     for _ in 0..ROUNDS {
         let changed = simplify::simplify(func, uses);
-        uses = match changed {
-            true => dead::remove(func),
-            false => Vec::new(),
-        };
+        let counted = changed.then(|| dead::remove(func));
         let blocks = blocks::clean(func);
         if !blocks && (!changed || loops(func).is_empty()) {
-            break;
+            return counted;
         }
         // Blocks that are joined have other phis.
-        if blocks {
-            uses = use_counts(func);
-        }
+        uses = match counted {
+            Some(counted) if !blocks => counted,
+            _ => use_counts(func),
+        };
     }
+    None
 }
 
 /// Counts for each block the loops that it is in, by the layout: a jump back spans a loop.

@@ -105,7 +105,7 @@ fn lives(func: &mut Func) -> (Vec<Option<Life>>, Vec<u32>) {
             let edges = body.preds.iter().enumerate();
             for (edge, _) in edges.filter(|(_, p)| p.at() == block) {
                 for v in &body.insts {
-                    if func.op(*v) == Op::Phi
+                    if func.op(*v).is_phi()
                         && let Some(operand) = func.phis[v.at()].get(edge)
                     {
                         set(&mut out, *operand);

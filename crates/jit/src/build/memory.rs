@@ -134,7 +134,7 @@ impl Builder<'_> {
         match (signed, self.slots.size(var) == Some(from)) {
             (true, _) => self.emit(Op::Sext { from, width, a }),
             (false, true) => a,
-            (false, false) => self.emit(Op::Zext { from, a }),
+            (false, false) => self.zero_extended(from, a),
         }
     }
 
@@ -142,7 +142,7 @@ impl Builder<'_> {
     fn store_slot(&mut self, var: usize, size: Size, value: Val) {
         let mut v = match size {
             Size::B64 => value,
-            from => self.emit(Op::Zext { from, a: value }),
+            from => self.zero_extended(from, value),
         };
         if self.slots.size(var) != Some(size) {
             let bin = |op, a, b| Op::Bin {

@@ -63,7 +63,7 @@ fn possible(func: &Func) -> Vec<u64> {
             for &v in &func.blocks[block.at()].insts {
                 let mut now = known[v.at()] | of(func, &known, v);
                 if now != known[v.at()] {
-                    if func.op(v) == Op::Phi {
+                    if func.op(v).is_phi() {
                         now = match round {
                             0..EXACT => now,
                             EXACT..PATIENT => widened(now),

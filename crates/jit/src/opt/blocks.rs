@@ -1,7 +1,7 @@
 //! Blocks that only pass control on go, and blocks that always follow another join it.
 
 use super::simplify::forget_edge;
-use crate::ir::{Block, Func, Op, Term};
+use crate::ir::{Block, Func, Term};
 
 /// Cleans the graph; whether anything changed.
 pub(super) fn clean(func: &mut Func) -> bool {
@@ -18,7 +18,7 @@ pub(super) fn clean(func: &mut Func) -> bool {
 
 fn has_phi(func: &Func, block: Block) -> bool {
     let first = func.blocks[block.at()].insts.first();
-    first.is_some_and(|v| func.op(*v) == Op::Phi)
+    first.is_some_and(|v| func.op(*v).is_phi())
 }
 
 /// Leads the predecessors of a block that holds nothing past it.
@@ -55,7 +55,7 @@ fn skip_empty(func: &mut Func, block: Block) -> bool {
         .insts
         .iter()
         .copied()
-        .filter(|v| func.op(*v) == Op::Phi)
+        .filter(|v| func.op(*v).is_phi())
         .collect();
     for (n, pred) in preds.iter().enumerate() {
         redirect(&mut func.blocks[pred.at()].term, block, to);

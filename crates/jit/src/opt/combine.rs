@@ -38,8 +38,8 @@ impl Fresh {
     }
 }
 
-/// Combines what it can; whether there was anything.
-pub(super) fn combine(func: &mut Func) -> bool {
+/// Combines what it can; whether there was anything. `uses` are those of all values, if known.
+pub(super) fn combine(func: &mut Func, uses: Option<Vec<u32>>) -> bool {
     let part = |op: &Op| {
         let Op::Load { size, signed, .. } = op else {
             return false;
@@ -49,7 +49,7 @@ pub(super) fn combine(func: &mut Func) -> bool {
     if func.ops.iter().filter(|op| part(op)).count() < 2 {
         return false;
     }
-    let uses = use_counts(func);
+    let uses = uses.unwrap_or_else(|| use_counts(func));
     let mut changed = false;
     // For each load its place, when nothing behind it may have changed memory.
     let mut fresh = Fresh {

@@ -73,7 +73,7 @@ fn convert_block(func: &mut Func, block: Block) -> bool {
         .insts
         .iter()
         .copied()
-        .filter(|v| func.op(*v) == Op::Phi)
+        .filter(|v| func.op(*v).is_phi())
         .collect();
     let differs = |phi: &&Val| func.phis[phi.at()][from_then] != func.phis[phi.at()][from_other];
     if phis.iter().filter(differs).count() > MAX_SELECTS || !worth(func, &test) {

@@ -27,7 +27,7 @@ pub(crate) fn remove(func: &mut Func) -> Vec<u32> {
                 continue;
             }
             func.ops[v.at()].visit(&mut |o| used(&mut uses, &mut late, *o));
-            if func.ops[v.at()] == Op::Phi {
+            if func.ops[v.at()].is_phi() {
                 let operands = &func.phis[v.at()];
                 operands.iter().for_each(|o| used(&mut uses, &mut late, *o));
             }
@@ -35,7 +35,7 @@ pub(crate) fn remove(func: &mut Func) -> Vec<u32> {
     }
     while let Some(v) = late.pop() {
         func.ops[v.at()].visit(&mut |o| used(&mut uses, &mut late, *o));
-        if func.ops[v.at()] == Op::Phi {
+        if func.ops[v.at()].is_phi() {
             let operands = &func.phis[v.at()];
             operands.iter().for_each(|o| used(&mut uses, &mut late, *o));
         }

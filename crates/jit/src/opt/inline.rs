@@ -146,7 +146,7 @@ fn put(func: &mut Func, (block, at): (usize, usize), args: [Val; 5], callee: &Fu
                 continue;
             }
             func.ops[new.at()].visit(&mut |o| *o = values[o.at()]);
-            if op == Op::Phi {
+            if op.is_phi() {
                 let operands = callee.phis[v.at()].iter();
                 func.phis[new.at()] = operands.map(|o| values[o.at()]).collect();
             }

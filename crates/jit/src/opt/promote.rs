@@ -79,8 +79,7 @@ impl Accesses {
 
     /// The places in their order.
     fn places(&mut self) -> Vec<Place> {
-        self.all
-            .sort_unstable_by_key(|(start, _, insn)| (*start, *insn));
+        self.sort();
         let mut places: Vec<Place> = Vec::new();
         for (at, (start, size, _)) in self.all.iter().enumerate() {
             match places.last_mut() {
@@ -98,6 +97,30 @@ impl Accesses {
             }
         }
         places
+    }
+
+    /// Puts those together that begin at the same place, in the order of the places.
+    fn sort(&mut self) {
+        let starts = || self.all.iter().map(|(start, ..)| *start);
+        let (first, last) = (starts().min().unwrap_or(0), starts().max().unwrap_or(0));
+        let span = last.abs_diff(first) as usize + 1;
+        // Frames are small, so that there are far fewer places than accesses, or few of both.
+        if span > self.all.len() {
+            return self.all.sort_unstable_by_key(|(start, ..)| *start);
+        }
+        let mut ends = vec![0u32; span];
+        starts().for_each(|start| ends[start.abs_diff(first) as usize] += 1);
+        let mut so_far = 0;
+        for end in &mut ends {
+            so_far += std::mem::replace(end, so_far);
+        }
+        let mut sorted = self.all.clone();
+        for access in &self.all {
+            let end = &mut ends[access.0.abs_diff(first) as usize];
+            sorted[*end as usize] = *access;
+            *end += 1;
+        }
+        self.all = sorted;
     }
 
     /// The places that can be promoted: those that overlap no others.

@@ -141,7 +141,7 @@ pub(super) fn sums(func: &Func, v: Val) -> bool {
         )
     };
     sum(func, v).is_some_and(|(_, [a, b])| {
-        let is_phi = |v: Val| func.op(v) == Op::Phi;
+        let is_phi = |v: Val| func.op(v).is_phi();
         is_phi(a) && number(b) || is_phi(b) && number(a)
     })
 }

@@ -43,7 +43,7 @@ fn used_outside(func: &mut Func, home: &[u32]) -> Vec<bool> {
         let elsewhere = |o: Val| home[o.at()] != i as u32;
         for &v in &func.blocks[i].insts {
             func.ops[v.at()].visit(&mut |o| outside[o.at()] |= elsewhere(*o));
-            if func.ops[v.at()] == Op::Phi {
+            if func.ops[v.at()].is_phi() {
                 let operands = &func.phis[v.at()];
                 operands.iter().for_each(|o| outside[o.at()] = true);
             }

@@ -29,7 +29,7 @@ impl Better {
         };
         let twin = |other: &&Val| {
             let mut pairs = operands(**other).zip(operands(v));
-            func.op(**other) == Op::Phi && pairs.all(|(a, b)| equal(a, b))
+            func.op(**other).is_phi() && pairs.all(|(a, b)| equal(a, b))
         };
         kept.iter()
             .find(twin)
@@ -131,7 +131,7 @@ pub(super) fn forget_edge(func: &mut Func, from: Block, to: Block) {
     };
     preds.remove(at);
     for &v in &func.blocks[to.at()].insts {
-        if func.ops[v.at()] == Op::Phi {
+        if func.ops[v.at()].is_phi() {
             func.phis[v.at()].remove(at);
         }
     }
@@ -143,7 +143,7 @@ pub(crate) fn use_counts(func: &mut Func) -> Vec<u32> {
     for body in &mut func.blocks {
         for v in &body.insts {
             func.ops[v.at()].visit(&mut |operand| uses[operand.at()] += 1);
-            if func.ops[v.at()] == Op::Phi {
+            if func.ops[v.at()].is_phi() {
                 func.phis[v.at()]
                     .iter()
                     .for_each(|operand| uses[operand.at()] += 1);

@@ -14,12 +14,12 @@ pub(super) fn sink(func: &mut Func) {
                 a,
                 b,
                 ..
-            } => func.constant(b).is_some() && func.op(a) == Op::Phi,
+            } => func.constant(b).is_some() && func.op(a).is_phi(),
             _ => false,
         };
         // Only what has phis has steps of them.
         let first = func.blocks[i].insts.first();
-        if first.is_none_or(|v| func.op(*v) != Op::Phi) {
+        if first.is_none_or(|v| !func.op(*v).is_phi()) {
             continue;
         }
         let insts = func.blocks[i].insts.clone();

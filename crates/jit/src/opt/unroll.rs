@@ -102,7 +102,7 @@ fn evaluate(func: &Func, v: Val, phi: Val, value: u64, depth: u32) -> Option<u64
 /// How often a loop runs whose test stays in it when it gives `stays`.
 fn trips(func: &Func, block: Block, test: Test, stays: bool, back: usize) -> Option<Counted> {
     let phis = func.blocks[block.at()].insts.iter().copied();
-    phis.filter(|v| func.op(*v) == Op::Phi)
+    phis.filter(|v| func.op(*v).is_phi())
         .find_map(|phi| count(func, phi, test, stays, back))
 }
 
@@ -168,7 +168,7 @@ fn compare_at_end(func: &mut Func, block: Block, counted: &Counted, stays: bool)
 /// Puts the body of a loop in itself so often.
 fn repeat(func: &mut Func, block: Block, back: usize, rounds: u64) {
     let insts = func.blocks[block.at()].insts.clone();
-    let (phis, rest): (Vec<Val>, Vec<Val>) = insts.iter().partition(|v| func.op(**v) == Op::Phi);
+    let (phis, rest): (Vec<Val>, Vec<Val>) = insts.iter().partition(|v| func.op(**v).is_phi());
     // What each value of the loop is in the present round.
     let mut now: Vec<(Val, Val)> = insts.iter().map(|v| (*v, *v)).collect();
     now.sort_unstable();
@@ -249,7 +249,7 @@ fn repeat(func: &mut Func, block: Block, back: usize, rounds: u64) {
             let mut op = func.op(v);
             op.visit(&mut outside);
             func.ops[v.at()] = op;
-            if op == Op::Phi {
+            if op.is_phi() {
                 func.phis[v.at()].iter_mut().for_each(&mut outside);
             }
         }

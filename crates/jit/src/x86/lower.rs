@@ -122,7 +122,7 @@ impl Lower<'_> {
         // Phis that are there at all are used.
         for body in &self.func.blocks {
             for &v in &body.insts {
-                if self.func.op(v) == Op::Phi {
+                if self.func.op(v).is_phi() {
                     self.demanded[v.at()] = true;
                 }
             }
@@ -130,7 +130,7 @@ impl Lower<'_> {
         // The home of a phi's incoming values, one for each phi.
         let mut landing: Vec<V> = vec![0; self.func.ops.len()];
         for (op, landing) in self.func.ops.iter().zip(&mut landing) {
-            if *op == Op::Phi {
+            if op.is_phi() {
                 *landing = self.next;
                 self.next += 1;
             }

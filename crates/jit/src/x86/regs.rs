@@ -103,7 +103,7 @@ pub(crate) fn wants(func: &MFunc, bmi2: bool, bounded: bool) -> Wants {
     }
     let mut wishes = Wishes::new(regs);
     for block in &func.blocks {
-        let times = frequency(block.depth);
+        let times = frequency(block.depth) as f32;
         for m in &block.insts {
             wishes::of(m, &func.calls, &mut |v, wish| {
                 let v = find(&mut parent, v);
@@ -120,30 +120,61 @@ pub(crate) fn wants(func: &MFunc, bmi2: bool, bounded: bool) -> Wants {
             });
         }
     }
-    // Numbers that are not negative compare as their bits do; above them is the better, below
-    // the register.
-    let mut order: Vec<u64> = (0..func.regs)
-        .filter(|v| !l.ranges.is_empty(*v))
-        .map(|v| {
-            let length: u32 = l.ranges.of(v).map(|(s, e)| e - s).sum();
-            let cheap = if l.constant[v as usize].is_some() {
-                0.5
-            } else {
-                1.0
-            };
-            let worth = cheap * l.weight[v as usize] / (f64::from(length) + 8.0);
-            u64::from(!(worth as f32).to_bits()) << 32 | u64::from(v)
-        })
-        .collect();
-    order.sort_unstable();
+    let mut order: Vec<(u16, V)> = Vec::with_capacity(regs);
+    for v in (0..func.regs).filter(|v| !l.ranges.is_empty(*v)) {
+        let length: u32 = l.ranges.of(v).map(|(s, e)| e - s).sum();
+        let cheap = match l.constant[v as usize] {
+            Some(_) => 0.5,
+            None => 1.0,
+        };
+        let worth = cheap * l.weight[v as usize] / (f64::from(length) + 8.0);
+        order.push((rank(worth as f32), v));
+    }
+    let order = sorted(order);
     Wants {
         lives: l,
         parent,
         wishes,
-        order: order.into_iter().map(|key| key as V).collect(),
+        order,
         bounded,
         charges,
     }
+}
+
+/// The higher a number that is not negative, the lower this; close ones are the same.
+fn rank(worth: f32) -> u16 {
+    // Such numbers compare as their bits do.
+    !((worth.to_bits() >> 15) as u16)
+}
+
+/// The registers in the order of their keys, and those of one key in their order: by the lower
+/// half of the keys first, and then by the upper half.
+fn sorted(keyed: Vec<(u16, V)>) -> Vec<V> {
+    let by = |from: &[(u16, V)], shift: u32| {
+        let half = |key: u16| usize::from(key >> shift & 0xff);
+        let mut places = [0u32; 256];
+        from.iter().for_each(|(key, _)| places[half(*key)] += 1);
+        let mut so_far = 0;
+        for place in &mut places {
+            so_far += std::mem::replace(place, so_far);
+        }
+        let mut to = vec![(0, 0); from.len()];
+        for one in from {
+            let place = &mut places[half(one.0)];
+            to[*place as usize] = *one;
+            *place += 1;
+        }
+        to
+    };
+    const FEW: usize = 64;
+    let sorted = match keyed {
+        mut few if few.len() <= FEW => {
+            few.sort_unstable();
+            few
+        }
+        many => by(&by(&many, 0), 8),
+    };
+    sorted.into_iter().map(|(_, v)| v).collect()
 }
 
 /// Chooses the places of all virtual registers; `spare` withholds r10 from them. In code that
@@ -159,68 +190,78 @@ pub(crate) fn allocate(wants: &mut Wants, spare: bool) -> Places {
     if all < held.in_memory { apart } else { held }
 }
 
-/// What registers are worth to values without wishes, the best first.
-#[derive(Clone, Copy)]
-struct Plain([(f64, R); ORDER.len()]);
+/// What registers are worth to values without wishes.
+struct Plain {
+    worth: [f32; 16],
+    /// The best first.
+    ranked: [R; ORDER.len()],
+}
 
 impl Plain {
     fn new(saved: u32, bounded: bool) -> Plain {
-        let mut plain: [(f64, R); ORDER.len()] = ORDER.map(|r| {
+        let mut worth = [0.0f32; 16];
+        for r in ORDER {
             // Saving a register costs a push and a pop.
             let costs = CALLER_SAVED >> r & 1 == 0 && saved >> r & 1 == 0;
-            match costs && !(bounded && r == FUEL) {
-                true => (-1.5, r),
-                false => (0.0, r),
+            if costs && !(bounded && r == FUEL) {
+                worth[usize::from(r)] = -1.5;
             }
-        });
-        plain.sort_by(|a, b| b.0.total_cmp(&a.0));
-        Plain(plain)
+        }
+        let mut ranked = ORDER;
+        ranked.sort_by(|a, b| worth[usize::from(*b)].total_cmp(&worth[usize::from(*a)]));
+        Plain { worth, ranked }
     }
 }
 
-/// All registers, the best first. Whether one is free takes longer to find out than which is
-/// best, and mostly one of the first is.
+/// The registers of a mask, the best first. Whether one is free takes longer to find out than
+/// which is best, and mostly one of the first is.
 struct Ranked<'a> {
     plain: &'a Plain,
     at: usize,
+    /// Those of the mask that nobody wished for.
+    others: u16,
     /// Those that were wished for, the best last, and how many there are.
-    wished: [(f64, R); ORDER.len()],
+    wished: [(f32, R); ORDER.len()],
     left: usize,
-    /// The same as a mask.
-    skipped: u32,
 }
 
 impl Ranked<'_> {
-    fn new<'a>(plain: &'a Plain, score: &[f64; 16], wished: u32) -> Ranked<'a> {
+    fn new<'a>(plain: &'a Plain, score: &[f32; 16], wished: u16, mask: u16) -> Ranked<'a> {
         let mut list = [(0.0, 0); ORDER.len()];
         let mut left = 0;
-        if wished != 0 {
-            for (value, r) in plain.0.iter().filter(|(_, r)| wished >> r & 1 != 0) {
-                list[left] = (value + score[usize::from(*r)], *r);
-                left += 1;
-            }
-            list[..left].sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut wishes = wished & mask;
+        while wishes != 0 {
+            let r = wishes.trailing_zeros() as R;
+            wishes &= wishes - 1;
+            let worth = plain.worth[usize::from(r)] + score[usize::from(r)];
+            // Few are wished for; each finds its place among those before it.
+            let place = list[..left].iter().position(|(other, _)| *other > worth);
+            let place = place.unwrap_or(left);
+            list.copy_within(place..left, place + 1);
+            list[place] = (worth, r);
+            left += 1;
         }
         Ranked {
             plain,
             at: 0,
+            others: mask & !wished,
             wished: list,
             left,
-            skipped: wished,
         }
     }
 }
 
 impl Iterator for Ranked<'_> {
-    type Item = (f64, R);
+    type Item = (f32, R);
 
-    fn next(&mut self) -> Option<(f64, R)> {
-        while let Some((_, r)) = self.plain.0.get(self.at)
-            && self.skipped >> r & 1 != 0
+    fn next(&mut self) -> Option<(f32, R)> {
+        while let Some(r) = self.plain.ranked.get(self.at)
+            && self.others >> r & 1 == 0
         {
             self.at += 1;
         }
-        let plain = self.plain.0.get(self.at).copied();
+        let plain = self.plain.ranked.get(self.at);
+        let plain = plain.map(|r| (self.plain.worth[usize::from(*r)], *r));
         let wished = self.wished[..self.left].last().copied();
         match (wished, plain) {
             (Some(wished), Some(plain)) if wished.0 < plain.0 => {
@@ -254,11 +295,13 @@ fn places(wants: &mut Wants, spare: bool, held: bool) -> Places {
     let mut locs = vec![Loc::None; regs];
     let (mut slots, mut saved, mut in_memory) = (0, 0u32, 0.0);
     let mut plain = Plain::new(saved, bounded);
+    let mask = ORDER.iter().fold(0, |mask, r| mask | 1u16 << r);
+    let mask = mask & !(u16::from(spare) << R10 | u16::from(held) << FUEL);
     for &v in order.iter() {
         let free = |r: R, v: V, taken: &Taken| taken.is_free(usize::from(r), l.ranges.of(v));
-        let (mut score, mut wished) = ([0.0; 16], 0u32);
+        let (mut score, mut wished) = ([0.0; 16], 0u16);
         // Who wants the same register most of those that have none yet.
-        let mut partner: Option<(f64, V)> = None;
+        let mut partner: Option<(f32, V)> = None;
         for (times, wish) in wishes.of(v) {
             match wish {
                 Wish::In(r) => {
@@ -277,10 +320,9 @@ fn places(wants: &mut Wants, spare: bool, held: bool) -> Places {
                 },
             }
         }
-        let mut busy = taken.at_starts(l.ranges.of(v));
-        busy |= u16::from(spare) << R10 | u16::from(held) << FUEL;
-        let mut free_ones = Ranked::new(&plain, &score, wished)
-            .filter(|(_, r)| busy >> r & 1 == 0 && free(*r, v, &taken));
+        let candidates = mask & !taken.at_starts(l.ranges.of(v));
+        let mut free_ones =
+            Ranked::new(&plain, &score, wished, candidates).filter(|(_, r)| free(*r, v, &taken));
         let best = free_ones.next().map(|(value, first)| {
             let Some((_, partner)) = partner
                 .filter(|(_, other)| !free(first, *other, &taken) && !l.ranges.overlap(v, *other))

@@ -3,7 +3,7 @@
 use super::{Emit, S1, S2};
 use crate::arm::asm::SP;
 use crate::arm::places::{Loc, is_made_anew};
-use crate::ir::{Block, Func, Op, Val};
+use crate::ir::{Block, Func, Val};
 
 /// Where a copy takes its value from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Emit<'_> {
         let Some(edge) = body.preds.iter().position(|p| *p == from) else {
             return Vec::new();
         };
-        let phis = body.insts.iter().filter(|v| func.op(**v) == Op::Phi);
+        let phis = body.insts.iter().filter(|v| func.op(**v).is_phi());
         phis.map(|v| (self.loc(*v), self.from(func, func.phis[v.at()][edge])))
             .collect()
     }

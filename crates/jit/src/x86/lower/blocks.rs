@@ -11,7 +11,7 @@ impl Lower<'_> {
         insts
             .iter()
             .copied()
-            .filter(|v| self.func.op(*v) == Op::Phi)
+            .filter(|v| self.func.op(*v).is_phi())
             .collect()
     }
 
@@ -110,7 +110,7 @@ impl Lower<'_> {
         }
         for (at, &v) in body.insts.iter().enumerate().rev() {
             let op = self.func.op(v);
-            if op != Op::Phi && (self.demanded[v.at()] || op.has_effect()) {
+            if !op.is_phi() && (self.demanded[v.at()] || op.has_effect()) {
                 let before = self.out.len();
                 self.instruction(v, op, at);
                 if self.lines && self.out.len() > before {

@@ -136,7 +136,7 @@ impl Lower<'_> {
                 let c = self.func.constant(b)?;
                 // Counters have their own last use before their step.
                 let alone = self.address_only[v.at()] || self.uses[v.at()] == 1;
-                if !alone && self.func.op(a) == Op::Phi {
+                if !alone && self.func.op(a).is_phi() {
                     return None;
                 }
                 // A narrow sum is the wide one where nothing is carried out of it.

@@ -223,8 +223,10 @@ pub(super) fn lives(func: &MFunc, bmi2: bool, bounded: bool) -> Lives {
         for (i, m) in body.insts.iter().enumerate().rev() {
             let at = start + 2 * i as u32;
             let clobbers = m.clobbers(&func.calls, bmi2, bounded);
-            for reg in (0..16).filter(|r| clobbers >> r & 1 != 0) {
-                l.fixed.take(reg, at + 1, at + 2);
+            let mut left = clobbers;
+            while left != 0 {
+                l.fixed.take(left.trailing_zeros() as usize, at + 1, at + 2);
+                left &= left - 1;
             }
             // No instruction has more operands.
             let mut operands = [(0, Role::Use); 8];

@@ -54,14 +54,13 @@ impl Taken {
     ) -> bool {
         let (bits, sums) = self.of(register);
         ranges.all(|(start, end)| {
-            let (start, end) = (start as usize, end as usize);
-            let (first, last) = (start / BITS, (end - 1) / BITS);
-            if last - first < 2 {
-                return !any(bits, start, end);
+            let (first, last) = (start as usize / BITS, (end as usize - 1) / BITS);
+            if first == last {
+                return bits[first] & from(start) & up_to(end) == 0;
             }
-            !any(bits, start, (first + 1) * BITS)
-                && !any(bits, last * BITS, end)
-                && !any(sums, first + 1, last)
+            bits[first] & from(start) == 0
+                && bits[last] & up_to(end) == 0
+                && (last - first == 1 || !any(sums, first + 1, last))
         })
     }
 
@@ -75,8 +74,11 @@ impl Taken {
         let (bits, sums) = self.bits.split_at_mut(self.words * REGISTERS);
         let bits = &mut bits[register * self.words..][..self.words];
         let sums = &mut sums[register * self.sums..][..self.sums];
-        for (word, mask) in masks(start as usize, end as usize) {
-            bits[word] |= mask;
+        let (first, last) = (start as usize / BITS, (end as usize - 1) / BITS);
+        for word in first..=last {
+            let from = if word == first { from(start) } else { u64::MAX };
+            let up_to = if word == last { up_to(end) } else { u64::MAX };
+            bits[word] |= from & up_to;
             sums[word / BITS] |= 1 << (word % BITS);
         }
         for at in &mut self.at[start as usize..end as usize] {
@@ -85,23 +87,29 @@ impl Taken {
     }
 }
 
-/// The words of a stretch that is not empty, and which of their bits belong to it.
-fn masks(start: usize, end: usize) -> impl Iterator<Item = (usize, u64)> {
-    let (first, last) = (start / BITS, (end - 1) / BITS);
-    (first..=last).map(move |word| {
-        let from = if word == first { start % BITS } else { 0 };
-        let to = if word == last {
-            (end - 1) % BITS
-        } else {
-            BITS - 1
-        };
-        (word, u64::MAX << from & u64::MAX >> (BITS - 1 - to))
-    })
+/// The bits of a word from that of a position on.
+fn from(position: u32) -> u64 {
+    u64::MAX << (position as usize % BITS)
 }
 
-/// Whether one of the bits of a stretch is set.
+/// The bits of a word up to that of a position, which is not among them and not the first one.
+fn up_to(position: u32) -> u64 {
+    u64::MAX >> ((BITS - position as usize % BITS) % BITS)
+}
+
+/// Whether one of the bits of a stretch that is not empty is set.
 fn any(bits: &[u64], start: usize, end: usize) -> bool {
-    start < end && masks(start, end).any(|(word, mask)| bits[word] & mask != 0)
+    let (first, last) = (start / BITS, (end - 1) / BITS);
+    let (from, up_to) = (from(start as u32), up_to(end as u32));
+    match first == last {
+        true => bits[first] & from & up_to != 0,
+        false => {
+            let between = &bits[first + 1..last];
+            bits[first] & from != 0
+                || bits[last] & up_to != 0
+                || between.iter().any(|word| *word != 0)
+        }
+    }
 }
 
 #[cfg(test)]

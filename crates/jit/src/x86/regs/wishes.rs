@@ -30,18 +30,18 @@ impl Wishes {
         }
     }
 
-    pub(super) fn add(&mut self, v: V, times: f64, wish: Wish) {
+    pub(super) fn add(&mut self, v: V, times: f32, wish: Wish) {
         let head = &mut self.heads[v as usize];
         let next = std::mem::replace(head, self.nodes.len() as u32);
-        self.nodes.push((times as f32, wish, next));
+        self.nodes.push((times, wish, next));
     }
 
-    pub(super) fn of(&self, v: V) -> impl Iterator<Item = (f64, Wish)> + '_ {
+    pub(super) fn of(&self, v: V) -> impl Iterator<Item = (f32, Wish)> + '_ {
         let mut at = self.heads[v as usize];
         std::iter::from_fn(move || {
             let (times, wish, next) = *self.nodes.get(at as usize)?;
             at = next;
-            Some((times.into(), wish))
+            Some((times, wish))
         })
     }
 }
