@@ -59,7 +59,12 @@ enum bpf_enum_value_kind {
 
 /* --- types -------------------------------------------------------------------------- */
 
+/* Clang wants something of the type; GCC a block that declares a pointer to it. */
+#ifdef __clang__
 #define __skep_type(type) (*(typeof(type) *)0)
+#else
+#define __skep_type(type) ({ typeof(type) *__skep_of = 0; __skep_of; })
+#endif
 
 /* The number of the type in the object, and in the kernel (0: it is not there). */
 #define bpf_core_type_id_local(type) __builtin_btf_type_id(__skep_type(type), BPF_TYPE_ID_LOCAL)
@@ -73,8 +78,13 @@ enum bpf_enum_value_kind {
 
 /* --- constants ---------------------------------------------------------------------- */
 
+#ifdef __clang__
 #define __skep_constant(type, value, what)                                                     \
 	__builtin_preserve_enum_value(*(typeof(type) *)value, BPF_ENUMVAL_##what)
+#else
+#define __skep_constant(type, value, what)                                                     \
+	__builtin_preserve_enum_value(__skep_type(type), value, BPF_ENUMVAL_##what)
+#endif
 /* Whether the enumeration has the constant. */
 #define bpf_core_enum_value_exists(type, value) __skep_constant(type, value, EXISTS)
 /* The constant's value there. */

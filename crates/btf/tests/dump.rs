@@ -295,3 +295,23 @@ fn headers_are_sorted_and_declare_functions() {
 fn alias_id(btf: &Btf) -> TypeId {
     btf.find_by_name_kind("alias_t", Kind::Typedef).unwrap()
 }
+
+/// A module's types stand on the kernel's; what programs may call of both is declared.
+#[test]
+fn functions_of_the_base_are_declared_too() {
+    let mut base = Builder::new();
+    let int = base.int("int", 4, true);
+    let proto = base.func_proto(int, &[]);
+    let func = base.func("of_kernel", proto, Linkage::Global);
+    base.decl_tag("bpf_kfunc", func, -1);
+    let base = std::sync::Arc::new(Btf::parse(&base.finish()).unwrap());
+    let mut split = Builder::on(&base);
+    let func = split.func("of_module", proto, Linkage::Global);
+    split.decl_tag("bpf_kfunc", func, -1);
+    let split = Btf::parse_on(split.finish(), Some(base)).unwrap();
+    let text = header::text(&split, header::Wanted::Unsorted).unwrap();
+    let (_, functions) = text.split_once("BPF_NO_KFUNC_PROTOTYPES\n").unwrap();
+    let both = "extern int of_kernel(void) __weak __ksym;\n\
+        extern int of_module(void) __weak __ksym;\n#endif\n";
+    assert!(functions.starts_with(both), "{functions}");
+}

@@ -78,7 +78,12 @@ fn insn(code: u8, registers: u8, off: i16, imm: i32) -> [u8; 8] {
 /// Writes the instruction that holds an answer.
 fn put(source: &mut Source<'_>, asked: &Asked, insns: &mut Vec<[u8; 8]>) {
     let value = asked.value;
-    let size = match asked.width {
+    // An access of another width than was compiled is refused where the width is to change.
+    let width = match asked.width {
+        Some(_) if source.chance(30) => Some(source.one_of([1, 2, 4, 8])),
+        width => width,
+    };
+    let size = match width {
         Some(1) => Some(0x10),
         Some(2) => Some(0x08),
         Some(4) => Some(0x00),

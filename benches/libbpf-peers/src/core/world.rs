@@ -277,7 +277,10 @@ fn change(source: &mut Source<'_>, composite: &mut Composite, known: usize) {
             let new = field(source, &name, known, 1);
             composite.fields.insert(at, new);
         }
-        3 => composite.fields[at].name += "_renamed",
+        3 => {
+            let ends = ["_renamed", "_renamed", "___flavour", "____no", "___"];
+            composite.fields[at].name += source.one_of(ends);
+        }
         4 if !composite.fields[at].name.is_empty() => {
             composite.fields[at].ty = any(source, known, 2);
             composite.fields[at].bits = None;
@@ -351,10 +354,10 @@ fn change_enum(source: &mut Source<'_>, of: &mut Enumeration) {
             of.constants.remove(at);
         }
         1 => of.constants[at].1 = u64::from(source.imm().cast_unsigned() >> 1),
-        2 => of.constants[at].0 += "___new",
+        2 => of.constants[at].0 += source.one_of(["___new", "___new", "____no", "___"]),
         3 => of.constants.rotate_left(1),
         4 => of.wide = true,
-        _ => of.name += "___other",
+        _ => of.name += source.one_of(["___other", "____no"]),
     }
     if of.constants.is_empty() {
         of.constants.push(("NOTHING".to_string(), 0));

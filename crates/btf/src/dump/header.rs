@@ -71,11 +71,16 @@ pub fn text(btf: &Btf, wanted: Wanted) -> Result<String, DumpError> {
     Ok(format!("{BEFORE}{}{BEHIND}", dumper.text()))
 }
 
-/// Declares the functions that are tagged as what programs may call.
+/// Declares the functions that are tagged as what programs may call, those of the base first.
 fn kfuncs<'a>(btf: &'a Btf, dumper: &mut Dumper<'a>) -> Result<(), DumpError> {
+    let mut blobs: Vec<&Btf> = vec![btf];
+    while let Some(base) = blobs.last().and_then(|btf| btf.base()) {
+        blobs.push(base);
+    }
     let tagged = |name: &'static str| {
-        let tags = btf.decl_tags().filter(move |tag| tag.name() == name);
-        tags.filter_map(|tag| tag.target().filter(|ty| ty.kind() == Kind::Func))
+        let tags = blobs.iter().rev().flat_map(|btf| btf.decl_tags());
+        tags.filter(move |tag| tag.name() == name)
+            .filter_map(|tag| tag.target().filter(|ty| ty.kind() == Kind::Func))
     };
     let fast: Vec<TypeId> = tagged("bpf_fastcall").map(|func| func.id()).collect();
     dumper
