@@ -31,8 +31,37 @@ pub enum Callback {
     Later,
 }
 
+/// What is to be known of a function that programs call, as Linux's `KF_*` flags say it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct KfuncFlags(u16);
+
+impl KfuncFlags {
+    /// Nothing in particular.
+    pub const NONE: KfuncFlags = KfuncFlags(0);
+    /// The result is a reference that must be released.
+    pub const ACQUIRE: KfuncFlags = KfuncFlags(ACQUIRE);
+    /// It takes over the reference of its argument.
+    pub const RELEASE: KfuncFlags = KfuncFlags(RELEASE);
+    /// The result may be null.
+    pub const RET_NULL: KfuncFlags = KfuncFlags(NULL);
+    /// Pointers to objects must be trusted.
+    pub const TRUSTED_ARGS: KfuncFlags = KfuncFlags(TRUSTED);
+    /// Pointers to objects must be trusted, or valid inside an RCU section.
+    pub const RCU: KfuncFlags = KfuncFlags(RCU);
+    /// It is only called inside an RCU section.
+    pub const RCU_PROTECTED: KfuncFlags = KfuncFlags(RCU_PROTECTED);
+    /// Only programs that may sleep can call it.
+    pub const SLEEPABLE: KfuncFlags = KfuncFlags(SLEEP);
+
+    /// These flags and others.
+    #[must_use]
+    pub const fn with(self, other: KfuncFlags) -> KfuncFlags {
+        KfuncFlags(self.0 | other.0)
+    }
+}
+
 /// One function of the kernel.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Kfunc {
     /// Its name.
     pub name: &'static str,
@@ -41,6 +70,17 @@ pub struct Kfunc {
 }
 
 impl Kfunc {
+    /// A function of a module, for programs of these types.
+    #[must_use]
+    pub fn of_module(name: &'static str, types: &[ProgType], flags: KfuncFlags) -> Kfunc {
+        let types = types.iter().fold(0, |mask, ty| mask | 1 << *ty as u32);
+        Kfunc {
+            name,
+            types,
+            flags: flags.0,
+        }
+    }
+
     const fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }

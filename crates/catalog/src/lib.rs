@@ -38,7 +38,9 @@ mod tracing_rows;
 pub use avail::{Caps, HelperSet, helper_allowed, helper_capability, helper_set};
 pub use ctx::{CtxField, CtxValue, Sizes, ctx_access, ctx_fields, load_offset, shadow_offset};
 pub use helper::{Arg, ArgKind, Capability, DynptrKind, Helper, ResultBound, Ret};
-pub use kfunc::{Callback, KFUNC_BASE, Kfunc, has_destructor, kfunc, kfunc_by_number, kfuncs};
+pub use kfunc::{
+    Callback, KFUNC_BASE, Kfunc, KfuncFlags, has_destructor, kfunc, kfunc_by_number, kfuncs,
+};
 pub use lsm::{Hook, hook};
 pub use map::{has_direct_values, map_fits, map_takes_helper, sleepable_map};
 pub use prog::{

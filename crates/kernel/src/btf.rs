@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use skep_abi::{Capabilities, Errno, UserMemory, attr, copy_in};
 use skep_btf::Btf;
+use skep_verifier::ModuleFacts;
 
 use crate::fds::File;
-use crate::id::Id;
+use crate::id::{Id, Ids};
 use crate::kernel::Kernel;
 use crate::log::UserLog;
+use crate::module::Module;
 
 /// The most bytes of a BTF blob (`BTF_MAX_SIZE`).
 const SIZE_MAX: u32 = 16 << 20;
@@ -22,6 +24,8 @@ pub(crate) struct BtfObject {
     /// Whether it describes the kernel itself.
     pub(crate) is_kernel: bool,
     pub(crate) name: String,
+    /// What is known of it when it is a module's.
+    pub(crate) module: Option<Arc<ModuleFacts>>,
 }
 
 impl Kernel {
@@ -69,9 +73,39 @@ impl Kernel {
             btf,
             is_kernel: false,
             name: String::new(),
+            module: None,
         });
         self.fds.insert(File::Btf(object))
     }
+}
+
+/// The types that are there before the first command: none but for a kernel with modules, whose
+/// own come first.
+pub(crate) fn built_in(
+    btfs: &Arc<Ids<BtfObject>>,
+    kernel: Option<&Arc<Btf>>,
+    modules: Vec<Module>,
+) -> Vec<Arc<BtfObject>> {
+    let Some(kernel) = kernel.filter(|_| !modules.is_empty()) else {
+        return Vec::new();
+    };
+    let own = btfs.register(|id| BtfObject {
+        id,
+        btf: kernel.clone(),
+        is_kernel: true,
+        name: "vmlinux".into(),
+        module: None,
+    });
+    let modules = modules.into_iter().map(|module| {
+        btfs.register(|id| BtfObject {
+            id,
+            btf: module.facts.btf.clone(),
+            is_kernel: true,
+            name: module.facts.name.clone(),
+            module: Some(Arc::new(module.facts)),
+        })
+    });
+    std::iter::once(own).chain(modules).collect()
 }
 
 /// Whether a counted pointer to a structure of this name may be kept: to the program's own

@@ -7,6 +7,7 @@ use skep_btf::Btf;
 use skep_vm::world::{Real, Task, World};
 
 use crate::kernel::Kernel;
+use crate::module::{Module, ModuleError};
 use crate::task::Credentials;
 
 /// CPUs that Linux's distribution kernels are built for at most, as cpumaps see it.
@@ -36,6 +37,7 @@ pub struct Builder {
     pub(crate) interfaces: u32,
     pub(crate) map_statistics: bool,
     pub(crate) memory: u64,
+    pub(crate) modules: Vec<Module>,
 }
 
 impl Default for Builder {
@@ -61,6 +63,7 @@ impl Default for Builder {
             interfaces: 1,
             map_statistics: false,
             memory: u64::MAX,
+            modules: Vec::new(),
         }
     }
 }
@@ -97,6 +100,18 @@ impl Builder {
     pub fn module_btf(mut self, btf: Arc<Btf>) -> Self {
         self.module_btfs.push(btf);
         self
+    }
+
+    /// A module of the kernel whose types were given before ([`kernel_btf`](Self::kernel_btf)).
+    ///
+    /// # Errors
+    /// When its types are not built on those.
+    pub fn module(mut self, module: Module) -> Result<Self, ModuleError> {
+        if !module.fits(self.kernel_btf.as_ref()) {
+            return Err(ModuleError::OtherKernel(module.facts.name));
+        }
+        self.modules.push(module);
+        Ok(self)
     }
 
     /// Where time, random numbers and the current task come from. By default the real ones.

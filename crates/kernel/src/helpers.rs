@@ -155,6 +155,7 @@ fn find_kfunc(number: u32) -> Option<Helper> {
 pub(crate) fn name_of(number: i32) -> String {
     match skep_catalog::kfunc_by_number(number as u32) {
         Some(kfunc) => format!("kernel function {}", kfunc.name),
+        None if number as u32 >= KFUNC_BASE => "a function of a module".into(),
         None => format!("helper {number}"),
     }
 }

@@ -75,6 +75,8 @@ pub struct Kernel {
     pub(crate) maps: Arc<Ids<MapObject>>,
     pub(crate) progs: Arc<Ids<Program>>,
     pub(crate) btfs: Arc<Ids<BtfObject>>,
+    /// Types of the kernel and its modules, which last as long as it does.
+    _built_in: Vec<Arc<BtfObject>>,
 }
 
 impl Kernel {
@@ -104,8 +106,11 @@ impl Kernel {
             interfaces,
             memory,
             map_statistics,
+            modules,
             ..
         } = config;
+        let btfs = Ids::new();
+        let built_in = crate::btf::built_in(&btfs, kernel_btf.as_ref(), modules);
         let timers = Arc::new(Timers::default());
         let rcu = Arc::new(Rcu::new(cpus as usize));
         let memory = Arc::new(Ledger::new(memory));
@@ -151,7 +156,8 @@ impl Kernel {
             structures: Default::default(),
             maps: Ids::new(),
             progs: Ids::new(),
-            btfs: Ids::new(),
+            btfs,
+            _built_in: built_in,
         }
     }
 }

@@ -36,6 +36,7 @@ mod log;
 mod map;
 #[allow(unsafe_code)]
 mod memory;
+mod module;
 mod name;
 mod objects;
 
@@ -52,6 +53,7 @@ pub use helpers::{executable_kfuncs, not_executable};
 pub use inside::Inside;
 pub use kernel::Kernel;
 pub use map::MapUsage;
+pub use module::{Module, ModuleError};
 pub use objects::{HostObject, Role, Socket};
 pub use run::{NativeLine, NativeListing, Runner};
 pub use task::Credentials;

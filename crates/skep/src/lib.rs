@@ -30,7 +30,8 @@ pub use map::{
     set_initial, typed_map, write_variable,
 };
 pub use skep_abi as abi;
-pub use skep_kernel::{Credentials, Kernel, Runner};
+pub use skep_catalog::KfuncFlags;
+pub use skep_kernel::{Credentials, Kernel, Module, ModuleError, Runner};
 pub use skep_loader::object_name;
 pub use skep_loader::{
     AttachTarget, AutoAttach, Extern, ExternKind, Fd, KernelConfig, LoadError, LoadOptions, Loaded,

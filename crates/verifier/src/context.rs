@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skep_abi::Errno;
+use skep_btf::Btf;
 use skep_isa::Insn;
 
-use crate::env::{Env, MapFacts, Request, Stats};
+use crate::env::{Env, MapFacts, ModuleFacts, Request, Stats};
 use crate::explore::visited::StateStore;
 use crate::log::Log;
 use crate::setup::btf_info::LineInfo;
@@ -229,6 +230,8 @@ pub struct Verifier<'a> {
     pub aux: Vec<InsnAux>,
     /// The functions, with a last entry for the end.
     pub subprogs: Vec<Subprog>,
+    /// The module whose functions the program calls.
+    pub module: Option<Arc<ModuleFacts>>,
     /// The maps in the order of their first use.
     pub maps: Vec<Arc<MapFacts>>,
     /// Which of them (there are 64 at most) have a lock in their values, as a mask.
@@ -395,6 +398,14 @@ impl Verifier<'_> {
     #[inline]
     pub fn aux_mut(&mut self) -> &mut InsnAux {
         &mut self.aux[self.insn_idx as usize]
+    }
+
+    /// The kernel's types, and those of the module whose functions the program calls.
+    pub fn kernel_types(&self) -> Option<Arc<Btf>> {
+        match &self.module {
+            Some(module) => Some(module.btf.clone()),
+            None => self.env.kernel_btf(),
+        }
     }
 
     /// The facts of the map a register refers to.

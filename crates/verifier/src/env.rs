@@ -3,11 +3,13 @@
 //! Everything the verifier learns about the world comes through [`Env`]; it knows
 //! no map implementation, thread, clock or file.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use skep_abi::Errno;
 use skep_btf::relo::Flavours;
 use skep_btf::{Btf, Kind, TypeId};
+use skep_catalog::Kfunc;
 use skep_isa::Insn;
 
 pub use crate::access::special_fields::MapFields;
@@ -210,6 +212,18 @@ pub struct Candidates {
     pub places: Vec<(Arc<Btf>, TypeId)>,
 }
 
+/// A module of the kernel: its types, which go on where the kernel's own end, and those of its
+/// functions that programs may call.
+#[derive(Debug)]
+pub struct ModuleFacts {
+    /// The name.
+    pub name: String,
+    /// The types, on top of the kernel's.
+    pub btf: Arc<Btf>,
+    /// The functions, by their number in the types.
+    pub kfuncs: BTreeMap<u32, &'static Kfunc>,
+}
+
 /// The verifier's only window on the world.
 pub trait Env {
     /// The map behind a descriptor; `EBADF` when it is not open, `EINVAL` when it is no map.
@@ -219,6 +233,10 @@ pub trait Env {
     /// Whether a descriptor is one of BTF; `EBADF` when it is not open, `EINVAL` when it is
     /// something else.
     fn check_btf_fd(&self, fd: i32) -> Result<(), Errno>;
+    /// The module whose types a descriptor is open for; `None` for other types.
+    fn module_by_fd(&self, _fd: i32) -> Option<Arc<ModuleFacts>> {
+        None
+    }
     /// `size` bytes (1, 2, 4 or 8) at `offset` in the value of a frozen, program-read-only
     /// map with direct value access, little endian; `None` when the map is not such a map.
     fn map_constant(&self, map: MapId, offset: u32, size: u32) -> Option<u64>;

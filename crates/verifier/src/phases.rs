@@ -163,6 +163,7 @@ fn new_verifier<'a>(request: &'a Request<'a>, env: &'a dyn Env) -> Verifier<'a> 
         spare: Vec::new(),
         pending: Vec::new(),
         store: StateStore::new(request.insns.len()),
+        module: None,
         own_fields: Default::default(),
         stack_liveness: StackLiveness::default(),
         loops: Default::default(),

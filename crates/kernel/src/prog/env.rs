@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use skep_abi::{Errno, UserMemory};
 use skep_btf::{Btf, Kind};
-use skep_verifier::{Candidates, Env, MapFacts, MapId};
+use skep_verifier::{Candidates, Env, MapFacts, MapId, ModuleFacts};
 
 use crate::kernel::Kernel;
 use crate::map::MapObject;
@@ -73,6 +73,11 @@ impl Env for LoadEnv<'_> {
     fn check_btf_fd(&self, fd: i32) -> Result<(), Errno> {
         let fd = u32::try_from(fd).map_err(|_| Errno::EBADF)?;
         self.kernel.fds.btf(fd).map(|_| ())
+    }
+
+    fn module_by_fd(&self, fd: i32) -> Option<Arc<ModuleFacts>> {
+        let fd = u32::try_from(fd).ok()?;
+        self.kernel.fds.btf(fd).ok()?.module.clone()
     }
 
     fn map_constant(&self, map: MapId, offset: u32, size: u32) -> Option<u64> {

@@ -326,7 +326,7 @@ impl Kernel {
         }
         Ok(match self.fds.get(view.attach_prog_fd())? {
             File::Prog(prog) => AttachTo::Program(Arc::new(prog.as_target())),
-            File::Btf(btf) if btf.is_kernel => AttachTo::Kernel,
+            File::Btf(btf) if btf.is_kernel && btf.module.is_none() => AttachTo::Kernel,
             _ => AttachTo::Module,
         })
     }

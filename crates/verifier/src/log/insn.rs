@@ -70,10 +70,10 @@ impl Names for ProgramNames<'_, '_> {
     }
 
     fn kfunc(&self, btf_id: i32, off: i16) -> Option<Cow<'_, str>> {
-        if off != 0 || btf_id == 0 {
+        if btf_id == 0 || off != 0 && self.0.module.is_none() {
             return None;
         }
-        let btf = self.0.env.kernel_btf()?;
+        let btf = self.0.kernel_types()?;
         Some(Cow::Owned(
             btf.type_by_id(btf_id as u32)?.name().to_string(),
         ))

@@ -191,7 +191,7 @@ impl Verifier<'_> {
     pub fn btf_type_name(&self, reg: &Reg) -> String {
         let btf = match reg.map_uid {
             OWN_BTF if reg.kind == Kind::BtfId => self.request.btf.clone(),
-            _ => self.env.kernel_btf(),
+            _ => self.kernel_types(),
         };
         btf.and_then(|btf| Some(btf.type_by_id(reg.aux)?.name().to_string()))
             .unwrap_or_default()

@@ -138,7 +138,7 @@ fn resolve(v: &mut Verifier<'_>, step: &Step, at: u32, places: &[u32]) -> Res<In
     if flow::is_kfunc_call(insn)
         && let Some(kfunc) = v.aux[step.old as usize].kfunc
     {
-        (insn.src, insn.imm) = (0, kfunc.number() as i32);
+        (insn.src, insn.off, insn.imm) = (0, 0, kfunc.number() as i32);
         return Ok(insn);
     }
     let Some(target) = step.target else {

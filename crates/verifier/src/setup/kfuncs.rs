@@ -1,9 +1,12 @@
 //! Which calls of kernel functions a program makes.
 
+use std::sync::Arc;
+
 use skep_abi::Errno;
 use skep_btf::{Btf, Kind, Type, TypeId};
 
 use crate::context::{Res, Stop, Verifier};
+use crate::env::ModuleFacts;
 use crate::rewrite::draft::Draft;
 use crate::setup::flow;
 use crate::{refuse, say};
@@ -35,14 +38,17 @@ pub fn check(v: &mut Verifier<'_>, at: u32) -> Res {
         );
         refuse!(v, EINVAL, "failed to find BTF for kernel function");
     }
-    if insn.off > 0 {
-        let errno = no_module(v, insn.off as u32);
-        return Err(v.reject(
-            errno,
-            format_args!("failed to find BTF for kernel function"),
-        ));
-    }
-    let btf = super::target::kernel_btf(v)?;
+    let module = match insn.off {
+        0 => None,
+        index => Some(of_module(v, index as u32)?),
+    };
+    let btf = match &module {
+        Some(module) => module.btf.clone(),
+        None => {
+            let types = super::target::kernel_btf(v)?;
+            types.base().cloned().unwrap_or(types)
+        }
+    };
     let ty = btf.type_by_id(TypeId(insn.imm as u32));
     let Some(name) = ty.filter(|ty| ty.kind() == Kind::Func).map(|ty| ty.name()) else {
         refuse!(
@@ -52,37 +58,55 @@ pub fn check(v: &mut Verifier<'_>, at: u32) -> Res {
             insn.imm as u32
         );
     };
-    if METADATA.contains(&name) {
+    if module.is_none() && METADATA.contains(&name) {
         refuse!(v, EINVAL, "metadata kfuncs require device-bound program");
     }
     check_prototype(v, &btf, name, ty.and_then(|ty| ty.target()))?;
     // One that programs cannot call at all is refused where the walk meets it.
-    v.aux[at as usize].kfunc = skep_catalog::kfunc(name);
+    v.aux[at as usize].kfunc = match &module {
+        Some(module) => module.kfuncs.get(&(insn.imm as u32)).copied(),
+        None => skep_catalog::kfunc(name),
+    };
     Ok(())
 }
 
-/// Why the descriptor at an index of the caller's array is none of a module's BTF: there are no
-/// modules.
-fn no_module(v: &mut Verifier<'_>, index: u32) -> Errno {
-    let fd = match v.env.fd_at_index(index) {
-        Ok(fd) => fd,
+/// The module whose types stand at an index of the caller's array of descriptors. From then on
+/// its types are the kernel's for this program, so there can be no second one.
+///
+/// # Errors
+/// As Linux has them when there is none; unsupported for functions of two modules.
+fn of_module(v: &mut Verifier<'_>, index: u32) -> Res<Arc<ModuleFacts>> {
+    let errno = match v.env.fd_at_index(index) {
         Err(errno) => {
             if errno == Errno::EPROTO {
                 say!(v, "kfunc offset > 0 without fd_array is invalid\n");
             }
-            return errno;
-        }
-    };
-    match v.env.check_btf_fd(fd) {
-        Ok(()) => {
-            say!(v, "BTF fd for kfunc is not a module BTF\n");
-            Errno::EINVAL
-        }
-        Err(errno) => {
-            say!(v, "invalid module BTF fd specified\n");
             errno
         }
-    }
+        Ok(fd) => match (v.env.module_by_fd(fd), v.env.check_btf_fd(fd)) {
+            (Some(module), _) => {
+                let known = v.module.get_or_insert_with(|| module.clone());
+                if !Arc::ptr_eq(known, &module) {
+                    let (one, other) = (&known.name, &module.name);
+                    let what = format!("functions of two modules, {one} and {other}");
+                    return Err(Stop::Unsupported(what));
+                }
+                return Ok(module);
+            }
+            (None, Ok(())) => {
+                say!(v, "BTF fd for kfunc is not a module BTF\n");
+                Errno::EINVAL
+            }
+            (None, Err(errno)) => {
+                say!(v, "invalid module BTF fd specified\n");
+                errno
+            }
+        },
+    };
+    Err(v.reject(
+        errno,
+        format_args!("failed to find BTF for kernel function"),
+    ))
 }
 
 /// What asks the device for what it knows of a packet.
@@ -161,7 +185,7 @@ pub fn argument_count(v: &Verifier<'_>, at: usize) -> Option<u32> {
     kfunc
         .allowed(prog_type, v.request.expected_attach_type)
         .filter(|allowed| *allowed)?;
-    let btf = v.env.kernel_btf()?;
+    let btf = v.kernel_types()?;
     let proto = btf.type_by_id(v.insns.get(at)?.imm as u32)?.target()?;
     Some(proto.params().len() as u32)
 }

@@ -147,8 +147,7 @@ fn of_program(v: &mut Verifier<'_>, program: &TargetProgram) -> Res<Target> {
 /// # Errors
 /// Unsupported when there are none.
 pub(crate) fn kernel_btf(v: &Verifier<'_>) -> Res<Arc<Btf>> {
-    v.env
-        .kernel_btf()
+    v.kernel_types()
         .ok_or_else(|| Stop::Unsupported("the types of a kernel, and none were given".into()))
 }
 
