@@ -151,8 +151,8 @@ pub(crate) enum Op {
         addr: Val,
         off: i32,
         operand: Val,
-        /// r0, for compare-and-exchange.
-        expected: Val,
+        /// r0, for compare-and-exchange alone.
+        expected: Option<Val>,
     },
     /// A call of a helper with its first `count` arguments.
     Helper {
@@ -394,7 +394,6 @@ impl Op {
                 f(value);
             }
             Op::Atomic {
-                op,
                 addr,
                 operand,
                 expected,
@@ -402,9 +401,7 @@ impl Op {
             } => {
                 f(addr);
                 f(operand);
-                if *op == AtomicOp::Cmpxchg {
-                    f(expected);
-                }
+                expected.iter_mut().for_each(f);
             }
             Op::Helper { args, count, .. } => args.iter_mut().take(usize::from(*count)).for_each(f),
             Op::Direct { args, count, .. } => args.iter_mut().take(usize::from(*count)).for_each(f),

@@ -104,6 +104,8 @@ fn programs() {
         "r1 = 5; r2 = 4; call f; exit; f: r0 = r1; r0 -= r2; r0 *= 10; exit",
         "r6 = 3; r7 = 4; r8 = 5; r9 = 6; r1 = 1; call f; r0 += r6; r0 += r7; r0 += r8; r0 += r9; exit; f: r6 = r1; r7 = r6; r8 = r7; r9 = r8; r0 = r9; exit",
         "*(u64 *)(r10 -8) = 1; r1 = r10; r1 += -8; call f; r0 = *(u64 *)(r10 -8); exit; f: *(u64 *)(r10 -8) = 77; *(u64 *)(r1 +0) = 55; r0 = 0; exit",
+        // A callee in the place of its call, whose atomic leaves r0 alone.
+        "call f; exit; f: r0 = 1; r0 += 1; r0 *= 3; r0 ^= 2; r0 += 1; r0 *= 3; r0 ^= 2; r0 += 1; r0 *= 3; r2 = 4; lock *(u64 *)(r1 +0) += r2; exit",
         "r1 = func[f]; r2 = 5; r3 = 3; call repeat; exit; f: r0 = r1; r0 *= r2; exit",
         "r6 = r1; r1 = func[f]; r2 = 5; r3 = r6; call repeat; r0 = *(u64 *)(r6 +0); exit; f: r1 += 1; lock *(u64 *)(r2 +0) += r1; r0 = 0; exit",
         "r6 = 9; call fail; r0 = r6; exit",

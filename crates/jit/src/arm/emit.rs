@@ -371,7 +371,7 @@ impl Emit<'_> {
         op: AtomicOp,
         w: bool,
         operand: X,
-        expected: Val,
+        expected: Option<Val>,
         faults: bool,
     ) {
         let atom = match op {
@@ -385,8 +385,10 @@ impl Emit<'_> {
                 return self.asm.atomic(Atom::Clear, w, S2, S2, S1);
             }
             AtomicOp::Cmpxchg => {
-                let from = self.from(func, expected);
-                self.copy(func, Loc::R(S2), from);
+                if let Some(expected) = expected {
+                    let from = self.from(func, expected);
+                    self.copy(func, Loc::R(S2), from);
+                }
                 if faults && !w {
                     self.asm.zext(S2, S2, 32);
                 }

@@ -81,7 +81,7 @@ impl Builder<'_> {
             } if !(fetch && takes_steps(op)) => {
                 let addr = self.place(at, base)?;
                 let operand = self.read(src);
-                let expected = self.read(Reg::R0);
+                let expected = (op == AtomicOp::Cmpxchg).then(|| self.read(Reg::R0));
                 let v = self.emit(Op::Atomic {
                     size,
                     op,

@@ -105,7 +105,7 @@ impl Builder<'_> {
                 src,
             } => {
                 let (addr, operand) = (self.read(base), self.read(src));
-                let expected = self.vars[0].unwrap_or(self.zero);
+                let expected = (op == AtomicOp::Cmpxchg).then(|| self.read(Reg::R0));
                 let off = off.into();
                 let v = self.emit(Op::Atomic {
                     size,

@@ -205,7 +205,8 @@ fn escapes(func: &mut Func) -> bool {
                 Op::Atomic {
                     operand, expected, ..
                 } => {
-                    escapes |= is_frame[operand.at()] | is_frame[expected.at()];
+                    escapes |= is_frame[operand.at()];
+                    escapes |= expected.is_some_and(|o| is_frame[o.at()]);
                 }
                 Op::Phi => escapes |= func.phis[v.at()].iter().any(|o| is_frame[o.at()]),
                 op => op.visit(&mut |o| escapes |= is_frame[o.at()]),

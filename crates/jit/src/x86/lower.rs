@@ -11,7 +11,7 @@ mod memory;
 
 use std::collections::BTreeMap;
 
-use skep_isa::{AtomicOp, Cond, Size, Width};
+use skep_isa::{Cond, Size, Width};
 
 use super::Options;
 use super::asm::{Cc, cc};
@@ -370,10 +370,7 @@ impl Lower<'_> {
             } => {
                 let addr = self.addr(addr, off);
                 let operand = self.v(operand);
-                let expected = match op {
-                    AtomicOp::Cmpxchg => self.v(expected),
-                    _ => operand,
-                };
+                let expected = expected.map_or(operand, |expected| self.v(expected));
                 let wide = size == Size::B64;
                 let dst = if self.demanded[v.at()] {
                     dst

@@ -22,7 +22,7 @@ pub(super) fn address_only(func: &mut Func) -> Vec<bool> {
                     operand, expected, ..
                 } => {
                     only[operand.at()] = false;
-                    only[expected.at()] = false;
+                    expected.iter().for_each(|o| only[o.at()] = false);
                 }
                 Op::Phi => func.phis[v.at()].iter().for_each(|o| only[o.at()] = false),
                 Op::Bin {
