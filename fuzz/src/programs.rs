@@ -8,7 +8,7 @@ use skep_isa::{Insn, NoNames, text};
 use skep_verifier::{Env, Executable, MapFacts, MapId, Outcome, Privilege, Request, Verdict};
 use skep_vm::{Cpu, Grants, Host, Limits, Linker, Machine, Mode, Program, Trap, run};
 
-use crate::generate::{Bytes, program, raw};
+use super::generate::{Bytes, program, raw};
 
 /// The descriptor of the one map: an array of four values of 16 bytes.
 const MAP_FD: i32 = 1;
@@ -32,7 +32,9 @@ impl World {
             inner: None,
             btf: None,
             map_extra: 0,
-        for_unprivileged: false,
+            for_unprivileged: false,
+            fields: Default::default(),
+            for_another: false,
         }))
     }
 }
@@ -47,6 +49,9 @@ impl Env for World {
     }
     fn fd_at_index(&self, _: u32) -> Result<i32, Errno> {
         Err(Errno::EPROTO)
+    }
+    fn check_btf_fd(&self, _: i32) -> Result<(), Errno> {
+        Err(Errno::EBADF)
     }
     fn map_constant(&self, _: MapId, _: u32, _: u32) -> Option<u64> {
         None
@@ -85,8 +90,11 @@ fn ask(
         name: "fuzz",
         gpl_compatible: true,
         btf: None,
-        func_info: (&[], 0),
-        line_info: (&[], 0),
+        btf_refused: None,
+        func_info: Default::default(),
+        line_info: Default::default(),
+        core_relos: Default::default(),
+        fd_array_cnt: 0,
         attach_btf_id: 0,
         attach_to: Default::default(),
         log_level,
