@@ -169,6 +169,11 @@ layout! {
         perf_tracepoint_tp_name, set_perf_tracepoint_tp_name: u64 = 24;
         perf_tracepoint_name_len, set_perf_tracepoint_name_len: u32 = 32;
         perf_tracepoint_cookie, set_perf_tracepoint_cookie: u64 = 40;
+        perf_event_config, set_perf_event_config: u64 = 24;
+        perf_event_type, set_perf_event_type: u32 = 32;
+        perf_event_cookie, set_perf_event_cookie: u64 = 40;
+        iter_task_tid, set_iter_task_tid: u32 = 32;
+        iter_task_pid, set_iter_task_pid: u32 = 36;
         tcx_ifindex, set_tcx_ifindex: u32 = 16;
         tcx_attach_type, set_tcx_attach_type: u32 = 20;
         netkit_ifindex, set_netkit_ifindex: u32 = 16;

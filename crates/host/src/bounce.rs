@@ -54,10 +54,10 @@ fn store(holder: &mut [u8], offset: usize, value: u64) {
 impl Bounces {
     /// Replaces the pointer at `offset` of `holder` by one to a buffer of our own. A null
     /// pointer stays what it is; a pointer to no bytes becomes one to some bytes of ours, and
-    /// one to memory that is not there at all becomes one that leads nowhere.
+    /// one to memory that is not there, or not all of it, becomes one that leads nowhere.
     ///
     /// # Errors
-    /// `EFAULT` when the caller's memory does not reach as far.
+    /// When the caller's memory cannot be read.
     pub(crate) fn add(
         &mut self,
         memory: &dyn UserMemory,
@@ -69,8 +69,17 @@ impl Bounces {
         if addr == 0 {
             return Ok(());
         }
-        if memory.read(addr, &mut [0]) == Err(Errno::EFAULT) && !matches!(kind, Use::Bytes(0)) {
-            // When the kernel looks there, and so which error wins, is for the kernel to say.
+        let is_there = match kind {
+            Use::Bytes(0) => Ok(()),
+            Use::Bytes(len) | Use::Log(len) => {
+                let first = memory.read(addr, &mut [0]);
+                first.and_then(|()| ensure(memory, addr, len))
+            }
+            Use::Text(_) => memory.read(addr, &mut [0]),
+        };
+        if is_there == Err(Errno::EFAULT) {
+            // When the kernel looks there, and so which error wins, is for the kernel to say: it
+            // may find the length too large before.
             store(holder, offset, NOWHERE);
             self.all.push(Bounce {
                 offset,
@@ -83,14 +92,10 @@ impl Bounces {
         }
         let (before, mut buffer) = match kind {
             Use::Bytes(len) => {
-                ensure(memory, addr, len)?;
                 let bytes = copy_in(memory, addr, len)?;
                 (bytes.clone(), bytes)
             }
-            Use::Log(len) => {
-                ensure(memory, addr, len)?;
-                (Vec::new(), vec![0; len])
-            }
+            Use::Log(len) => (Vec::new(), vec![0; len]),
             Use::Text(limit) => {
                 let mut text = copy_in_string(memory, addr, limit)?;
                 text.push(0);
@@ -176,7 +181,7 @@ impl Bounces {
     }
 }
 
-/// Fails with `EFAULT` before anything large is allocated for memory that is not there.
+/// Fails with `EFAULT` for memory that is not there, before anything large is allocated for it.
 fn ensure(memory: &dyn UserMemory, addr: u64, len: usize) -> Result<(), Errno> {
     let Some(last) = len.checked_sub(1) else {
         return Ok(());

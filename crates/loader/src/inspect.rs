@@ -1,7 +1,7 @@
 //! What a kernel tells of its objects, whoever made them: which there are, what they are,
 //! and the types they were made with.
 
-use skep_abi::{Backend, Buffers, Cmd, Errno, attr, info};
+use skep_abi::{Backend, Buffers, Cmd, Errno, LinkType, attr, info};
 use skep_btf::Btf;
 
 use crate::fd::Fd;
@@ -113,6 +113,136 @@ pub fn link_info(backend: &dyn Backend, fd: u32) -> Result<info::LinkInfo, Errno
     let mut bytes = info::LinkInfo::new().bytes().to_vec();
     ask(backend, fd, &mut bytes, Buffers::new())?;
     Ok(info::LinkInfo::prefix(&bytes))
+}
+
+/// A link's info with the name and the lists it refers to.
+#[derive(Clone, Debug)]
+pub struct LinkDetails {
+    /// The structure itself.
+    pub info: info::LinkInfo,
+    /// The tracepoint, iterator, function or file that it is about.
+    pub name: Option<String>,
+    /// The addresses of functions, or the offsets in the file.
+    pub addrs: Vec<u64>,
+    /// Where in the file it is counted that a probe is there.
+    pub ref_ctrs: Vec<u64>,
+    /// What each place is known by to the program.
+    pub cookies: Vec<u64>,
+}
+
+/// The most bytes of a name that a link is about.
+const LINK_NAME_MAX: usize = 4096;
+/// The most places of a link that are listed.
+const LINK_PLACES_MAX: u32 = 1 << 20;
+
+/// What a link is, with all it refers to. It may change between the two questions that this
+/// takes.
+///
+/// # Errors
+/// As [`map_info`].
+pub fn link_details(backend: &dyn Backend, fd: u32) -> Result<LinkDetails, Errno> {
+    let known = link_info(backend, fd)?;
+    let ty = LinkType::from_u32(known.link_type());
+    let event = (ty == Some(LinkType::PerfEvent))
+        .then(|| PerfLinkType::from_u32(known.perf_event_event_type()))
+        .flatten();
+    let mut name = vec![0; LINK_NAME_MAX];
+    let room = u32::try_from(LINK_NAME_MAX).unwrap_or(0);
+    let count = match ty {
+        Some(LinkType::KprobeMulti) => known.kprobe_multi_count(),
+        Some(LinkType::UprobeMulti) => known.uprobe_multi_count(),
+        _ => 0,
+    };
+    let count = count.min(LINK_PLACES_MAX);
+    let list = || vec![0; count as usize * 8];
+    let (mut addrs, mut ref_ctrs, mut cookies) = (list(), list(), list());
+    let mut memory = Buffers::new();
+    let mut wanted = info::LinkInfo::new();
+    let mut named = true;
+    match (ty, event) {
+        (Some(LinkType::RawTracepoint), _) => {
+            wanted.set_raw_tracepoint_tp_name(memory.output(&mut name));
+            wanted.set_raw_tracepoint_tp_name_len(room);
+        }
+        (Some(LinkType::Iter), _) => {
+            wanted.set_iter_target_name(memory.output(&mut name));
+            wanted.set_iter_target_name_len(room);
+        }
+        (Some(LinkType::KprobeMulti), _) => {
+            named = false;
+            wanted.set_kprobe_multi_addrs(memory.output(&mut addrs));
+            wanted.set_kprobe_multi_cookies(memory.output(&mut cookies));
+            wanted.set_kprobe_multi_count(count);
+        }
+        (Some(LinkType::UprobeMulti), _) => {
+            wanted.set_uprobe_multi_path(memory.output(&mut name));
+            wanted.set_uprobe_multi_path_size(room);
+            wanted.set_uprobe_multi_offsets(memory.output(&mut addrs));
+            wanted.set_uprobe_multi_ref_ctr_offsets(memory.output(&mut ref_ctrs));
+            wanted.set_uprobe_multi_cookies(memory.output(&mut cookies));
+            wanted.set_uprobe_multi_count(count);
+        }
+        (_, Some(PerfLinkType::Uprobe | PerfLinkType::Uretprobe)) => {
+            wanted.set_perf_uprobe_file_name(memory.output(&mut name));
+            wanted.set_perf_uprobe_name_len(room);
+        }
+        (_, Some(PerfLinkType::Kprobe | PerfLinkType::Kretprobe)) => {
+            wanted.set_perf_kprobe_func_name(memory.output(&mut name));
+            wanted.set_perf_kprobe_name_len(room);
+        }
+        (_, Some(PerfLinkType::Tracepoint)) => {
+            wanted.set_perf_tracepoint_tp_name(memory.output(&mut name));
+            wanted.set_perf_tracepoint_name_len(room);
+        }
+        _ => {
+            return Ok(LinkDetails {
+                info: known,
+                name: None,
+                addrs: Vec::new(),
+                ref_ctrs: Vec::new(),
+                cookies: Vec::new(),
+            });
+        }
+    }
+    let mut bytes = wanted.bytes().to_vec();
+    ask(backend, fd, &mut bytes, memory)?;
+    let end = name.iter().position(|byte| *byte == 0);
+    name.truncate(end.unwrap_or(name.len()));
+    let numbers = |bytes: &[u8]| -> Vec<u64> {
+        let words = bytes.chunks_exact(8);
+        words
+            .filter_map(|word| word.first_chunk().map(|word| u64::from_ne_bytes(*word)))
+            .collect()
+    };
+    Ok(LinkDetails {
+        info: info::LinkInfo::prefix(&bytes),
+        name: named.then(|| String::from_utf8_lossy(&name).into_owned()),
+        addrs: numbers(&addrs),
+        ref_ctrs: numbers(&ref_ctrs),
+        cookies: numbers(&cookies),
+    })
+}
+
+/// What a link on an event of `perf_event_open` is about (`enum bpf_perf_event_type`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(missing_docs)] // The names are those of the UAPI header.
+pub enum PerfLinkType {
+    Uprobe,
+    Uretprobe,
+    Kprobe,
+    Kretprobe,
+    Tracepoint,
+    Event,
+}
+
+impl PerfLinkType {
+    /// The type of a number.
+    pub fn from_u32(number: u32) -> Option<PerfLinkType> {
+        use PerfLinkType::*;
+        let all = [Uprobe, Uretprobe, Kprobe, Kretprobe, Tracepoint, Event];
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        all.get(index).copied()
+    }
 }
 
 /// A program's info with the lists it refers to.

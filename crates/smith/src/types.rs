@@ -62,9 +62,13 @@ pub fn generate_types(source: &mut Source<'_>) -> Vec<u8> {
 }
 
 /// Changes a blob in one to three places: a word of a record, its kind or its number of
-/// elements, the order of records, the header, or any byte.
+/// elements, the order of records, the header, or any byte; some get a longer header, more
+/// records of any kind and size, or other strings first.
 pub fn mutate_types(source: &mut Source<'_>, raw: &[u8]) -> Vec<u8> {
     let mut out = raw.to_vec();
+    if source.below(6) == 0 {
+        reshape(source, &mut out);
+    }
     for _ in 0..=source.below(3) {
         let starts = starts(&out);
         let at = source.below(starts.len() as u32) as usize;
@@ -111,6 +115,69 @@ pub fn mutate_types(source: &mut Source<'_>, raw: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+/// Lengthens the header, adds a record, or damages the strings of a blob whose parts lie one
+/// behind the other.
+fn reshape(source: &mut Source<'_>, out: &mut Vec<u8>) {
+    let word = |out: &[u8], at: usize| {
+        let bytes = out.get(at..at + 4).and_then(|four| four.try_into().ok());
+        bytes.map_or(0, u32::from_le_bytes)
+    };
+    let (header, types) = (word(out, 4) as usize, word(out, 12) as usize);
+    let (begin, length) = (word(out, 16) as usize, word(out, 20));
+    let lies_well = header == HEADER && begin == types && header + begin <= out.len();
+    if !lies_well {
+        return;
+    }
+    match source.below(6) {
+        // Nobody knows what it means, unless it is zero.
+        0 => {
+            let more = 4 * (1 + source.below(4)) as usize;
+            let mut bytes = vec![0; more];
+            if source.below(2) == 0 {
+                let at = source.below(more as u32) as usize;
+                bytes[at] = 1;
+            }
+            out.splice(header..header, bytes);
+            put(out, 4, source, |_, old| old + more as u32);
+        }
+        1 => {
+            let at = header + begin + source.below(length.max(1)) as usize;
+            if let Some(byte) = out.get_mut(at) {
+                *byte = [0, b' ', b'.', b'?', 0x7f, 0x80, b'9', b'a'][source.below(8) as usize];
+            }
+        }
+        2 => {
+            // A gap, or an overlap, between the parts.
+            let by = [4, 8, u32::MAX - 3, 1][source.below(4) as usize];
+            put(out, 16, source, |_, old| old.wrapping_add(by));
+        }
+        _ => {
+            let count = starts(out).len() as u32 + 1;
+            let kind = source.below(KINDS);
+            let vlen = match source.below(4) {
+                0 => [0xffff, 0x7fff, 256, 65][source.below(4) as usize],
+                _ => source.below(4),
+            };
+            let flag = source.below(2) << 31;
+            let mut record = vec![source.below(length.max(1)), flag | kind << 24 | vlen];
+            record.push(source.below(count + 1));
+            let words = extra_words(kind, vlen as usize).min(16);
+            for _ in 0..words {
+                record.push(match source.below(4) {
+                    0 => u32::MAX.wrapping_sub(source.below(2)),
+                    1 => 1 << source.below(32),
+                    _ => source.below(count + 1),
+                });
+            }
+            let bytes: Vec<u8> = record.iter().flat_map(|word| word.to_le_bytes()).collect();
+            let more = bytes.len() as u32;
+            out.splice(header + begin..header + begin, bytes);
+            put(out, 12, source, |_, old| old + more);
+            put(out, 16, source, |_, old| old + more);
+        }
+    }
 }
 
 /// Where the records of a blob begin, as far as they can be told apart.

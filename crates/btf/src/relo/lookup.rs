@@ -3,7 +3,7 @@
 use super::compat::{self, Incomparable};
 use super::error::{PathError, ReloError};
 use super::spec::{Spec, Step, Subject, Walk};
-use super::{Levels, essential_name};
+use super::{Levels, essential_name, same_kind};
 use crate::blob::Btf;
 use crate::kind::TypeId;
 use crate::query::MAX_RESOLVE_DEPTH;
@@ -46,7 +46,13 @@ pub fn find(
     let incomparable = |_: Incomparable| ReloError::Incomparable(root);
     let (subject, is_there) = match &spec.subject {
         Subject::Type => {
-            let fits = compat::compare(local, spec.root, target, root, levels);
+            // A typedef is not what it stands for, although both may have the name.
+            let kinds = (local.type_by_id(spec.root)).zip(target.type_by_id(root));
+            let alike = kinds.is_some_and(|(own, other)| same_kind(own.kind(), other.kind()));
+            let fits = match alike {
+                true => compat::compare(local, spec.root, target, root, levels),
+                false => Ok(false),
+            };
             (Subject::Type, fits.map_err(incomparable)?)
         }
         Subject::WholeType => {

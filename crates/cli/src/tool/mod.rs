@@ -17,6 +17,7 @@ mod graph;
 mod jited;
 mod json;
 mod link;
+mod link_details;
 mod map;
 mod objects;
 mod options;
