@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use skep_abi::{Cmd, Errno, MapType, attr, info};
+use skep_abi::{Cmd, Errno, LinkType, MapType, attr, info};
 
 use crate::bounce::{Bounces, Use};
 use crate::call::{self, Attr};
@@ -26,23 +26,31 @@ pub(crate) fn map_sizes(fd: &OwnedFd, cpus: Option<u32>) -> Result<MapSizes, Err
         return Err(Errno::EINVAL);
     }
     let mut answer = info::MapInfo::new();
+    ask(fd, answer.as_attr())?;
+    sizes(&answer, cpus)
+}
+
+/// Has the kernel fill a structure that leads nowhere with what it knows of an object.
+fn ask(fd: &OwnedFd, structure: &mut [u8]) -> Result<(), Errno> {
+    let size = structure.len();
     let mut bounces = Bounces::default();
     let mut request = attr::ObjGetInfo::new();
     request.set_bpf_fd(u32::try_from(fd.as_raw_fd()).map_err(|_| Errno::EBADF)?);
-    request.set_info_len(u32::try_from(info::MapInfo::SIZE).map_err(|_| Errno::EFAULT)?);
+    request.set_info_len(u32::try_from(size).map_err(|_| Errno::EFAULT)?);
     let mut memory = skep_abi::Buffers::new();
-    request.set_info(memory.output(answer.as_attr()));
+    request.set_info(memory.output(structure));
     let mut attr = Attr::new(request.bytes());
-    bounces.add(
-        &memory,
-        attr.bytes_mut(),
-        8,
-        Use::Bytes(info::MapInfo::SIZE),
-    )?;
+    bounces.add(&memory, attr.bytes_mut(), 8, Use::Bytes(size))?;
     call::bpf(Cmd::ObjGetInfoByFd.into(), &mut attr, &mut bounces)?;
-    bounces.finish(&mut memory, attr.bytes_mut())?;
-    drop(memory);
-    sizes(&answer, cpus)
+    bounces.finish(&mut memory, attr.bytes_mut())
+}
+
+/// What a link is: its type, and of one on an event which kind of event.
+fn link_kind(fd: &OwnedFd) -> Result<(Option<LinkType>, u32), Errno> {
+    let mut answer = info::LinkInfo::new();
+    ask(fd, answer.as_attr())?;
+    let ty = LinkType::from_u32(answer.link_type());
+    Ok((ty, answer.perf_event_event_type()))
 }
 
 fn sizes(map: &info::MapInfo, cpus: Option<u32>) -> Result<MapSizes, Errno> {
@@ -97,11 +105,8 @@ pub(crate) fn kind(fd: &OwnedFd) -> Option<Kind> {
 ///
 /// # Errors
 /// `EOPNOTSUPP` when the structure is not known and might lead somewhere.
-pub(crate) fn info_pointers(
-    kind: Option<Kind>,
-    structure: &[u8],
-) -> Result<Vec<(usize, Use)>, Errno> {
-    match kind {
+pub(crate) fn info_pointers(fd: &OwnedFd, structure: &[u8]) -> Result<Vec<(usize, Use)>, Errno> {
+    match kind(fd) {
         Some(Kind::Prog) => prog_pointers(&info::ProgInfo::checked(structure)?),
         Some(Kind::Map) => {
             let view = info::MapInfo::checked(structure)?;
@@ -115,8 +120,48 @@ pub(crate) fn info_pointers(
             )
         }
         Some(Kind::Link) | None if structure.iter().all(|byte| *byte == 0) => Ok(Vec::new()),
-        Some(Kind::Link) | None => Err(Errno::EOPNOTSUPP),
+        Some(Kind::Link) => link_pointers(link_kind(fd)?, &info::LinkInfo::checked(structure)?),
+        None => Err(Errno::EOPNOTSUPP),
     }
+}
+
+fn link_pointers(
+    kind: (Option<LinkType>, u32),
+    view: &info::LinkInfo,
+) -> Result<Vec<(usize, Use)>, Errno> {
+    let (kprobes, uprobes) = (view.kprobe_multi_count(), view.uprobe_multi_count());
+    let rows: &[(&str, u32, u32)] = match kind {
+        (Some(LinkType::RawTracepoint), _) => &[(
+            "raw_tracepoint_tp_name",
+            view.raw_tracepoint_tp_name_len(),
+            1,
+        )],
+        (Some(LinkType::Iter), _) => &[("iter_target_name", view.iter_target_name_len(), 1)],
+        (Some(LinkType::KprobeMulti), _) => &[
+            ("kprobe_multi_addrs", kprobes, 8),
+            ("kprobe_multi_cookies", kprobes, 8),
+        ],
+        (Some(LinkType::UprobeMulti), _) => &[
+            ("uprobe_multi_path", view.uprobe_multi_path_size(), 1),
+            ("uprobe_multi_offsets", uprobes, 8),
+            ("uprobe_multi_ref_ctr_offsets", uprobes, 8),
+            ("uprobe_multi_cookies", uprobes, 8),
+        ],
+        (Some(LinkType::PerfEvent), 1 | 2) => {
+            &[("perf_uprobe_file_name", view.perf_uprobe_name_len(), 1)]
+        }
+        (Some(LinkType::PerfEvent), 3 | 4) => {
+            &[("perf_kprobe_func_name", view.perf_kprobe_name_len(), 1)]
+        }
+        (Some(LinkType::PerfEvent), 5) => &[(
+            "perf_tracepoint_tp_name",
+            view.perf_tracepoint_name_len(),
+            1,
+        )],
+        (Some(_), _) => &[],
+        (None, _) => return Err(Errno::EOPNOTSUPP),
+    };
+    pointers(info::LinkInfo::FIELDS, rows)
 }
 
 fn prog_pointers(view: &info::ProgInfo) -> Result<Vec<(usize, Use)>, Errno> {

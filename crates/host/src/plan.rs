@@ -378,7 +378,8 @@ impl Plan {
 
     fn info(&mut self, memory: &dyn UserMemory, view: &attr::ObjGetInfo) -> Result<(), Errno> {
         let fields = attr::ObjGetInfo::FIELDS;
-        let kind = object::kind(self.pin(offset_of(fields, "bpf_fd"), view.bpf_fd())?);
+        let fd = self.pin(offset_of(fields, "bpf_fd"), view.bpf_fd())?;
+        let fd = fd.try_clone().map_err(|_| Errno::EMFILE)?;
         let Use::Bytes(len) = bytes(view.info_len())? else {
             return Err(Errno::EFAULT);
         };
@@ -389,7 +390,7 @@ impl Plan {
             offset,
             len,
             |nested, structure| {
-                for (at, kind) in object::info_pointers(kind, structure)? {
+                for (at, kind) in object::info_pointers(&fd, structure)? {
                     nested.add(memory, structure, at, kind)?;
                 }
                 Ok(())

@@ -147,8 +147,8 @@ fn probed(link: &LinkDetails) -> Vec<(u64, String, Option<String>, u64)> {
     let mut all = Vec::new();
     for (addr, cookie) in link.addrs.iter().zip(&link.cookies) {
         let near = names.range(addr.saturating_sub(BEFORE)..=*addr).next_back();
-        if let Some((_, (name, module))) = near {
-            all.push((*addr, name.clone(), module.clone(), *cookie));
+        if let Some((begin, (name, module))) = near {
+            all.push((*begin, name.clone(), module.clone(), *cookie));
         }
     }
     all.sort();

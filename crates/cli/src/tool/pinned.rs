@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use skep::inspect::Kind;
 
-use super::session::{Session, fdinfo_value};
+use super::session::Session;
 
 /// How deep directories are looked into.
 const DEPTH_MAX: usize = 32;
@@ -56,13 +56,17 @@ impl Pins {
             let text = path.to_string_lossy();
             // What cannot be opened cannot be told of.
             let Ok(fd) = session.at(&text) else { continue };
-            let fdinfo = session.kernel().fdinfo(fd.raw()).unwrap_or_default();
+            // Linux 6.18 does not survive it when what it shows of a descriptor is read for a
+            // link on many functions without cookies; the name of its file says enough.
+            let file = std::fs::read_link(format!("/proc/self/fd/{}", fd.raw()));
+            let file = file.unwrap_or_default().to_string_lossy().into_owned();
             let kinds = [
-                ("link_type", Kind::Link),
-                ("map_type", Kind::Map),
-                ("prog_type", Kind::Prog),
+                ("bpf_link", Kind::Link),
+                ("bpf-link", Kind::Link),
+                ("bpf-map", Kind::Map),
+                ("bpf-prog", Kind::Prog),
             ];
-            let is = |(name, _): &&(&str, Kind)| fdinfo_value(&fdinfo, name).is_some();
+            let is = |(name, _): &&(&str, Kind)| file.ends_with(name);
             if let Some((_, kind)) = kinds.iter().find(is) {
                 self.add(session, *kind, fd.raw(), &text);
             }
