@@ -79,14 +79,14 @@ impl Kernel {
     }
 }
 
-/// The types that are there before the first command: none but for a kernel with modules, whose
-/// own come first.
+/// The types that are there before the first command: the kernel's own and, behind them, those of
+/// its modules.
 pub(crate) fn built_in(
     btfs: &Arc<Ids<BtfObject>>,
     kernel: Option<&Arc<Btf>>,
     modules: Vec<Module>,
 ) -> Vec<Arc<BtfObject>> {
-    let Some(kernel) = kernel.filter(|_| !modules.is_empty()) else {
+    let Some(kernel) = kernel else {
         return Vec::new();
     };
     let own = btfs.register(|id| BtfObject {

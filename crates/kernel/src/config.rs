@@ -23,7 +23,6 @@ pub struct Builder {
     pub(crate) credentials: Credentials,
     pub(crate) unprivileged_bpf: bool,
     pub(crate) kernel_btf: Option<Arc<Btf>>,
-    pub(crate) module_btfs: Vec<Arc<Btf>>,
     pub(crate) world: Option<Arc<dyn World>>,
     pub(crate) record_states: bool,
     pub(crate) checking: bool,
@@ -49,7 +48,6 @@ impl Default for Builder {
             credentials: Credentials::root(),
             unprivileged_bpf: false,
             kernel_btf: None,
-            module_btfs: Vec::new(),
             world: None,
             record_states: false,
             checking: false,
@@ -95,14 +93,9 @@ impl Builder {
         self
     }
 
-    /// Adds the BTF of a module, which stands on the kernel's. Relocations that the kernel is to
-    /// carry out look there for types that the kernel proper does not have.
-    pub fn module_btf(mut self, btf: Arc<Btf>) -> Self {
-        self.module_btfs.push(btf);
-        self
-    }
-
     /// A module of the kernel whose types were given before ([`kernel_btf`](Self::kernel_btf)).
+    /// Programs call its functions, and relocations that the kernel is to carry out look there for
+    /// types that the kernel proper does not have.
     ///
     /// # Errors
     /// When its types are not built on those.

@@ -19,6 +19,7 @@ use crate::heap::Heap;
 use crate::id::Ids;
 use crate::keeper::Keeper;
 use crate::map::MapObject;
+use crate::module::Module;
 use crate::objects::Objects;
 use crate::prog::Program;
 use crate::task::Credentials;
@@ -93,7 +94,6 @@ impl Kernel {
             credentials,
             unprivileged_bpf,
             kernel_btf,
-            module_btfs,
             record_states,
             checking,
             native,
@@ -109,6 +109,8 @@ impl Kernel {
             modules,
             ..
         } = config;
+        let types_of = |module: &Module| module.facts.btf.clone();
+        let module_btfs = modules.iter().map(types_of).collect();
         let btfs = Ids::new();
         let built_in = crate::btf::built_in(&btfs, kernel_btf.as_ref(), modules);
         let timers = Arc::new(Timers::default());

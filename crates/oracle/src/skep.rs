@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use skep_abi::{Capabilities, Errno};
 use skep_btf::Btf;
-use skep_kernel::{Credentials, Kernel};
+use skep_kernel::{Credentials, Kernel, Module};
 use skep_loader::inspect;
 
 use crate::ask::Unasked;
@@ -92,7 +92,11 @@ impl Subject for Skep {
             builder = builder.kernel_btf(btf);
         }
         for module in &self.modules {
-            builder = builder.module_btf(Arc::clone(module));
+            let module = Module::new("module", Arc::clone(module));
+            builder = builder.module(module).map_err(|error| Unasked {
+                what: error.to_string(),
+                errno: Errno::EINVAL,
+            })?;
         }
         let kernel = builder.build();
         let look = |fd| inspect::prog_details(&kernel.inside(), fd);

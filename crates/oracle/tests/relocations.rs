@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use skep_abi::{Bpf, Buffers, Cmd, Files, ProgType, attr};
 use skep_btf::{Btf, Builder, Kind, TypeId};
-use skep_kernel::Kernel;
+use skep_kernel::{Kernel, Module};
 use skep_oracle::hex;
 
 const RECORDED: &str = include_str!("relocations/linux.jsonl");
@@ -121,7 +121,8 @@ fn the_kernel_relocates_as_linux_does() {
     let kernel = Kernel::builder()
         .cpus(2)
         .kernel_btf(types)
-        .module_btf(Arc::new(module))
+        .module(Module::new("module", Arc::new(module)))
+        .unwrap()
         .build();
     let mut own = None;
     let mut count = 0;

@@ -275,7 +275,9 @@ impl Kernel {
             .map_err(|_| Errno::EINVAL)?
         {
             File::Prog(_) if takes_program => Ok(()),
-            File::Btf(btf) if btf.is_kernel && view.attach_btf_id() != 0 => Ok(()),
+            // The types of programs themselves have no hooks.
+            File::Btf(btf) if !btf.is_kernel => Err(Errno::ENOTSUPP),
+            File::Btf(_) if view.attach_btf_id() != 0 => Ok(()),
             _ => Err(Errno::EINVAL),
         }
     }

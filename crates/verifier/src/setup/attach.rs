@@ -21,7 +21,15 @@ pub fn check(v: &mut Verifier<'_>) -> Res {
     }
     let attach = AttachType::from_u32(v.request.expected_attach_type);
     let may_sleep = match kind {
-        Some(ProgType::Tracing) => attach != Some(AttachType::TraceRawTp),
+        Some(ProgType::Tracing) => matches!(
+            attach,
+            Some(
+                AttachType::TraceFentry
+                    | AttachType::TraceFexit
+                    | AttachType::ModifyReturn
+                    | AttachType::TraceIter
+            )
+        ),
         Some(ProgType::Lsm) => attach != Some(AttachType::LsmCgroup),
         Some(ProgType::Kprobe | ProgType::StructOps) => true,
         _ => false,

@@ -104,16 +104,13 @@ pub fn find(
         refuse!(
             v,
             EINVAL,
-            "Tracing program can only be attached to another program annotated with BTF"
+            "FENTRY/FEXIT program can only be attached to another program annotated with BTF"
         );
     };
     let Some(ty) = btf.type_by_id(id) else {
         refuse!(v, EINVAL, "attach_btf_id {id} is invalid");
     };
     let name = ty.name();
-    if name.is_empty() {
-        refuse!(v, EINVAL, "attach_btf_id {id} doesn't have a name");
-    }
     let function = program.functions.iter().find(|facts| facts.btf_id == id);
     let Some(function) = function.copied() else {
         refuse!(v, EINVAL, "Subprog {name} doesn't exist");

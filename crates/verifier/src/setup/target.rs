@@ -84,10 +84,6 @@ pub fn find(v: &mut Verifier<'_>) -> Res<Target> {
     let Some(ty) = btf.type_by_id(id) else {
         refuse!(v, EINVAL, "attach_btf_id {id} is invalid");
     };
-    let name = ty.name();
-    if name.is_empty() {
-        refuse!(v, EINVAL, "attach_btf_id {id} doesn't have a name");
-    }
     use AttachType as A;
     match AttachType::from_u32(v.request.expected_attach_type) {
         Some(A::TraceRawTp) => tracepoint(v, ty),
@@ -116,6 +112,11 @@ fn of_program(v: &mut Verifier<'_>, program: &TargetProgram) -> Res<Target> {
         Some(A::TraceFentry) => Place::Entry,
         Some(A::TraceFexit) => Place::Exit,
         Some(A::ModifyReturn) => Place::Modify,
+        Some(A::TraceRawTp) => refuse!(
+            v,
+            EINVAL,
+            "Only FENTRY/FEXIT progs are attachable to another BPF prog"
+        ),
         _ => return Err(Stop::Reject(skep_abi::Errno::EINVAL)),
     };
     let Some(ty) = btf.type_by_id(function.btf_id) else {
