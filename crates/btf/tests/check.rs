@@ -49,6 +49,20 @@ fn answers_of_linux() {
         einval,
         "[2] PTR (anon) type_id=99\n[2] PTR (anon) type_id=99 Invalid type_id\n",
     );
+    // A section looks into each variable, also behind one that is a pointer.
+    check(
+        &[
+            &[1, info(Kind::DataSec, 2), 12, 3, 0, 8, 4, 8, 4],
+            &[1, info(Kind::Var, 0), 5, 0],
+            &[1, info(Kind::Var, 0), 6, 0],
+            &[0, ptr, 6],
+            &[1, info(Kind::Struct, 1), 4, 1, 7, 0],
+            &[0, info(Kind::Const, 0), 0],
+            &[1, info(Kind::Func, 0), 1],
+        ],
+        einval,
+        "[6] STRUCT x size=4 vlen=1\n\tint type_id=7 bits_offset=0 Invalid member\n",
+    );
     check(
         &[&[1, ptr | 1, 1 << 20]],
         einval,

@@ -375,6 +375,8 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn section(&mut self, ty: &Record<'a>, next: usize) -> Step {
+        // Each variable is looked into on its own, whatever the one before led to.
+        self.mode = Mode::Open;
         for index in next..ty.vlen() as usize {
             let entry = ty.variable(index);
             let [id, _, len] = entry;
