@@ -156,7 +156,11 @@ impl Relocation<'_> {
         }
         let (index, kind) = (self.index, self.relo.kind);
         let mut text = shown(kind, path.0, path.1);
-        text.truncate(text.floor_char_boundary(SHOWN));
+        let mut end = SHOWN.min(text.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
         say!(v, "prog '': relo #{index}: {before}{text}{after}\n");
     }
 
