@@ -195,9 +195,13 @@ fn compare(case: &Case, after: &[Insn], runs: usize) -> Outcome {
     Outcome::Same
 }
 
+/// The filetest whose shown program does not do what was verified.
+const MISSES: &str = "called_back_first_into_another.bpft";
+
 fn check(folder: &Path, all_run: bool, least: usize) {
     let files = corpus::files(folder, ".bpft").expect("cases");
     let (mut ran, mut changed, mut wrong) = (0, 0, Vec::new());
+    let mut missed = all_run;
     for file in files {
         let name = file
             .file_name()
@@ -225,6 +229,8 @@ fn check(folder: &Path, all_run: bool, least: usize) {
             }
             Outcome::LeftOut(why) if all_run => wrong.push(format!("{name}: {why}")),
             Outcome::LeftOut(_) => {}
+            // Linux calls another function there than was verified (ADR 31).
+            Outcome::Wrong(_) if name == MISSES => missed = true,
             Outcome::Wrong(why) => {
                 let text = skep_oracle::rewritten_text(&after);
                 wrong.push(format!("{name}: {why}\n{text}"));
@@ -232,6 +238,7 @@ fn check(folder: &Path, all_run: bool, least: usize) {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(missed, "{MISSES} runs alike");
     assert!(changed >= least, "{ran} ran, {changed} of them rewritten");
 }
 
