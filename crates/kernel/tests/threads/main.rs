@@ -236,9 +236,9 @@ const EXPECTED: &[Errno] = &[
     Errno::ENODEV,
 ];
 
-/// The most commands of one thread before the others begin; one of them does something. A stack
-/// trace has one key, which only some ask for.
-const ALONE: usize = 20_000;
+/// Runs and commands of one thread before the others begin. Both go by random numbers, so that not
+/// every one of them does something.
+const ALONE: usize = 400;
 
 /// Numbers without an order that one could see.
 struct Numbers(u64);
@@ -278,8 +278,11 @@ fn check(case: &Case, native: bool) {
         kernel.runner(program, data, ctx).expect("a runner")
     };
     // Alone, the program runs and some commands do what they say; rings take none on elements.
-    let result = program.map(|program| runner(program).run());
-    assert_eq!(result.unwrap_or(Ok(1)), Ok(1), "{name}");
+    if let Some(mut runner) = program.map(runner) {
+        for _ in 0..ALONE {
+            assert_eq!(runner.run(), Ok(1), "{name}");
+        }
+    }
     let numbers = |thread: u32| Numbers(u64::from(thread) + 1);
     let commands = !matches!(case.map_type, MapType::Ringbuf | MapType::UserRingbuf);
     let done = numbers(0).take(ALONE).any(|n| table.call(n).is_ok());
