@@ -49,7 +49,7 @@ const NUMBERS: [i32; 16] = [
 
 /// A program: tame or wild as the first byte says.
 pub(crate) fn program(bytes: &mut Bytes<'_>, map_fd: i32, packet: (i16, i16)) -> Vec<Insn> {
-    if bytes.byte() % 4 == 0 {
+    if bytes.byte().is_multiple_of(4) {
         wild(bytes)
     } else {
         tame(bytes, map_fd, packet)
@@ -212,7 +212,7 @@ fn read_packet(insns: &mut Vec<Insn>, bytes: &mut Bytes<'_>, (start, end): (i16,
         Insn::ldx(size::W, 2, 6, start),
         Insn::ldx(size::W, 3, 6, end),
     ]);
-    if bytes.byte() % 2 == 0 {
+    if bytes.byte().is_multiple_of(2) {
         insns.extend([
             Insn::alu64_imm(alu::AND, 9, 15),
             Insn::alu64_reg(alu::ADD, 2, 9),

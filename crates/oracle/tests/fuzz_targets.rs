@@ -19,7 +19,8 @@ fn check(target: fn(&[u8]), inputs: u64) {
         let byte = |at: u64, random: u64| match kind {
             0 => random as u8,
             1 => (random % 5) as u8,
-            _ => (at / 4) as u8 * u8::from(at.is_multiple_of(4)) ^ (random % 2) as u8,
+            _ if at.is_multiple_of(4) => (at / 4) as u8 ^ (random % 2) as u8,
+            _ => (random % 2) as u8,
         };
         let input: Vec<u8> = (0..len).map(|at| byte(at, random())).collect();
         target(&input);
