@@ -309,9 +309,12 @@ impl Verifier<'_> {
     }
 
     /// The delta by which `rD += K` or `rD -= K` keeps the link to the number it was copied
-    /// from, if it does; `dst` is the register before.
+    /// from, if it does; `dst` is the register before. What is added to itself keeps none.
     fn delta(&self, insn: Insn, dst: &Reg, src: &Reg) -> Option<(u32, i32)> {
         if !self.request.privilege.bpf_capable || dst.id == 0 || dst.id & ADD_CONST != 0 {
+            return None;
+        }
+        if insn.is_src_reg() && insn.src == insn.dst {
             return None;
         }
         let (kind, value) = if insn.class() == class::ALU64 {
