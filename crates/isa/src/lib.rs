@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod asm;
+mod decode;
 pub mod field;
 pub mod form;
 mod insn;
@@ -15,12 +16,11 @@ mod regs;
 mod table;
 mod text;
 
+pub use decode::{DecodeError, Field, decode};
 pub use field::{alu, atomic, class, jmp, mode, pseudo, size, src};
 pub use form::Form;
 pub use insn::{INSN_SIZE, Insn, TrailingBytes};
-pub use op::{
-    AluOp, AtomicOp, Cond, DecodeError, Field, Op, Operand, Reg, Size, SwapKind, Width, decode,
-};
+pub use op::{AluOp, AtomicOp, Cond, Op, Operand, Reg, Size, SwapKind, Width};
 pub use regs::{ALL_ARGS, Uses, first_args, uses};
 pub use table::FORMS;
 pub use text::{Names, NoNames, text, write_text};
